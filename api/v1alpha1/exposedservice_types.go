@@ -1,0 +1,216 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// KindExposedService is the kind of ExposedService.
+const KindExposedService = "ExposedService"
+
+// ExposedService puts one gRPC service on the edge of a cluster: it says under which
+// host names and through which Gateway clients reach it, which backends serve it in
+// order of preference, and how calls are retried, limited and checked. Headgate makes
+// and keeps the Gateway API and Envoy Gateway objects that this takes.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:storageversion
+// +kubebuilder:resource:shortName=exs,categories={all,headgate}
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0].value`
+// +kubebuilder:printcolumn:name="Failover",type=string,JSONPath=`.status.failover.mode`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Host",type=string,priority=1,JSONPath=`.spec.hostnames[0]`
+// +kubebuilder:printcolumn:name="Backends",type=string,priority=1,JSONPath=`.status.backends[*].name`
+// +kubebuilder:printcolumn:name="Endpoints",type=string,priority=1,JSONPath=`.status.backends[*].ready`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="metadata.name must be at most 40 characters, because the names of the objects that Headgate makes are built from it: choose a shorter name"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must start with a lower-case letter and hold only lower-case letters, digits and '-', because Services and Envoy's statistics are named after it: choose a name without dots"
+type ExposedService struct {
+	metav1.TypeMeta `json:",inline"`
+	// Metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// Spec is what is asked for.
+	// +required
+	Spec ExposedServiceSpec `json:"spec"`
+
+	// Status is what Headgate observed and did.
+	// +optional
+	Status ExposedServiceStatus `json:"status,omitzero"`
+}
+
+// ExposedServiceList is a list of ExposedServices.
+//
+// +kubebuilder:object:root=true
+type ExposedServiceList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// Items are the ExposedServices.
+	Items []ExposedService `json:"items"`
+}
+
+// ExposedServiceSpec is what is asked for.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.gateway)",message="gateway is required: name a GatewayClass in gateway.className, or a Gateway that exists in gateway.parentRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.rules) || self.rules.map(r, r.matches.size()).sum() <= 64",message="rules must hold at most 64 matches in all, the most that one GRPCRoute rule can carry: split the service into several ExposedServices"
+type ExposedServiceSpec struct {
+	// Hostnames are the host names (the :authority of a call) that clients use. A leading
+	// "*." matches any one or more labels. Without host names, calls for every host that
+	// the Gateway's listener admits are taken.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(h, !h.matches('^[0-9]+([.][0-9]+){3}$') && !h.contains(':'))",message="hostnames must be DNS names, not IP addresses or host:port: leave hostnames out to take calls for every host"
+	Hostnames []Hostname `json:"hostnames,omitempty"`
+
+	// Rules say which calls of the service are exposed. A call is taken when any match of any
+	// rule takes it. Without rules, every call is.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Rules []Rule `json:"rules,omitempty"`
+
+	// Gateway is the data plane: a Gateway API implementation. Headgate either owns a Gateway
+	// of the named class, or attaches to one that exists.
+	//
+	// +optional
+	Gateway *Gateway `json:"gateway,omitempty"`
+
+	// Backends serve the calls, in order of preference: the first one serves while it has
+	// ready endpoints, the next one stands by.
+	//
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)))",message="backends must be different from each other: two of them name the same Service and port, or the same host and port; remove one"
+	Backends []Backend `json:"backends"`
+
+	// Traffic says how calls are timed out, retried, limited, balanced and health-checked on
+	// their way to the backends. Every field has a default that suits production.
+	//
+	// +optional
+	Traffic *Traffic `json:"traffic,omitempty"`
+
+	// Overrides are an escape hatch: each is merged into the generated object of its kind
+	// before that is applied. They cannot change names, owners, or where traffic goes.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=8
+	Overrides []Override `json:"overrides,omitempty"`
+}
+
+// Hostname is a DNS name, optionally with a leading "*." label.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a lower-case DNS name such as greeter.example.com or *.example.com, without scheme, port or path"
+type Hostname string
+
+// Duration is a GEP-2257 duration: up to four numbers, each with a unit of h, m, s or ms.
+//
+// +kubebuilder:validation:MinLength=2
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')",message="must be a duration such as 250ms, 30s or 1m30s"
+type Duration string
+
+// PortNumber is a TCP port.
+//
+// +kubebuilder:validation:Minimum=1
+// +kubebuilder:validation:Maximum=65535
+type PortNumber int32
+
+// ExposedServiceStatus is what Headgate observed and did.
+type ExposedServiceStatus struct {
+	// ObservedGeneration is the metadata.generation that this status was made from.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Conditions are Ready, Accepted, Exposed, PriorityFailover and, while they hold,
+	// Reconciling and Stalled (kstatus). Their reasons are listed in the API reference.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// Addresses are where the Gateway can be reached, as the Gateway itself reports them.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Addresses []gwapiv1.GatewayStatusAddress `json:"addresses,omitempty"`
+
+	// Backends are the backends of the spec, in its order, with what was observed of each.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Backends []BackendStatus `json:"backends,omitempty"`
+
+	// Failover says who leaves a backend that is down, and which backend stands by.
+	// +optional
+	Failover *FailoverStatus `json:"failover,omitempty"`
+}
+
+// BackendStatus is what was observed of one backend.
+type BackendStatus struct {
+	// Name is the backend's name.
+	// +required
+	Name string `json:"name"`
+
+	// Ready is the number of endpoints that are ready to serve. It is absent where endpoints
+	// cannot be counted (a backend outside the cluster).
+	// +optional
+	Ready *int32 `json:"ready,omitempty"`
+
+	// Total is the number of endpoints, ready or not.
+	// +optional
+	Total *int32 `json:"total,omitempty"`
+
+	// Message says what is wrong with the backend, if anything is.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// FailoverMode says who moves traffic away from a backend that is down.
+//
+// +kubebuilder:validation:Enum=Priorities;Weights
+type FailoverMode string
+
+const (
+	// FailoverPriorities means that Envoy itself leaves a backend without ready endpoints, for the
+	// next priority of the same cluster, within milliseconds and without Headgate.
+	FailoverPriorities FailoverMode = "Priorities"
+	// FailoverWeights means that the data plane knows nothing but weights: all calls go to the
+	// first backend until the weights of the route are changed.
+	FailoverWeights FailoverMode = "Weights"
+)
+
+// FailoverStatus says who leaves a backend that is down, and which backend stands by.
+type FailoverStatus struct {
+	// Mode is Priorities or Weights; the PriorityFailover condition says why.
+	// +required
+	Mode FailoverMode `json:"mode"`
+
+	// Fallback is the name of the backend that Envoy turns to when no endpoint of the serving
+	// backend is left.
+	// +optional
+	Fallback string `json:"fallback,omitempty"`
+}

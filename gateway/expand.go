@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"fmt"
+
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// TotalWeight is what the weights of a route's backends add up to, the fallback's aside.
+const TotalWeight = int32(1_000_000)
+
+// Expand turns an ExposedService into the objects that carry its traffic.
+//
+// For a GatewayClass of Envoy Gateway with its Backend and EnvoyPatchPolicy APIs the result is the
+// one-cluster shape: every backend is a locality of a single Envoy cluster, so that a backend that
+// dies, drains, scales or changes its weight is a change of endpoints, which loses no call. For
+// everything else it is the portable shape: a GRPCRoute to the user's own Services.
+//
+// Missing facts never remove anything: what depends on them is kept as it is (Kept, Blocked) and
+// reported (Problems).
+func Expand(exs *v1alpha1.ExposedService, facts Facts) Expansion {
+	e := &expansion{exs: exs, facts: facts}
+	e.out.Gateway = GatewayRef(exs)
+	e.out.Failover = v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverWeights}
+	e.out.FailoverReason = v1alpha1.ReasonUnknown
+	e.out.FailoverMessage = "the Gateway is not known yet"
+
+	e.resolveBackends()
+	if !e.resolveClass() {
+		e.out.Blocked = true
+		return e.out
+	}
+	e.chooseShape()
+
+	if Owned(exs) {
+		e.addGateway()
+	}
+	if e.shape.oneCluster {
+		e.addOwnServices()
+	}
+	e.addFallback()
+	e.addHosts()
+	e.addRoute()
+	if e.shape.envoyGateway {
+		e.addPolicy()
+		e.addPatch()
+	} else {
+		e.ignoreTraffic()
+	}
+	e.applyOverrides()
+	return e.out
+}
+
+// expansion is one run of Expand.
+type expansion struct {
+	exs      *v1alpha1.ExposedService
+	facts    Facts
+	backends []backend
+	shape    shape
+	out      Expansion
+}
+
+func (e *expansion) problem(reason v1alpha1.Reason, format string, args ...any) {
+	e.out.Problems = append(e.out.Problems, Problem{Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *expansion) add(object Object) { e.out.Objects = append(e.out.Objects, object) }
+
+// resolveClass finds the GatewayClass, without which nothing can be decided.
+func (e *expansion) resolveClass() bool {
+	spec := e.exs.Spec.Gateway
+	switch {
+	case spec == nil:
+		// The CRD refuses this; an object stored before that rule may still have it.
+		e.problem(v1alpha1.ReasonNotAccepted, "spec.gateway is not set: name a GatewayClass in gateway.className or a Gateway in gateway.parentRef")
+		return false
+	case Owned(e.exs) && e.facts.Class == nil:
+		e.problem(v1alpha1.ReasonGatewayClassNotFound,
+			"GatewayClass %s does not exist: create it, or correct spec.gateway.className", *spec.ClassName)
+		return false
+	case !Owned(e.exs) && e.facts.Gateway == nil:
+		e.problem(v1alpha1.ReasonGatewayNotFound,
+			"Gateway %s/%s does not exist: create it, or correct spec.gateway.parentRef", e.out.Gateway.Namespace, e.out.Gateway.Name)
+		return false
+	case !Owned(e.exs) && e.facts.Class == nil:
+		e.problem(v1alpha1.ReasonGatewayClassNotFound,
+			"GatewayClass %s of Gateway %s/%s does not exist: ask the Gateway's owner",
+			e.facts.Gateway.Spec.GatewayClassName, e.out.Gateway.Namespace, e.out.Gateway.Name)
+		return false
+	}
+	return true
+}
+
+// ignoreTraffic names the fields that only Envoy Gateway can do.
+func (e *expansion) ignoreTraffic() {
+	if e.exs.Spec.Traffic != nil {
+		e.out.Ignored = append(e.out.Ignored, "spec.traffic")
+	}
+	if gw := e.exs.Spec.Gateway; gw.Visibility != nil {
+		e.out.Ignored = append(e.out.Ignored, "spec.gateway.visibility")
+	}
+	if gw := e.exs.Spec.Gateway; gw.Proxy != nil {
+		e.out.Ignored = append(e.out.Ignored, "spec.gateway.proxy")
+	}
+}
+
+// labels are the labels of every object; backend may be empty.
+func (e *expansion) labels(backend string) map[string]string {
+	labels := map[string]string{
+		v1alpha1.LabelManagedBy:      v1alpha1.ManagedBy,
+		v1alpha1.LabelOwnerName:      e.exs.Name,
+		v1alpha1.LabelOwnerNamespace: e.exs.Namespace,
+	}
+	if backend != "" {
+		labels[v1alpha1.LabelBackend] = backend
+	}
+	return labels
+}
+
+// granted says whether a ReferenceGrant in namespace `to` lets objects of one of the kinds `from`
+// in the ExposedService's namespace refer to the object.
+func (e *expansion) granted(to Ref, from ...Ref) bool {
+	for _, grant := range e.facts.Grants {
+		if grant.Namespace == to.Namespace && grantsFrom(grant, e.exs.Namespace, from) && grantsTo(grant, to) {
+			return true
+		}
+	}
+	return false
+}
+
+func grantsFrom(grant gwapiv1.ReferenceGrant, namespace string, from []Ref) bool {
+	for _, have := range grant.Spec.From {
+		for _, want := range from {
+			if string(have.Group) == want.Group && string(have.Kind) == want.Kind && string(have.Namespace) == namespace {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func grantsTo(grant gwapiv1.ReferenceGrant, to Ref) bool {
+	for _, have := range grant.Spec.To {
+		if string(have.Group) == to.Group && string(have.Kind) == to.Kind && (have.Name == nil || string(*have.Name) == to.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// The kinds on whose behalf a reference into another namespace may be granted.
+var (
+	fromExposedService = Ref{Group: v1alpha1.GroupVersion.Group, Kind: v1alpha1.KindExposedService}
+	fromGRPCRoute      = Ref{Group: gwapiv1.GroupName, Kind: KindGRPCRoute}
+)

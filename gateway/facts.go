@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// Object is a Kubernetes object (the same as controller-runtime's client.Object, which a pure
+// package does not import).
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Facts is everything outside the ExposedService that its expansion depends on. A controller
+// gathers it; nothing in it is a judgement. Objects are only read.
+type Facts struct {
+	// Class is the GatewayClass: the one of spec.gateway.className, or that of the Gateway which
+	// spec.gateway.parentRef names. Nil: it does not exist.
+	Class *gwapiv1.GatewayClass
+	// Gateway is the Gateway of spec.gateway.parentRef. Nil: it does not exist, or is to be made.
+	Gateway *gwapiv1.Gateway
+	// Capabilities says what Envoy Gateway can do here.
+	Capabilities Capabilities
+	// Backends holds the facts of each backend of the spec, by its name.
+	Backends map[string]BackendFacts
+	// Grants are the ReferenceGrants of all other namespaces that the spec refers to.
+	Grants []gwapiv1.ReferenceGrant
+	// LiveHealthCheck is the service name of the active health check that the live
+	// BackendTrafficPolicy asks for; nil: it asks for none, or does not exist. It is what
+	// unknown probes leave as it is.
+	LiveHealthCheck *string
+}
+
+// Capability says whether an API of Envoy Gateway can be used.
+type Capability string
+
+const (
+	// CapabilityUnknown: Envoy Gateway has not said yet.
+	CapabilityUnknown Capability = ""
+	// CapabilityOn: Envoy Gateway has accepted an object of this API.
+	CapabilityOn Capability = "On"
+	// CapabilityOff: Envoy Gateway has refused an object because this API is off.
+	CapabilityOff Capability = "Off"
+	// CapabilityMissing: the cluster does not have the kind.
+	CapabilityMissing Capability = "Missing"
+)
+
+// Capabilities says what Envoy Gateway can do here, as its own verdicts on the objects that were
+// made for this ExposedService tell. Both are made in every shape, so that there is always a
+// verdict to read.
+type Capabilities struct {
+	// Backend is about the kind Backend, which carries the fallback.
+	Backend Capability
+	// EnvoyPatchPolicy is about the kind EnvoyPatchPolicy, which carries the overprovisioning factor.
+	EnvoyPatchPolicy Capability
+	// LastMode is the mode that the status last reported; it stands while a capability is unknown.
+	LastMode v1alpha1.FailoverMode
+}
+
+// BackendFacts are the facts of one backend.
+type BackendFacts struct {
+	// Service is the Service that the spec names. Nil: it does not exist.
+	Service *corev1.Service
+	// Slices are all EndpointSlices of that Service.
+	Slices []discoveryv1.EndpointSlice
+	// OwnService is the Service that Headgate made for this backend. Nil: it does not exist.
+	OwnService *corev1.Service
+	// OwnSlices are all EndpointSlices of OwnService, those that Headgate wrote itself among them.
+	OwnSlices []discoveryv1.EndpointSlice
+	// Probe is the gRPC readiness probe that the pods of the backend declare.
+	Probe Probe
+	// Addresses are the IP addresses that the host name of an fqdn backend resolves to.
+	Addresses []string
+}
+
+// ProbeState says what is known of the probes of a backend's pods.
+type ProbeState string
+
+const (
+	// ProbeUnknown: there are no pods to ask.
+	ProbeUnknown ProbeState = ""
+	// ProbeNone: a pod has no gRPC readiness probe on the backend's port.
+	ProbeNone ProbeState = "None"
+	// ProbeGRPC: every pod has one, all for the same service name.
+	ProbeGRPC ProbeState = "GRPC"
+)
+
+// Probe is the gRPC readiness probe that the pods of a backend declare.
+type Probe struct {
+	State ProbeState
+	// Service is the service name that the probe asks for.
+	Service string
+}
+
+// Problem is something that a user has to act on. Its reason becomes that of the condition.
+type Problem struct {
+	Reason  v1alpha1.Reason
+	Message string
+}
+
+// Expansion is what an ExposedService becomes.
+type Expansion struct {
+	// Objects are to be applied, in this order. They carry their kind, name, labels and no status.
+	Objects []Object
+	// Kept names objects that must be left as they are, neither applied nor removed, because a
+	// fact that they depend on is missing. Objects of ours that are in neither list are to be
+	// removed.
+	Kept []Ref
+	// Blocked: the expansion stands on too little to change anything: nothing is to be applied
+	// and nothing removed.
+	Blocked bool
+	// Problems make Accepted False. An expansion with problems may still have objects.
+	Problems []Problem
+	// Ignored says which fields of the spec the data plane cannot do.
+	Ignored []string
+	// Failover is the mode that was chosen, and the fallback.
+	Failover v1alpha1.FailoverStatus
+	// FailoverReason and FailoverMessage say why, and what to enable for more.
+	FailoverReason  v1alpha1.Reason
+	FailoverMessage string
+	// Backends is the status of the backends, in the order of the spec.
+	Backends []v1alpha1.BackendStatus
+	// Gateway names the Gateway that carries the route.
+	Gateway Ref
+}
+
+// Ref names an object.
+type Ref struct {
+	Group, Kind, Namespace, Name string
+}

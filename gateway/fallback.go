@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// maxBackendEndpoints is how many endpoints one Backend may hold (its CRD says so).
+const maxBackendEndpoints = 256
+
+// addFallback makes the Backend that becomes priority 1 of the cluster. It holds the pod IPs of
+// the backup, for good balance, and the ClusterIP of its Service, which stays right when nobody
+// is there to keep the pod IPs current.
+//
+// Where Envoy Gateway's Backend API is off the object is made all the same: its status is where
+// the API's coming back shows.
+func (e *expansion) addFallback() {
+	if !e.shape.envoyGateway || e.shape.fallback < 0 {
+		return
+	}
+	if e.facts.Capabilities.Backend == CapabilityMissing {
+		return
+	}
+	endpoints := e.fallbackEndpoints()
+	if len(endpoints) == 0 {
+		if e.facts.Capabilities.Backend == CapabilityOn && !e.backends[e.shape.fallback].revoked {
+			// It exists, so its endpoints were known before: they are not forgotten.
+			e.keep(egv1a1.GroupName, KindBackend, FallbackName(e.exs))
+			e.out.Failover.Fallback = e.fallbackName()
+			return
+		}
+		if e.shape.oneCluster {
+			e.out.FailoverReason = v1alpha1.ReasonNoFallback
+			e.out.FailoverMessage = fmt.Sprintf("backend %s has no address yet", e.backends[e.shape.fallback].Name)
+		}
+		return
+	}
+	e.out.Failover.Fallback = e.fallbackName()
+	e.add(&egv1a1.Backend{
+		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
+		ObjectMeta: e.meta(FallbackName(e.exs), e.backends[e.shape.fallback].Name),
+		Spec: egv1a1.BackendSpec{
+			Fallback:     ptr.To(true),
+			AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C},
+			Endpoints:    endpoints,
+		},
+	})
+}
+
+// fallbackName is the name for the status: only in the one-cluster shape does Envoy use it.
+func (e *expansion) fallbackName() string {
+	if !e.shape.oneCluster {
+		return ""
+	}
+	return e.backends[e.shape.fallback].Name
+}
+
+func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
+	b := e.backends[e.shape.fallback]
+	var addresses []endpoint
+	if b.FQDN != nil {
+		for _, address := range b.facts.Addresses {
+			addresses = append(addresses, endpoint{address: address, port: int32(b.FQDN.Port), ready: true})
+		}
+	} else {
+		addresses = b.endpoints()
+	}
+	addresses = slices.DeleteFunc(addresses, func(ep endpoint) bool { return !ep.ready })
+	slices.SortFunc(addresses, func(a, b endpoint) int { return strings.Compare(a.address, b.address) })
+
+	limit := maxBackendEndpoints
+	clusterIP, hasClusterIP := e.fallbackClusterIP(b)
+	if hasClusterIP {
+		limit--
+	}
+	if len(addresses) > limit {
+		e.out.Backends[e.shape.fallback].Message = fmt.Sprintf(
+			"%d of its %d ready endpoints stand by; the others take part through the Service's ClusterIP", limit, len(addresses))
+		addresses = addresses[:limit]
+	}
+	if hasClusterIP {
+		addresses = append(addresses, clusterIP)
+	}
+	out := make([]egv1a1.BackendEndpoint, 0, len(addresses))
+	for _, ep := range addresses {
+		out = append(out, egv1a1.BackendEndpoint{IP: &egv1a1.IPEndpoint{Address: ep.address, Port: ep.port}})
+	}
+	return out
+}
+
+// fallbackClusterIP is the ClusterIP of our Service for the backend, once it has one.
+func (e *expansion) fallbackClusterIP(b backend) (endpoint, bool) {
+	service := b.facts.OwnService
+	if b.revoked || service == nil || service.Spec.ClusterIP == "" || service.Spec.ClusterIP == corev1.ClusterIPNone {
+		return endpoint{}, false
+	}
+	return endpoint{address: service.Spec.ClusterIP, port: int32(b.Service.Port), ready: true}, true
+}
+
+// addHosts makes a Backend for every fqdn backend in the portable shape.
+func (e *expansion) addHosts() {
+	if e.shape.oneCluster {
+		return
+	}
+	for i, b := range e.backends {
+		switch {
+		case b.FQDN == nil:
+		case !e.hostsWork() && i == 0:
+			e.problem(v1alpha1.ReasonBackendNotSupported,
+				"spec.backends[0].fqdn: a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here: "+
+					"enable it, or make a Service without a selector and an EndpointSlice for the host")
+		case !e.hostsWork():
+			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
+		default:
+			e.add(&egv1a1.Backend{
+				TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
+				ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
+				Spec: egv1a1.BackendSpec{
+					AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C},
+					Endpoints: []egv1a1.BackendEndpoint{{
+						FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: int32(b.FQDN.Port)},
+					}},
+				},
+			})
+		}
+	}
+}
+
+// hostsWork says whether a Backend can stand in a route.
+func (e *expansion) hostsWork() bool {
+	caps := e.facts.Capabilities
+	return e.shape.envoyGateway && caps.Backend != CapabilityMissing && caps.Backend != CapabilityOff
+}

@@ -1,0 +1,146 @@
+package gateway_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+// input is a golden input: an ExposedService and the cluster that it is expanded in. Services and
+// EndpointSlices are given as they stand in the cluster; which backend they belong to is found by
+// name, as the controller does it.
+type input struct {
+	ExposedService  v1alpha1.ExposedService     `json:"exposedService"`
+	GatewayClass    *gwapiv1.GatewayClass       `json:"gatewayClass,omitempty"`
+	Gateway         *gwapiv1.Gateway            `json:"gateway,omitempty"`
+	Capabilities    gateway.Capabilities        `json:"capabilities,omitempty"`
+	Services        []corev1.Service            `json:"services,omitempty"`
+	EndpointSlices  []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
+	ReferenceGrants []gwapiv1.ReferenceGrant    `json:"referenceGrants,omitempty"`
+	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
+	Addresses       map[string][]string         `json:"addresses,omitempty"`
+	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
+}
+
+func (in *input) facts() gateway.Facts {
+	facts := gateway.Facts{
+		Class: in.GatewayClass, Gateway: in.Gateway, Capabilities: in.Capabilities,
+		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants, LiveHealthCheck: in.LiveHealthCheck,
+	}
+	exs := &in.ExposedService
+	for _, backend := range exs.Spec.Backends {
+		have := gateway.BackendFacts{Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name]}
+		if backend.Service != nil {
+			namespace := exs.Namespace
+			if backend.Service.Namespace != nil {
+				namespace = *backend.Service.Namespace
+			}
+			have.Service, have.Slices = in.service(namespace, backend.Service.Name)
+			have.OwnService, have.OwnSlices = in.service(exs.Namespace, gateway.ServiceName(exs, backend.Name))
+		}
+		facts.Backends[backend.Name] = have
+	}
+	return facts
+}
+
+func (in *input) service(namespace, name string) (service *corev1.Service, slices []discoveryv1.EndpointSlice) {
+	for i := range in.Services {
+		if in.Services[i].Namespace == namespace && in.Services[i].Name == name {
+			service = &in.Services[i]
+		}
+	}
+	for _, slice := range in.EndpointSlices {
+		if slice.Namespace == namespace && slice.Labels[discoveryv1.LabelServiceName] == name {
+			slices = append(slices, slice)
+		}
+	}
+	return service, slices
+}
+
+// verdict is the part of an Expansion that is not objects.
+type verdict struct {
+	Blocked         bool                     `json:"blocked,omitempty"`
+	Problems        []gateway.Problem        `json:"problems,omitempty"`
+	Ignored         []string                 `json:"ignored,omitempty"`
+	Kept            []gateway.Ref            `json:"kept,omitempty"`
+	Failover        v1alpha1.FailoverStatus  `json:"failover"`
+	FailoverReason  v1alpha1.Reason          `json:"failoverReason"`
+	FailoverMessage string                   `json:"failoverMessage"`
+	Backends        []v1alpha1.BackendStatus `json:"backends"`
+}
+
+func render(t *testing.T, out gateway.Expansion) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	write := func(value any) {
+		text, err := yaml.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		buffer.Write(text)
+	}
+	write(verdict{out.Blocked, out.Problems, out.Ignored, out.Kept, out.Failover, out.FailoverReason, out.FailoverMessage, out.Backends})
+	for _, object := range out.Objects {
+		buffer.WriteString("---\n")
+		write(object)
+	}
+	return buffer.Bytes()
+}
+
+// TestGolden compares what each testdata/*.in.yaml becomes with its *.out.yaml.
+// `go test ./gateway -update` writes them anew.
+func TestGolden(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/*.in.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no inputs in testdata: %v", err)
+	}
+	for _, path := range inputs {
+		name := strings.TrimSuffix(filepath.Base(path), ".in.yaml")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := readInput(t, path)
+			got := render(t, gateway.Expand(&in.ExposedService, in.facts()))
+			golden := strings.TrimSuffix(path, ".in.yaml") + ".out.yaml"
+			if *update {
+				if err := os.WriteFile(golden, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("%s differs (-want +got); if that is right, run: go test ./gateway -update\n%s", golden, diff)
+			}
+		})
+	}
+}
+
+func readInput(t *testing.T, path string) *input {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in input
+	if err := yaml.UnmarshalStrict(text, &in); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return &in
+}

@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// applyOverrides merges each override into the generated object of its kind. When one cannot be
+// merged nothing at all is applied: the last good objects stay, rather than ones that lack what
+// the override was there for.
+func (e *expansion) applyOverrides() {
+	for i, override := range e.exs.Spec.Overrides {
+		found := false
+		for j, object := range e.out.Objects {
+			if object.GetObjectKind().GroupVersionKind().Kind != string(override.Kind) {
+				continue
+			}
+			found = true
+			merged, err := merge(object, override)
+			if err != nil {
+				e.problem(v1alpha1.ReasonInvalidOverride, "spec.overrides[%d].patch: cannot be merged into %s %s: %v",
+					i, override.Kind, object.GetName(), err)
+				e.out.Blocked = true
+				continue
+			}
+			e.out.Objects[j] = merged
+		}
+		if !found {
+			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.overrides[%d] (no %s is made here)", i, override.Kind))
+		}
+	}
+}
+
+// merge returns a copy of the object with the override merged in. A field that the kind does not
+// have, and a change of what is protected, are errors.
+func merge(object Object, override v1alpha1.Override) (Object, error) {
+	original, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	patched, err := strategicpatch.StrategicMergePatch(original, override.Patch.Raw, object)
+	if err != nil {
+		return nil, err
+	}
+	out, ok := reflect.New(reflect.TypeOf(object).Elem()).Interface().(Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object", object)
+	}
+	strictErrors, err := kjson.UnmarshalStrict(patched, out)
+	if err != nil {
+		return nil, err
+	}
+	if len(strictErrors) > 0 {
+		return nil, fmt.Errorf("%w: remove it, or correct its name", strictErrors[0])
+	}
+	if field := changedProtected(object, out); field != "" {
+		return nil, fmt.Errorf("%s is Headgate's: remove it from the patch", field)
+	}
+	return out, nil
+}
+
+// changedProtected names the first protected field in which two objects differ. The CRD refuses
+// such overrides; this stands behind it for objects that were stored otherwise.
+func changedProtected(before, after Object) string {
+	gvkBefore, gvkAfter := before.GetObjectKind().GroupVersionKind(), after.GetObjectKind().GroupVersionKind()
+	switch {
+	case gvkBefore != gvkAfter:
+		return "apiVersion or kind"
+	case before.GetName() != after.GetName() || before.GetNamespace() != after.GetNamespace():
+		return "metadata.name or metadata.namespace"
+	case !reflect.DeepEqual(before.GetOwnerReferences(), after.GetOwnerReferences()):
+		return "metadata.ownerReferences"
+	case !hasAll(after.GetLabels(), before.GetLabels()):
+		return "one of its own metadata.labels"
+	}
+	protectedBefore, protectedAfter := protected(before), protected(after)
+	for i := range protectedBefore {
+		if !reflect.DeepEqual(protectedBefore[i].value, protectedAfter[i].value) {
+			return protectedBefore[i].field
+		}
+	}
+	return ""
+}
+
+type protectedField struct {
+	field string
+	value any
+}
+
+// protected lists what decides where traffic goes.
+func protected(object Object) []protectedField {
+	switch o := object.(type) {
+	case *gwapiv1.Gateway:
+		return []protectedField{
+			{"spec.gatewayClassName", o.Spec.GatewayClassName}, {"spec.infrastructure.parametersRef", parametersRef(o)},
+		}
+	case *gwapiv1.GRPCRoute:
+		return []protectedField{{"spec.rules", o.Spec.Rules}, {"spec.parentRefs", o.Spec.ParentRefs}}
+	case *egv1a1.BackendTrafficPolicy:
+		return []protectedField{{"spec.targetRefs", o.Spec.PolicyTargetReferences}}
+	case *egv1a1.EnvoyPatchPolicy:
+		return []protectedField{{"spec.targetRef", o.Spec.TargetRef}, {"spec.jsonPatches", o.Spec.JSONPatches}}
+	}
+	return nil
+}
+
+func parametersRef(gateway *gwapiv1.Gateway) *gwapiv1.LocalParametersReference {
+	if gateway.Spec.Infrastructure == nil {
+		return nil
+	}
+	return gateway.Spec.Infrastructure.ParametersRef
+}
+
+func hasAll(have, want map[string]string) bool {
+	for key, value := range want {
+		if have[key] != value {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// addPatch makes the EnvoyPatchPolicy that says about our one cluster what no field of Envoy
+// Gateway's API can say, and nothing about anything else on that Gateway:
+//
+//   - overprovisioning_factor 100000 (percent of percent: 140 is Envoy's default): the next
+//     priority gets calls only when this one has no healthy endpoint, not when it has fewer
+//     than 72 % of them;
+//   - update_merge_window 0s: changes of health take effect at once, instead of after up to a second.
+//
+// Where the EnvoyPatchPolicy API is off it is made all the same: its status is where the API's
+// coming back shows.
+func (e *expansion) addPatch() {
+	if !e.shape.patch || e.backends[0].FQDN != nil || e.facts.Capabilities.EnvoyPatchPolicy == CapabilityMissing {
+		return
+	}
+	ref := PatchRef(e.exs, e.out.Gateway.Namespace)
+	cluster := ClusterName(e.exs)
+	meta := e.meta(ref.Name, "")
+	meta.Namespace = ref.Namespace
+	e.add(&egv1a1.EnvoyPatchPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindEnvoyPatchPolicy},
+		ObjectMeta: meta,
+		Spec: egv1a1.EnvoyPatchPolicySpec{
+			Type: egv1a1.JSONPatchEnvoyPatchType,
+			TargetRef: gwapiv1.LocalPolicyTargetReference{
+				Group: gwapiv1.GroupName, Kind: KindGateway, Name: gwapiv1.ObjectName(e.out.Gateway.Name),
+			},
+			JSONPatches: []egv1a1.EnvoyJSONPatchConfig{
+				addOperation(egv1a1.ClusterLoadAssignmentEnvoyResourceType, cluster, "/policy", `{"overprovisioning_factor":100000}`),
+				addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/common_lb_config/update_merge_window", `"0s"`),
+			},
+		},
+	})
+}
+
+func addOperation(resource egv1a1.EnvoyResourceType, name, path, value string) egv1a1.EnvoyJSONPatchConfig {
+	return egv1a1.EnvoyJSONPatchConfig{
+		Type: resource, Name: name,
+		Operation: egv1a1.JSONPatchOperation{
+			Op: "add", Path: ptr.To(path), Value: &apiextensionsv1.JSON{Raw: []byte(value)},
+		},
+	}
+}

@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// shape is how the objects are laid out.
+type shape struct {
+	// envoyGateway: the class is Envoy Gateway's and its kinds are installed, so that its policies
+	// take effect.
+	envoyGateway bool
+	// oneCluster: all backends are localities of one cluster of Envoy.
+	oneCluster bool
+	// patch: the EnvoyPatchPolicy may stand beside the Gateway.
+	patch bool
+	// fallback is the index of the backend that stands by; -1: none.
+	fallback int
+}
+
+// chooseShape picks the shape, and says why and what to enable for more.
+func (e *expansion) chooseShape() {
+	caps := e.facts.Capabilities
+	e.shape = shape{
+		envoyGateway: e.classIsEnvoyGateways() && !(caps.Backend == CapabilityMissing && caps.EnvoyPatchPolicy == CapabilityMissing),
+		fallback:     e.chooseFallback(),
+	}
+	gateway := e.out.Gateway
+	e.shape.patch = e.shape.envoyGateway &&
+		(gateway.Namespace == e.exs.Namespace || e.granted(PatchRef(e.exs, gateway.Namespace), fromExposedService))
+
+	reason, message := e.whyWeights()
+	if reason == "" {
+		e.shape.oneCluster = true
+		e.out.Failover.Mode = v1alpha1.FailoverPriorities
+		reason, message = e.whichPriorities()
+	}
+	e.out.FailoverReason, e.out.FailoverMessage = reason, message
+}
+
+func (e *expansion) classIsEnvoyGateways() bool {
+	return e.facts.Class.Spec.ControllerName == EnvoyGatewayController
+}
+
+// chooseFallback is the first backend after the first that can stand by.
+func (e *expansion) chooseFallback() int {
+	for i, b := range e.backends {
+		if i > 0 && (b.Service != nil || len(b.facts.Addresses) > 0) {
+			return i
+		}
+	}
+	return -1
+}
+
+const costOfWeights = "all calls go to the first backend, and those that meet its death fail"
+
+// whyWeights says what stands against the one-cluster shape; an empty reason: nothing.
+func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
+	caps := e.facts.Capabilities
+	undecided := caps.LastMode == v1alpha1.FailoverWeights
+	switch {
+	case e.classIsEnvoyGateways() && !e.shape.envoyGateway:
+		return v1alpha1.ReasonBackendAPIDisabled, "the kinds of Envoy Gateway (gateway.envoyproxy.io) are not installed: " + costOfWeights +
+			"; install the CRDs of Envoy Gateway's Helm chart"
+	case !e.shape.envoyGateway:
+		return v1alpha1.ReasonClassNotSupported, fmt.Sprintf(
+			"GatewayClass %s is of controller %s, which knows only weights: %s; use a class of Envoy Gateway (%s) for failover in the proxy",
+			e.facts.Class.Name, e.facts.Class.Spec.ControllerName, costOfWeights, EnvoyGatewayController)
+	case e.backends[0].FQDN != nil:
+		return v1alpha1.ReasonHostBackend, fmt.Sprintf(
+			"the first backend, %s, is a host outside the cluster, which cannot share a cluster of Envoy with Services: %s",
+			e.backends[0].Name, costOfWeights)
+	case caps.EnvoyPatchPolicy == CapabilityMissing || caps.EnvoyPatchPolicy == CapabilityOff,
+		caps.EnvoyPatchPolicy == CapabilityUnknown && undecided && e.shape.patch:
+		return v1alpha1.ReasonPatchAPIDisabled,
+			"Envoy Gateway's EnvoyPatchPolicy API is off: " + costOfWeights +
+				"; set extensionApis.enableEnvoyPatchPolicy: true in the EnvoyGateway configuration (Helm: config.envoyGateway.extensionApis)"
+	case e.shape.fallback < 0:
+		return "", ""
+	case caps.Backend == CapabilityMissing || caps.Backend == CapabilityOff,
+		caps.Backend == CapabilityUnknown && undecided:
+		return v1alpha1.ReasonBackendAPIDisabled,
+			"Envoy Gateway's Backend API is off: " + costOfWeights +
+				"; set extensionApis.enableBackend: true in the EnvoyGateway configuration (Helm: config.envoyGateway.extensionApis)"
+	}
+	return "", ""
+}
+
+// whichPriorities says how well the one-cluster shape works.
+func (e *expansion) whichPriorities() (v1alpha1.Reason, string) {
+	gateway := e.out.Gateway
+	switch {
+	case e.shape.fallback < 0:
+		return v1alpha1.ReasonSingleBackend, "there is no second backend that Envoy could turn to: add one to spec.backends"
+	case !e.shape.patch:
+		return v1alpha1.ReasonPatchNotPermitted, fmt.Sprintf(
+			"Envoy turns to %s when %s has no healthy endpoint, but also sends it a share of the calls when fewer than 72 %% are healthy, and "+
+				"takes up to a second to notice changes, because the owner of Gateway %s/%s has not allowed an EnvoyPatchPolicy there: in namespace "+
+				"%s create a ReferenceGrant from {group: headgate.dev, kind: ExposedService, namespace: %s} to "+
+				"{group: gateway.envoyproxy.io, kind: EnvoyPatchPolicy}",
+			e.backends[e.shape.fallback].Name, e.backends[0].Name, gateway.Namespace, gateway.Name, gateway.Namespace, e.exs.Namespace)
+	}
+	return v1alpha1.ReasonPriorities, fmt.Sprintf(
+		"Envoy turns to %s by itself when %s has no healthy endpoint", e.backends[e.shape.fallback].Name, e.backends[0].Name)
+}
