@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/headgate/headgate/test/grpcapp/greeter"
+)
+
+// identityOf is the response metadata that names the pod and the version.
+func identityOf(cfg Config) metadata.MD {
+	return metadata.Pairs(greeter.PodHeader, cfg.Pod, greeter.VersionHeader, cfg.Version)
+}
+
+// interceptor puts the identity on each answer and the faults on calls of the Greeter.
+type interceptor struct {
+	identity metadata.MD
+	faults   *faults
+}
+
+func (i *interceptor) unary(
+	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+) (any, error) {
+	if err := i.before(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
+	return handler(ctx, request)
+}
+
+func (i *interceptor) stream(
+	service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
+) error {
+	if err := i.before(stream.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	return handler(service, stream)
+}
+
+// before delays or fails the call as the faults say, and sets the identity where the
+// answer's shape has a place for it.
+func (i *interceptor) before(ctx context.Context, method string) error {
+	if !strings.HasPrefix(method, "/"+greeter.Greeter_ServiceDesc.ServiceName+"/") {
+		return grpc.SetHeader(ctx, i.identity)
+	}
+	verdict := i.faults.draw()
+	if err := pause(ctx, verdict.delay); err != nil {
+		return err
+	}
+	if verdict.err == nil {
+		return grpc.SetHeader(ctx, i.identity)
+	}
+	// grpc-go answers with trailers only exactly when no header was set before.
+	set := grpc.SetTrailer
+	if verdict.placement == AfterHeaders {
+		set = grpc.SendHeader
+	}
+	if err := set(ctx, i.identity); err != nil {
+		return err
+	}
+	return verdict.err
+}
