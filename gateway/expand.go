@@ -59,7 +59,9 @@ type expansion struct {
 	facts    Facts
 	backends []backend
 	shape    shape
-	out      Expansion
+	// hasFallback: the Backend of the fallback is applied or kept.
+	hasFallback bool
+	out         Expansion
 }
 
 func (e *expansion) problem(reason v1alpha1.Reason, format string, args ...any) {

@@ -189,7 +189,7 @@ func checkRefs(t *rapid.T, exs *v1alpha1.ExposedService, out gateway.Expansion) 
 		switch {
 		case !isFallback:
 			sum += *ref.Weight
-		case *ref.Weight != 1 || out.Failover.Mode != v1alpha1.FailoverPriorities:
+		case *ref.Weight == 1 != (out.Failover.Mode == v1alpha1.FailoverPriorities):
 			t.Fatalf("the fallback has weight %d in mode %s", *ref.Weight, out.Failover.Mode)
 		}
 	}

@@ -23,10 +23,7 @@ const maxBackendEndpoints = 256
 // Where Envoy Gateway's Backend API is off the object is made all the same: its status is where
 // the API's coming back shows.
 func (e *expansion) addFallback() {
-	if !e.shape.envoyGateway || e.shape.fallback < 0 {
-		return
-	}
-	if e.facts.Capabilities.Backend == CapabilityMissing {
+	if !e.shape.envoyGateway || e.shape.fallback < 0 || e.backends[0].FQDN != nil || e.facts.Capabilities.Backend == CapabilityMissing {
 		return
 	}
 	endpoints := e.fallbackEndpoints()
@@ -34,7 +31,7 @@ func (e *expansion) addFallback() {
 		if e.facts.Capabilities.Backend == CapabilityOn && !e.backends[e.shape.fallback].revoked {
 			// It exists, so its endpoints were known before: they are not forgotten.
 			e.keep(egv1a1.GroupName, KindBackend, FallbackName(e.exs))
-			e.out.Failover.Fallback = e.fallbackName()
+			e.useFallback()
 			return
 		}
 		if e.shape.oneCluster {
@@ -43,7 +40,7 @@ func (e *expansion) addFallback() {
 		}
 		return
 	}
-	e.out.Failover.Fallback = e.fallbackName()
+	e.useFallback()
 	e.add(&egv1a1.Backend{
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
 		ObjectMeta: e.meta(FallbackName(e.exs), e.backends[e.shape.fallback].Name),
@@ -55,12 +52,12 @@ func (e *expansion) addFallback() {
 	})
 }
 
-// fallbackName is the name for the status: only in the one-cluster shape does Envoy use it.
-func (e *expansion) fallbackName() string {
-	if !e.shape.oneCluster {
-		return ""
+// useFallback lets the route name the fallback, and, where Envoy turns to it, the status as well.
+func (e *expansion) useFallback() {
+	e.hasFallback = true
+	if e.shape.oneCluster {
+		e.out.Failover.Fallback = e.backends[e.shape.fallback].Name
 	}
-	return e.backends[e.shape.fallback].Name
 }
 
 func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {

@@ -72,7 +72,9 @@ func routeMatch(match v1alpha1.Match) gwapiv1.GRPCRouteMatch {
 
 // backendRefs gives the first backend everything. In the one-cluster shape the fallback stands
 // beside it with weight 1, the least with which it is in the cluster at all: priority 1 gets
-// nothing while priority 0 has an endpoint, whatever the weights are.
+// nothing while priority 0 has an endpoint, whatever the weights are. Where Envoy Gateway's Backend
+// API is off the fallback is named with weight 0, which sends nothing there: Envoy Gateway gives a
+// Backend a verdict only while a route names it, and that verdict is where the API's coming back shows.
 func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 	var refs []gwapiv1.GRPCBackendRef
 	for i, b := range e.backends {
@@ -84,9 +86,13 @@ func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{BackendObjectReference: object, Weight: &weight}})
 		}
 	}
-	if e.out.Failover.Fallback != "" {
+	if e.hasFallback {
+		weight := int32(0)
+		if e.shape.oneCluster {
+			weight = 1
+		}
 		refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{
-			BackendObjectReference: envoyBackend(FallbackName(e.exs)), Weight: ptr.To(int32(1)),
+			BackendObjectReference: envoyBackend(FallbackName(e.exs)), Weight: &weight,
 		}})
 	}
 	return refs

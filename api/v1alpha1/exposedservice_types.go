@@ -93,7 +93,7 @@ type ExposedServiceSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)))",message="backends must be different from each other: two of them name the same Service and port, or the same host and port; remove one"
+	// +kubebuilder:validation:XValidation:rule="self.all(a, has(a.service) == has(a.fqdn) || self.exists_one(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)))",message="backends must be different from each other: two of them name the same Service and port, or the same host and port; remove one"
 	Backends []Backend `json:"backends"`
 
 	// Traffic says how calls are timed out, retried, limited, balanced and health-checked on

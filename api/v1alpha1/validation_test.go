@@ -1,0 +1,219 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/headgate/headgate/test/apiserver"
+)
+
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
+
+const minimal = `
+gateway: {className: envoy-gateway}
+backends: [{name: primary, service: {name: greeter, port: 50051}}]
+`
+
+// with is the minimal spec with some of its fields replaced, or removed by null.
+func with(fields string) string {
+	spec := map[string]any{}
+	mustUnmarshal(minimal, &spec)
+	changed := map[string]any{}
+	mustUnmarshal(fields, &changed)
+	for name, value := range changed {
+		if value == nil {
+			delete(spec, name)
+		} else {
+			spec[name] = value
+		}
+	}
+	text, err := yaml.Marshal(spec)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func mustUnmarshal(text string, into any) {
+	if err := yaml.Unmarshal([]byte(text), into); err != nil {
+		panic(fmt.Sprintf("%v in %s", err, text))
+	}
+}
+
+// withBackends is the minimal spec with n backends.
+func withBackends(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf("{name: b%d, service: {name: s%d, port: 1}}", i, i))
+	}
+	return with("backends: [" + strings.Join(list, ", ") + "]")
+}
+
+func override(kind, patch string) string {
+	return with("overrides: [{kind: " + kind + ", patch: " + patch + "}]")
+}
+
+func rule(match string) string { return with("rules: [{matches: [" + match + "]}]") }
+
+// TestBadInputIsRefused applies what users get wrong to the real API server, with strict validation
+// as kubectl asks for it. Each refusal names the field and says what to do.
+func TestBadInputIsRefused(t *testing.T) {
+	kube := apiserver.Client(t)
+	namespace := apiserver.Namespace(t, kube)
+	tests := map[string]struct {
+		name string // of the object; "greeter" when empty
+		spec string
+		want []string
+	}{
+		"unknown field":                {spec: with("hostname: a.example.com"), want: []string{`unknown field "spec.hostname"`}},
+		"unknown field of a backend":   {spec: with("backends: [{name: a, service: {name: s, port: 1, weight: 5}}]"), want: []string{`spec.backends[0].service.weight`}},
+		"no backends":                  {spec: with("backends: null"), want: []string{"spec.backends", "Required"}},
+		"empty backends":               {spec: with("backends: []"), want: []string{"spec.backends", "at least 1"}},
+		"nine backends":                {spec: withBackends(9), want: []string{"spec.backends", "at most 8"}},
+		"duplicate names of backends":  {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: a, service: {name: t, port: 1}}]"), want: []string{"spec.backends[1]", "Duplicate"}},
+		"a backup that is the primary": {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, service: {name: s, port: 1}}]"), want: []string{"spec.backends", "remove one"}},
+		"a backend of both kinds":      {spec: with("backends: [{name: a, service: {name: s, port: 1}, fqdn: {hostname: a.example.com, port: 1}}]"), want: []string{"spec.backends[0]", "exactly one of service and fqdn"}},
+		"a backend of no kind":         {spec: with("backends: [{name: a}]"), want: []string{"spec.backends[0]", "exactly one of service and fqdn"}},
+		"a backend's name in capitals": {spec: with("backends: [{name: Primary, service: {name: s, port: 1}}]"), want: []string{"spec.backends[0].name", "lower-case"}},
+		"a backend's name too long":    {spec: with("backends: [{name: a-name-of-17-char, service: {name: s, port: 1}}, {name: a-name-of-17-chars, service: {name: t, port: 1}}]"), want: []string{"spec.backends[1].name", "16"}},
+		"port 0":                       {spec: with("backends: [{name: a, service: {name: s, port: 0}}]"), want: []string{"spec.backends[0].service.port", "greater than or equal to 1"}},
+		"port 65536":                   {spec: with("backends: [{name: a, service: {name: s, port: 65536}}]"), want: []string{"spec.backends[0].service.port", "less than or equal to 65535"}},
+		"port as text":                 {spec: with("backends: [{name: a, service: {name: s, port: grpc}}]"), want: []string{"spec.backends[0].service.port", "integer"}},
+		"no port":                      {spec: with("backends: [{name: a, service: {name: s}}]"), want: []string{"spec.backends[0].service.port", "Required"}},
+		"an fqdn that is an address":   {spec: with("backends: [{name: a, fqdn: {hostname: 203.0.113.7, port: 1}}]"), want: []string{"spec.backends[0].fqdn.hostname", "Service without a selector"}},
+		"an fqdn with a wildcard":      {spec: with("backends: [{name: a, fqdn: {hostname: '*.example.com', port: 1}}]"), want: []string{"spec.backends[0].fqdn.hostname", "full DNS name"}},
+
+		"neither gateway nor anything else": {spec: with("gateway: null"), want: []string{"gateway is required", "gateway.className", "gateway.parentRef"}},
+		"an empty gateway":                  {spec: with("gateway: {}"), want: []string{"spec.gateway", "one of className and parentRef is required"}},
+		"both className and parentRef":      {spec: with("gateway: {className: a, parentRef: {name: b}}"), want: []string{"spec.gateway", "must not both be set"}},
+		"listener with parentRef":           {spec: with("gateway: {parentRef: {name: b}, listener: {port: 80}}"), want: []string{"spec.gateway", "listener must not be set with parentRef", "sectionName"}},
+		"visibility with parentRef":         {spec: with("gateway: {parentRef: {name: b}, visibility: Internal}"), want: []string{"spec.gateway", "visibility must not be set with parentRef"}},
+		"proxy with parentRef":              {spec: with("gateway: {parentRef: {name: b}, proxy: {replicas: 2}}"), want: []string{"spec.gateway", "proxy must not be set with parentRef"}},
+		"unknown visibility":                {spec: with("gateway: {className: a, visibility: Private}"), want: []string{"spec.gateway.visibility", `"Public", "Internal"`}},
+		"no replicas":                       {spec: with("gateway: {className: a, proxy: {replicas: 0}}"), want: []string{"spec.gateway.proxy.replicas", "greater than or equal to 1"}},
+		"both bounds of a PDB":              {spec: with("gateway: {className: a, proxy: {podDisruptionBudget: {minAvailable: 1, maxUnavailable: 1}}}"), want: []string{"podDisruptionBudget", "exactly one"}},
+		"TLS without certificates":          {spec: with("gateway: {className: a, listener: {tls: {certificateRefs: []}}}"), want: []string{"spec.gateway.listener.tls.certificateRefs", "at least 1"}},
+		"listener port out of range":        {spec: with("gateway: {className: a, listener: {port: 70000}}"), want: []string{"spec.gateway.listener.port", "65535"}},
+
+		"a host name that is an IPv4 address": {spec: with("hostnames: [192.0.2.7]"), want: []string{"spec.hostnames", "not IP addresses"}},
+		"a host name that is an IPv6 address": {spec: with("hostnames: ['2001:db8::7']"), want: []string{"spec.hostnames", "not IP addresses"}},
+		"a host name with a port":             {spec: with("hostnames: ['a.example.com:443']"), want: []string{"spec.hostnames", "host:port"}},
+		"a host name in capitals":             {spec: with("hostnames: [A.example.com]"), want: []string{"spec.hostnames[0]", "lower-case DNS name"}},
+		"a URL as host name":                  {spec: with("hostnames: [a.example.com/b]"), want: []string{"spec.hostnames[0]", "without scheme, port or path"}},
+		"the same host name twice":            {spec: with("hostnames: [a.example.com, a.example.com]"), want: []string{"spec.hostnames[1]", "Duplicate"}},
+
+		"an empty match":               {spec: rule("{}"), want: []string{"spec.rules[0].matches[0]", "must name a service, a method or headers"}},
+		"no matches":                   {spec: with("rules: [{matches: []}]"), want: []string{"spec.rules[0].matches", "at least 1"}},
+		"a method without its service": {spec: rule("{method: SayHello}"), want: []string{"spec.rules[0].matches[0]", "method needs service", "helloworld.Greeter"}},
+		"a path as service":            {spec: rule("{service: /helloworld.Greeter}"), want: []string{"spec.rules[0].matches[0]", "no slash"}},
+		"a path as method":             {spec: rule("{service: helloworld.Greeter, method: /SayHello}"), want: []string{"spec.rules[0].matches[0]", "bare name of a method"}},
+		"an unknown type of match":     {spec: rule("{service: a.B, type: Prefix}"), want: []string{"spec.rules[0].matches[0].type", `"Exact", "RegularExpression"`}},
+		"a header in capitals":         {spec: rule("{headers: [{name: X-Tenant, value: gold}]}"), want: []string{"headers[0].name", "lower case"}},
+		"a header without value":       {spec: rule("{headers: [{name: x-tenant, value: ''}]}"), want: []string{"headers[0].value", "at least 1"}},
+		"65 matches":                   {spec: with("rules: [" + strings.Repeat("{matches: ["+strings.Repeat("{service: a.B},", 13)+"]},", 5) + "]"), want: []string{"spec", "at most 64 matches"}},
+
+		"a duration without unit":       {spec: with("traffic: {requestTimeout: '30'}"), want: []string{"spec.traffic.requestTimeout", "such as 250ms, 30s or 1m30s"}},
+		"a duration with a fraction":    {spec: with("traffic: {requestTimeout: 1.5s}"), want: []string{"spec.traffic.requestTimeout", "such as 250ms"}},
+		"a negative duration":           {spec: with("traffic: {connectTimeout: -1s}"), want: []string{"spec.traffic.connectTimeout", "such as 250ms"}},
+		"a number as duration":          {spec: with("traffic: {connectTimeout: 5}"), want: []string{"spec.traffic.connectTimeout", "string"}},
+		"too many retries":              {spec: with("traffic: {retry: {attempts: 21}}"), want: []string{"spec.traffic.retry.attempts", "less than or equal to 20"}},
+		"a per-try timeout, not twice":  {spec: with("traffic: {retry: {perTryTimeout: 1s}}"), want: []string{"spec.traffic.retry", "perTryTimeout needs idempotent: true"}},
+		"a retry that may run twice":    {spec: with("traffic: {retry: {retryOn: [reset]}}"), want: []string{"spec.traffic.retry", "unless idempotent is true"}},
+		"an unknown retry trigger":      {spec: with("traffic: {retry: {retryOn: [5xx]}}"), want: []string{"spec.traffic.retry.retryOn[0]", "connect-failure"}},
+		"a budget over 100 %":           {spec: with("traffic: {circuitBreaker: {retryBudget: {percent: 101}}}"), want: []string{"retryBudget.percent", "less than or equal to 100"}},
+		"a negative share":              {spec: with("traffic: {outlierDetection: {maxEjectionPercent: -1}}"), want: []string{"maxEjectionPercent", "greater than or equal to 0"}},
+		"no connections":                {spec: with("traffic: {circuitBreaker: {maxConnections: 0}}"), want: []string{"maxConnections", "greater than or equal to 1"}},
+		"a checked service with Auto":   {spec: with("traffic: {healthCheck: {service: readiness}}"), want: []string{"spec.traffic.healthCheck", "set mode to Always"}},
+		"an unknown mode of checks":     {spec: with("traffic: {healthCheck: {mode: Sometimes}}"), want: []string{"spec.traffic.healthCheck.mode", `"Auto", "Always", "Never"`}},
+		"a hash header without hashing": {spec: with("traffic: {loadBalancer: {type: Random, hashHeader: x-user}}"), want: []string{"spec.traffic.loadBalancer", "hashHeader needs type: ConsistentHash"}},
+		"slow start without order":      {spec: with("traffic: {loadBalancer: {type: Random, slowStart: 10s}}"), want: []string{"spec.traffic.loadBalancer", "slowStart needs type"}},
+
+		"an override that is a list":    {spec: override("Gateway", "[]"), want: []string{"spec.overrides[0].patch", "object"}},
+		"an override that is a text":    {spec: override("Gateway", "no"), want: []string{"spec.overrides[0].patch", "object"}},
+		"an override of what is ours":   {spec: override("Service", "{}"), want: []string{"spec.overrides[0].kind", `"Gateway"`}},
+		"two overrides of one kind":     {spec: with("overrides: [{kind: Gateway, patch: {}}, {kind: Gateway, patch: {}}]"), want: []string{"spec.overrides[1]", "Duplicate"}},
+		"an override of the name":       {spec: override("Gateway", "{metadata: {name: other}}"), want: []string{`unknown field "spec.overrides[0].patch.metadata.name"`}},
+		"an override of the owner":      {spec: override("Gateway", "{metadata: {ownerReferences: []}}"), want: []string{"spec.overrides[0].patch.metadata.ownerReferences"}},
+		"an override of the kind":       {spec: override("Gateway", "{kind: Pod}"), want: []string{`unknown field "spec.overrides[0].patch.kind"`}},
+		"an override of the backends":   {spec: override("GRPCRoute", "{spec: {rules: []}}"), want: []string{"spec.overrides[0]", "patch.spec.rules must not be set", "spec.backends"}},
+		"an override of the parents":    {spec: override("GRPCRoute", "{spec: {parentRefs: []}}"), want: []string{"patch.spec.parentRefs must not be set"}},
+		"an override of the target":     {spec: override("BackendTrafficPolicy", "{spec: {targetRefs: []}}"), want: []string{"targetRefs", "must not be set"}},
+		"an override of the class":      {spec: override("Gateway", "{spec: {gatewayClassName: a}}"), want: []string{"patch.spec.gatewayClassName must not be set"}},
+		"an override of the parameters": {spec: override("Gateway", "{spec: {infrastructure: {parametersRef: {name: a}}}}"), want: []string{"parametersRef must not be set"}},
+		"an override of the patches":    {spec: override("EnvoyPatchPolicy", "{spec: {jsonPatches: []}}"), want: []string{"patch.spec.jsonPatches must not be set"}},
+
+		"a name of 63 characters":     {name: strings.Repeat("a", 63), spec: minimal, want: []string{"metadata.name must be at most 40 characters", "shorter name"}},
+		"a name of 41 characters":     {name: strings.Repeat("a", 41), spec: minimal, want: []string{"metadata.name must be at most 40 characters"}},
+		"a name with a dot":           {name: "greeter.v1", spec: minimal, want: []string{"metadata.name", "without dots"}},
+		"a name that starts with a 1": {name: "1greeter", spec: minimal, want: []string{"metadata.name must start with a lower-case letter"}},
+	}
+	for title, test := range tests {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			object := exposedService(namespace, test.name, test.spec)
+			err := kube.Create(context.Background(), object, client.DryRunAll)
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			t.Log(err)
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// TestGoodInputIsTaken is the other half: what looks unusual and is right.
+func TestGoodInputIsTaken(t *testing.T) {
+	kube := apiserver.Client(t)
+	namespace := apiserver.Namespace(t, kube)
+	tests := map[string]struct{ name, spec string }{
+		"the least":                  {spec: minimal},
+		"a name of 40 characters":    {name: strings.Repeat("a", 40), spec: minimal},
+		"eight backends":             {spec: withBackends(8)},
+		"another namespace's twin":   {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, service: {name: s, namespace: eu, port: 1}}]")},
+		"two ports of one Service":   {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, service: {name: s, port: 2}}]")},
+		"a wildcard host":            {spec: with("hostnames: ['*.example.com', localhost]")},
+		"a rule of headers alone":    {spec: rule("{headers: [{name: x-tenant, value: 'gold|silver', type: RegularExpression}]}")},
+		"any service by expression":  {spec: rule("{type: RegularExpression, service: '.+', method: 'Get.*'}")},
+		"64 matches":                 {spec: with("rules: [" + strings.Repeat("{matches: ["+strings.Repeat("{service: a.B},", 16)+"]},", 4) + "]")},
+		"no retries":                 {spec: with("traffic: {retry: {attempts: 0}}")},
+		"everything may run twice":   {spec: with("traffic: {retry: {idempotent: true, perTryTimeout: 1s500ms, retryOn: [reset, unavailable]}}")},
+		"an override with unknown":   {spec: override("BackendTrafficPolicy", "{metadata: {labels: {a: b}}, spec: {http2: {maxConcurrentStreams: 5}, loadBalancer: null}}")},
+		"a PDB in percent":           {spec: with("gateway: {className: a, proxy: {podDisruptionBudget: {maxUnavailable: 50%}}}")},
+		"a shared Gateway elsewhere": {spec: with("gateway: {parentRef: {name: public, namespace: infra, sectionName: grpc}}")},
+	}
+	for title, test := range tests {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			if err := kube.Create(context.Background(), exposedService(namespace, test.name, test.spec), client.DryRunAll); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// exposedService is built without our types, as a user's YAML is.
+func exposedService(namespace, name, spec string) *unstructured.Unstructured {
+	if name == "" {
+		name = "greeter"
+	}
+	object := &unstructured.Unstructured{Object: map[string]any{}}
+	fields := map[string]any{}
+	mustUnmarshal(spec, &fields)
+	object.Object["spec"] = fields
+	object.SetGroupVersionKind(schema.GroupVersionKind{Group: "headgate.dev", Version: "v1alpha1", Kind: "ExposedService"})
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	return object
+}

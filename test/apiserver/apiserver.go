@@ -1,0 +1,146 @@
+// Package apiserver gives tests a real API server: etcd and kube-apiserver from the folder that
+// KUBEBUILDER_ASSETS names, with the CRDs of Headgate, Gateway API and Envoy Gateway. One server is
+// started for each test binary, at the first test that asks for it; tests keep out of each other's
+// way with namespaces.
+//
+//	func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
+//
+//	func TestSomething(t *testing.T) {
+//		config := apiserver.Config(t) // skips without KUBEBUILDER_ASSETS
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+const assets = "KUBEBUILDER_ASSETS"
+
+// shared is the server of this test binary.
+var shared struct {
+	sync.Mutex
+	environment *envtest.Environment
+	config      *rest.Config
+	err         error
+}
+
+// Main runs the tests of a package and stops the API server after them.
+func Main(m *testing.M) int {
+	code := m.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.environment != nil {
+		if err := shared.environment.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
+		}
+	}
+	return code
+}
+
+// Config is how the API server is reached, with the rights of its administrator. It starts the
+// server if no test did before, and skips the test where there is none to start.
+func Config(t testing.TB) *rest.Config {
+	t.Helper()
+	if os.Getenv(assets) == "" {
+		t.Skip("no API server: KUBEBUILDER_ASSETS is not set; `make test-unit` sets it")
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.environment == nil {
+		shared.environment = &envtest.Environment{}
+		shared.environment.CRDInstallOptions.Paths, shared.err = CRDs()
+		shared.environment.ErrorIfCRDPathMissing = true
+		// Dual stack, as clusters can be.
+		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
+		if shared.err == nil {
+			shared.config, shared.err = shared.environment.Start()
+		}
+	}
+	if shared.err != nil {
+		t.Fatalf("start the API server: %v", shared.err)
+	}
+	return rest.CopyConfig(shared.config)
+}
+
+// Client is a client of the API server that caches nothing. Like kubectl it asks for strict
+// validation, so that a field which no schema has is an error.
+func Client(t testing.TB) client.Client {
+	t.Helper()
+	kube, err := client.New(Config(t), client.Options{Scheme: Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+}
+
+// Namespace makes a namespace for one test.
+func Namespace(t testing.TB, kube client.Client) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	if err := kube.Create(context.Background(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	return namespace.Name
+}
+
+// Scheme has every type that Headgate deals with.
+func Scheme() *kruntime.Scheme {
+	scheme := kruntime.NewScheme()
+	for _, add := range []func(*kruntime.Scheme) error{
+		clientgoscheme.AddToScheme, gwapiv1.Install, egv1a1.AddToScheme, v1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			panic(err) // a type registered twice: a mistake in this package
+		}
+	}
+	return scheme
+}
+
+// CRDs are the files and folders with the CRDs of Headgate, Gateway API and Envoy Gateway.
+func CRDs() ([]string, error) {
+	others, err := OtherCRDs()
+	return append(others, filepath.Join(root(), "config", "crd", "bases")), err
+}
+
+// OtherCRDs are those of Gateway API and Envoy Gateway, from Envoy Gateway's module.
+func OtherCRDs() ([]string, error) {
+	command := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/envoyproxy/gateway")
+	command.Dir = root()
+	command.Env = append(os.Environ(), "GOWORK=off")
+	out, err := command.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return nil, fmt.Errorf("find the module of Envoy Gateway: %w", err)
+	}
+	crds := filepath.Join(strings.TrimSpace(string(out)), "charts", "gateway-helm", "charts", "crds", "crds")
+	return []string{filepath.Join(crds, "gatewayapi-crds.yaml"), filepath.Join(crds, "generated")}, nil
+}
+
+// root is the root folder of the repository.
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/test/grpcapp/load"
+)
+
+// sumUp prints every step's count, and how to look around.
+func (d *demo) sumUp(inside string) error {
+	fmt.Printf("\n\033[1mIn all\033[0m\n")
+	failed := 0
+	for _, result := range d.results {
+		say("failed: %d of %-6d  longest gap %4d ms   %s", result.failed, result.total, result.gap.Milliseconds(), result.title)
+		failed += result.failed
+	}
+	if inside != "" {
+		inside += " "
+	}
+	fmt.Printf("\n\033[1mLook around\033[0m\n")
+	for _, hint := range []string{
+		"kubectl get exs -A -o wide",
+		"kubectl describe exs -n " + d.exs.Namespace + " " + d.exs.Name,
+		"kubectl get gateway,grpcroute,backendtrafficpolicy,envoypatchpolicy,svc -n " + d.exs.Namespace,
+		"kubectl explain exs.spec.traffic",
+	} {
+		say("%s%s", inside, hint)
+	}
+	say("make demo-down    ends it and leaves nothing behind")
+	if failed > 0 {
+		return fmt.Errorf("%w: %d", errFailedCalls, failed)
+	}
+	return nil
+}
+
+func sorted(counts map[string]int) []string { return slices.Sorted(maps.Keys(counts)) }
+
+func codesOf(report load.Report) string {
+	var words []string
+	for code := range report.ByCode {
+		words = append(words, strings.ToUpper(code.String()))
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}

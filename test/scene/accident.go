@@ -1,0 +1,73 @@
+package scene
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Order sends an order, such as "crash" or "freeze?duration=3s", to the control endpoint of every
+// pod of an application, at once. The API server passes it on, so that it works from anywhere.
+func (c *Cluster) Order(ctx context.Context, namespace, app, order string, parameters ...string) error {
+	pods, err := c.Pods(ctx, namespace, app)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	for _, pod := range pods {
+		group.Go(func() error {
+			request := c.core.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
+				Name(fmt.Sprintf("%s:%d", pod, ControlPort)).SubResource("proxy").Suffix("control", order)
+			for i := 0; i+1 < len(parameters); i += 2 {
+				request = request.Param(parameters[i], parameters[i+1])
+			}
+			if err := request.Do(ctx).Error(); err != nil {
+				return fmt.Errorf("order %s to pod %s: %w", order, pod, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Kill deletes every pod of an application without any grace, as the loss of its nodes would.
+func (c *Cluster) Kill(ctx context.Context, namespace, app string) error {
+	return c.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.MatchingLabels{"app": app},
+		&client.DeleteAllOfOptions{DeleteOptions: client.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}})
+}
+
+// Restart replaces every pod of an application, a few at a time, as `kubectl rollout restart` does,
+// and waits until that is done.
+func (c *Cluster) Restart(ctx context.Context, namespace, app string) error {
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+	stamp := time.Now().Format(time.RFC3339Nano)
+	if err := c.patch(ctx, deployment,
+		`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"`+stamp+`"}}}}}`); err != nil {
+		return err
+	}
+	return c.UntilReady(ctx, namespace, app)
+}
+
+// Where the chart puts Headgate.
+const (
+	HeadgateNamespace  = "headgate-system"
+	HeadgateDeployment = "headgate"
+)
+
+// KillHeadgate deletes every pod of Headgate without any grace, and waits for new ones.
+func (c *Cluster) KillHeadgate(ctx context.Context) error {
+	if err := c.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(HeadgateNamespace),
+		client.MatchingLabels{"app.kubernetes.io/name": "headgate"},
+		&client.DeleteAllOfOptions{DeleteOptions: client.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}}); err != nil {
+		return err
+	}
+	return c.UntilReady(ctx, HeadgateNamespace, HeadgateDeployment)
+}

@@ -1,0 +1,127 @@
+package scene
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/grpcapp/load"
+)
+
+// Host is the host name under which the sample service is exposed.
+const Host = "greeter.example.com"
+
+// ClassName is the GatewayClass of the local cluster.
+const ClassName = "envoy-gateway"
+
+// ExposedService exposes applications, in order of preference, through a Gateway of its own. Calls
+// may run twice, as those of the sample application may.
+func ExposedService(namespace, name string, apps ...string) *v1alpha1.ExposedService {
+	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	exs.Spec.Hostnames = []v1alpha1.Hostname{Host}
+	exs.Spec.Gateway = &v1alpha1.Gateway{ClassName: ptr.To(ClassName)}
+	exs.Spec.Traffic = &v1alpha1.Traffic{Retry: &v1alpha1.Retry{Idempotent: ptr.To(true)}}
+	for _, app := range apps {
+		exs.Spec.Backends = append(exs.Spec.Backends, v1alpha1.Backend{
+			Name: app, Service: &v1alpha1.ServiceBackend{Name: app, Port: GRPCPort},
+		})
+	}
+	return exs
+}
+
+// Change changes the spec of an ExposedService and returns the new generation.
+func (c *Cluster) Change(ctx context.Context, exs *v1alpha1.ExposedService, change func(*v1alpha1.ExposedServiceSpec)) error {
+	return Until(ctx, "a change of "+exs.Name, func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(exs), exs); err != nil {
+			return err
+		}
+		change(&exs.Spec)
+		return c.Update(ctx, exs)
+	})
+}
+
+// UntilCondition waits until a condition of the newest generation has the status and, unless it is
+// empty, the reason.
+func (c *Cluster) UntilCondition(
+	ctx context.Context, exs *v1alpha1.ExposedService, condition string, status metav1.ConditionStatus, reason v1alpha1.Reason,
+) (*metav1.Condition, error) {
+	var have *metav1.Condition
+	err := Until(ctx, fmt.Sprintf("condition %s=%s %s of %s", condition, status, reason, exs.Name), func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(exs), exs); err != nil {
+			return err
+		}
+		have = meta.FindStatusCondition(exs.Status.Conditions, condition)
+		if have == nil || have.ObservedGeneration < exs.Generation || have.Status != status || reason != "" && have.Reason != string(reason) {
+			text, _ := json.Marshal(exs.Status) //nolint:errchkjson // a status is always JSON
+			return fmt.Errorf("%w: %s", errNotYet, text)
+		}
+		return nil
+	})
+	return have, err
+}
+
+// UntilExposed waits until calls can be made and have all that failover needs: Ready, and, where
+// there is a backup, in the proxy.
+func (c *Cluster) UntilExposed(ctx context.Context, exs *v1alpha1.ExposedService) error {
+	if _, err := c.UntilCondition(ctx, exs, v1alpha1.ConditionReady, metav1.ConditionTrue, ""); err != nil {
+		return err
+	}
+	if len(exs.Spec.Backends) == 1 {
+		return nil
+	}
+	_, err := c.UntilCondition(ctx, exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, "")
+	return err
+}
+
+// Address is where clients connect, as host:port.
+func Address(exs *v1alpha1.ExposedService) (string, error) {
+	if len(exs.Status.Addresses) == 0 {
+		return "", fmt.Errorf("ExposedService %s has no address", exs.Name)
+	}
+	port := "80"
+	if listener := exs.Spec.Gateway.Listener; listener != nil {
+		if listener.TLS != nil {
+			port = "443"
+		}
+		if listener.Port != nil {
+			port = fmt.Sprint(*listener.Port)
+		}
+	}
+	return net.JoinHostPort(exs.Status.Addresses[0].Value, port), nil
+}
+
+// Load is the configuration of live calls to an ExposedService.
+func Load(exs *v1alpha1.ExposedService, rate float64) (load.Config, error) {
+	address, err := Address(exs)
+	if err != nil {
+		return load.Config{}, err
+	}
+	return load.Config{Target: address, Rate: rate, Authority: Host, Group: load.GroupByDeployment}, nil
+}
+
+// Answered waits until so many more calls have been answered by pods of an application, whose
+// pods' names start with its own.
+func Answered(ctx context.Context, run *load.Run, app string, calls int) error {
+	_, seen := run.Recent(0)
+	return Until(ctx, fmt.Sprintf("%d answers of %s", calls, app), func(context.Context) error {
+		recent, _ := run.Recent(seen)
+		got := 0
+		for pod, count := range recent.ByPod {
+			if strings.HasPrefix(pod, app+"-") {
+				got += count - recent.FailedByPod[pod]
+			}
+		}
+		if got < calls {
+			return fmt.Errorf("%w: %d of them, in all %v", errNotYet, got, recent.ByPod)
+		}
+		return nil
+	})
+}
