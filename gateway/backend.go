@@ -219,3 +219,16 @@ func (b backend) targetPort() intstr.IntOrString {
 	}
 	return target
 }
+
+// Endpoints sums up the backends for people: "primary 2/2, backup 1/1", ready endpoints of all.
+func (e Expansion) Endpoints() string {
+	words := make([]string, 0, len(e.Backends))
+	for _, b := range e.Backends {
+		word := b.Name
+		if b.Ready != nil && b.Total != nil {
+			word += fmt.Sprintf(" %d/%d", *b.Ready, *b.Total)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}

@@ -19,12 +19,12 @@ const KindExposedService = "ExposedService"
 // +kubebuilder:resource:shortName=exs,categories={all,headgate}
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.active`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0].value`
 // +kubebuilder:printcolumn:name="Failover",type=string,JSONPath=`.status.failover.mode`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Host",type=string,priority=1,JSONPath=`.spec.hostnames[0]`
-// +kubebuilder:printcolumn:name="Backends",type=string,priority=1,JSONPath=`.status.backends[*].name`
-// +kubebuilder:printcolumn:name="Endpoints",type=string,priority=1,JSONPath=`.status.backends[*].ready`
+// +kubebuilder:printcolumn:name="Backends",type=string,priority=1,JSONPath=`.status.endpoints`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="metadata.name must be at most 40 characters, because the names of the objects that Headgate makes are built from it: choose a shorter name"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must start with a lower-case letter and hold only lower-case letters, digits and '-', because Services and Envoy's statistics are named after it: choose a name without dots"
 type ExposedService struct {
@@ -59,6 +59,7 @@ type ExposedServiceList struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.gateway)",message="gateway is required: name a GatewayClass in gateway.className, or a Gateway that exists in gateway.parentRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.rules) || self.rules.map(r, r.matches.size()).sum() <= 64",message="rules must hold at most 64 matches in all, the most that one GRPCRoute rule can carry: split the service into several ExposedServices"
+// +kubebuilder:validation:XValidation:rule="!has(self.failover) || !has(self.failover.pin) || self.failover.pin == ” || self.backends.exists(b, b.name == self.failover.pin)",message="failover.pin must be the name of one of spec.backends, or empty"
 type ExposedServiceSpec struct {
 	// Hostnames are the host names (the :authority of a call) that clients use. A leading
 	// "*." matches any one or more labels. Without host names, calls for every host that
@@ -95,6 +96,10 @@ type ExposedServiceSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(a, has(a.service) == has(a.fqdn) || self.exists_one(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)))",message="backends must be different from each other: two of them name the same Service and port, or the same host and port; remove one"
 	Backends []Backend `json:"backends"`
+
+	// Failover says when a backend counts as down, and how traffic comes back to it.
+	// +optional
+	Failover *Failover `json:"failover,omitempty"`
 
 	// Traffic says how calls are timed out, retried, limited, balanced and health-checked on
 	// their way to the backends. Every field has a default that suits production.
@@ -162,6 +167,27 @@ type ExposedServiceStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Backends []BackendStatus `json:"backends,omitempty"`
 
+	// Active is the backend that serves: the one with the most weight.
+	// +optional
+	Active string `json:"active,omitempty"`
+
+	// Traffic is the decision that every data plane follows.
+	// +optional
+	Traffic *TrafficStatus `json:"traffic,omitempty"`
+
+	// History are the last 20 decisions, the newest last.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	History []Decision `json:"history,omitempty"`
+
+	// Endpoints sums up the backends for people, as "primary 2/2, backup 1/1": ready endpoints of all.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Endpoints string `json:"endpoints,omitempty"`
+
 	// Failover says who leaves a backend that is down, and which backend stands by.
 	// +optional
 	Failover *FailoverStatus `json:"failover,omitempty"`
@@ -181,6 +207,20 @@ type BackendStatus struct {
 	// Total is the number of endpoints, ready or not.
 	// +optional
 	Total *int32 `json:"total,omitempty"`
+
+	// Health is whether it can serve.
+	// +optional
+	Health BackendHealth `json:"health,omitempty"`
+
+	// Since is when its health last changed.
+	// +optional
+	Since *metav1.MicroTime `json:"since,omitempty"`
+
+	// Reason is why its health is what it is, one word for programs.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
 
 	// Message says what is wrong with the backend, if anything is.
 	//
@@ -213,4 +253,10 @@ type FailoverStatus struct {
 	// backend is left.
 	// +optional
 	Fallback string `json:"fallback,omitempty"`
+
+	// State is what the decider remembers from one look to the next, so that a restart changes
+	// nothing. It is for Headgate only and may change between versions.
+	//
+	// +optional
+	State *DeciderState `json:"state,omitempty"`
 }

@@ -19,8 +19,8 @@ const (
 
 	// rate is in calls per second.
 	rate = 500
-	// steady is how many calls must be answered before an accident, and after it is over.
-	steady = 500
+	// steady is how many calls must be answered between two events of a test: those of a second.
+	steady = rate
 )
 
 // cluster is nil where there is none.
@@ -102,9 +102,10 @@ func under(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService, chan
 			t.Logf("\n%s\n%s", report.Timeline(time.Second), report.Summary())
 		}
 	}()
-	must(t, scene.Answered(ctx, live, primary, steady))
+	second := int(config.Rate)
+	must(t, scene.Answered(ctx, live, primary, second))
 	happens(live)
-	must(t, scene.Answered(ctx, live, primary, steady))
+	must(t, scene.Answered(ctx, live, primary, second))
 	report := live.Stop()
 	t.Logf("\n%s\n%s", report.Timeline(time.Second), report.Summary())
 	return report

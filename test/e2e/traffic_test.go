@@ -15,7 +15,7 @@ import (
 func TestCrashOfAllPrimariesLosesNoCall(t *testing.T) {
 	losesNothing(t, func(ctx context.Context, live *load.Run) {
 		live.Mark("both primaries crash")
-		must(t, cluster.Order(ctx, namespace, primary, "crash"))
+		must(t, cluster.Crash(ctx, namespace, primary))
 		must(t, scene.Answered(ctx, live, backup, 50))
 	})
 }

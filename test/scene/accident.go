@@ -3,19 +3,19 @@ package scene
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Order sends an order, such as "crash" or "freeze?duration=3s", to the control endpoint of every
-// pod of an application, at once. The API server passes it on, so that it works from anywhere.
+// Order sends an order, such as "freeze" with parameters "duration", "3s", to the control endpoint of
+// every pod of an application, at once. The API server passes it on, so that it works from anywhere.
 func (c *Cluster) Order(ctx context.Context, namespace, app, order string, parameters ...string) error {
 	pods, err := c.Pods(ctx, namespace, app)
 	if err != nil {
@@ -36,6 +36,16 @@ func (c *Cluster) Order(ctx context.Context, namespace, app, order string, param
 		})
 	}
 	return group.Wait()
+}
+
+// Crash ends the process in every pod of an application at once, with an error code. Whether the
+// pods' last answers still arrive is left to chance, so they are not asked for.
+func (c *Cluster) Crash(ctx context.Context, namespace, app string) error {
+	err := c.Order(ctx, namespace, app, "crash")
+	if err != nil && strings.Contains(err.Error(), "error trying to reach service") {
+		return nil
+	}
+	return err
 }
 
 // Kill deletes every pod of an application without any grace, as the loss of its nodes would.

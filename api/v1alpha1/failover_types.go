@@ -1,0 +1,277 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FailoverStrategy says how traffic leaves a backend that is down.
+//
+// +kubebuilder:validation:Enum=Auto;Priorities;Weights
+type FailoverStrategy string
+
+const (
+	// StrategyAuto uses priorities where the data plane has them, and weights elsewhere.
+	StrategyAuto FailoverStrategy = "Auto"
+	// StrategyPriorities asks for priorities; where there are none the Accepted condition says so.
+	StrategyPriorities FailoverStrategy = "Priorities"
+	// StrategyWeights asks for the portable shape, in which Headgate alone moves the weights.
+	StrategyWeights FailoverStrategy = "Weights"
+)
+
+// Failover says when a backend counts as down, and how traffic comes back.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.errors) || !has(self.errors.source) || self.errors.source != 'Prometheus' || has(self.errors.prometheus)",message="errors.prometheus is required with errors.source: Prometheus: name the server's address and the queries"
+type Failover struct {
+	// Strategy says how traffic leaves a backend that is down. The default is Auto.
+	// +optional
+	Strategy *FailoverStrategy `json:"strategy,omitempty"`
+
+	// MinReadyPercent is the share of ready endpoints below which a backend counts as down. The
+	// default is 1: only when none is left.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	MinReadyPercent *int32 `json:"minReadyPercent,omitempty"`
+
+	// Errors makes failing calls count as well: a backend is also down when a sequential test says
+	// that the error rate of its calls is above a bound, and that of the backend that would take
+	// over is not.
+	// +optional
+	Errors *ErrorBound `json:"errors,omitempty"`
+
+	// Recovery says when a backend that was down is served again, and how.
+	// +optional
+	Recovery *Recovery `json:"recovery,omitempty"`
+
+	// MaxSwitchesPerHour bounds how often the serving backend changes. Only a switch away from a
+	// backend without a ready endpoint may exceed it. The default is 6.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=60
+	MaxSwitchesPerHour *int32 `json:"maxSwitchesPerHour,omitempty"`
+
+	// Pin is the name of a backend that serves whatever the signals say, until pin is removed. A
+	// pinned backend without a ready endpoint is still left, for calls have to go somewhere.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Pin string `json:"pin,omitempty"`
+}
+
+// ErrorSource says where the counts of calls and errors come from.
+//
+// +kubebuilder:validation:Enum=Envoy;Prometheus
+type ErrorSource string
+
+const (
+	// SourceEnvoy reads the statistics of the Gateway's own proxies; no metrics server is needed.
+	SourceEnvoy ErrorSource = "Envoy"
+	// SourcePrometheus asks a Prometheus server.
+	SourcePrometheus ErrorSource = "Prometheus"
+)
+
+// ErrorBound is the error rate above which a backend counts as down.
+type ErrorBound struct {
+	// MaxPercent is the bound, in percent of calls, as a decimal number in quotes such as "5" or
+	// "0.5". The test decides from real counts with at most one false alarm in a hundred hours: one
+	// error in ten calls at night switches nothing, 20 % of 100 calls a second do within seconds.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"5\" or \"0.5\""
+	MaxPercent string `json:"maxPercent"`
+
+	// Source says where the counts come from. The default is Envoy.
+	// +optional
+	Source *ErrorSource `json:"source,omitempty"`
+
+	// Prometheus is the server to ask with source Prometheus.
+	// +optional
+	Prometheus *PrometheusSource `json:"prometheus,omitempty"`
+}
+
+// PrometheusSource is a Prometheus server, and what to ask it.
+type PrometheusSource struct {
+	// Address is the base URL of the server, such as https://prometheus.monitoring:9090.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('http://') || self.startsWith('https://')",message="must be a URL that starts with http:// or https://"
+	Address string `json:"address"`
+
+	// Calls is a query for the number of calls that a backend has answered since ever: a counter,
+	// not a rate. {{.Namespace}}, {{.Name}}, {{.Backend}} and {{.Service}} are replaced by the
+	// ExposedService's namespace and name, the backend's name, and its Service.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Calls string `json:"calls"`
+
+	// Errors is a query for the number of those that failed, with the same replacements.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Errors string `json:"errors"`
+
+	// BearerTokenSecretRef is a key of a Secret, in this namespace, that holds a bearer token.
+	// +optional
+	BearerTokenSecretRef *corev1.SecretKeySelector `json:"bearerTokenSecretRef,omitempty"`
+
+	// CASecretRef is a key of a Secret, in this namespace, that holds the certificates (PEM) that
+	// the server's certificate is verified with; without it the system's are used.
+	// +optional
+	CASecretRef *corev1.SecretKeySelector `json:"caSecretRef,omitempty"`
+}
+
+// Recovery says when a backend that was down is served again, and how.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.ramp) || self.ramp.all(x, x >= 1 && x <= 100)",message="ramp must hold percentages from 1 to 100"
+// +kubebuilder:validation:XValidation:rule="!has(self.ramp) || self.ramp.all(x, self.ramp.exists_one(y, y == x)) && self.ramp.isSorted()",message="ramp must rise from step to step, such as [10, 50, 100]"
+type Recovery struct {
+	// HealthyFor is how long a backend must have been healthy without interruption before it is
+	// served again. It doubles with each switch of the last hour, up to ten minutes. The default
+	// is 30s.
+	// +optional
+	HealthyFor *LongDuration `json:"healthyFor,omitempty"`
+
+	// Ramp are the shares of the calls, in percent, with which it comes back, step by step; after
+	// the last it has everything. The default is [10, 50, 100].
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Ramp []int32 `json:"ramp,omitempty"`
+
+	// RampInterval is how long each step lasts. The default is 10s.
+	// +optional
+	RampInterval *LongDuration `json:"rampInterval,omitempty"`
+}
+
+// LongDuration is a GEP-2257 duration of at least a second.
+//
+// +kubebuilder:validation:MinLength=2
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s')",message="must be a duration of at least 1s, such as 30s or 1m30s"
+type LongDuration string
+
+// BackendHealth says whether a backend can serve.
+//
+// +kubebuilder:validation:Enum=Healthy;Down;Unknown
+type BackendHealth string
+
+const (
+	// BackendHealthy can serve.
+	BackendHealthy BackendHealth = "Healthy"
+	// BackendDown cannot serve, or fails its calls.
+	BackendDown BackendHealth = "Down"
+	// BackendUnknown: nothing is known that is new enough to judge by.
+	BackendUnknown BackendHealth = "Unknown"
+)
+
+// TrafficStatus is the decision that every data plane follows.
+type TrafficStatus struct {
+	// Revision counts the decisions.
+	// +required
+	Revision int64 `json:"revision"`
+
+	// Weights are the backends' shares of the calls, in parts of 1,000,000, which they add up to.
+	//
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Weights []BackendWeight `json:"weights"`
+
+	// Fallback is the backend that Envoy turns to when none of those with a weight is left.
+	// +optional
+	Fallback string `json:"fallback,omitempty"`
+
+	// Reason is why it was decided, one word for programs.
+	// +required
+	Reason DecisionReason `json:"reason"`
+
+	// Time is when it was decided.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+}
+
+// BackendWeight is a backend's share of the calls.
+type BackendWeight struct {
+	// Name is the backend's name.
+	// +required
+	Name string `json:"name"`
+
+	// Weight is the share, in parts of 1,000,000.
+	//
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Weight int32 `json:"weight"`
+}
+
+// DecisionReason is why a decision was taken. It is also the reason of the Event.
+type DecisionReason string
+
+const (
+	// DecisionInitial: the first decision, for the first backend.
+	DecisionInitial DecisionReason = "Initial"
+	// DecisionSwitchedToBackup: the serving backend went down, and the next one that is up serves.
+	DecisionSwitchedToBackup DecisionReason = "SwitchedToBackup"
+	// DecisionHandingBack: a preferred backend has recovered and gets the next share of its ramp.
+	DecisionHandingBack DecisionReason = "HandingBack"
+	// DecisionHandedBack: a preferred backend has everything again.
+	DecisionHandedBack DecisionReason = "HandedBack"
+	// DecisionPinned: a person has pinned a backend.
+	DecisionPinned DecisionReason = "Pinned"
+	// DecisionNoBackendUp: no backend is up, and the calls go where most endpoints are left.
+	DecisionNoBackendUp DecisionReason = "NoBackendUp"
+	// DecisionSpecChanged: the backends of the spec are not those of the last decision.
+	DecisionSpecChanged DecisionReason = "SpecChanged"
+	// DecisionSwitchHeld: a switch was due but maxSwitchesPerHour has been reached. The weights stay.
+	DecisionSwitchHeld DecisionReason = "SwitchHeld"
+	// DecisionNetChanged: the serving backend stays; which backend stands by behind it has changed.
+	DecisionNetChanged DecisionReason = "NetChanged"
+)
+
+// Decision is an entry of the history.
+type Decision struct {
+	// Time is when it was decided.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+
+	// Revision is that of the decision; a decision that changed no weights has that of the one before.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+
+	// Reason is why, one word for programs.
+	// +required
+	Reason DecisionReason `json:"reason"`
+
+	// Message is why, with the numbers, for people.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// From is the serving backend before.
+	// +optional
+	From string `json:"from,omitempty"`
+	// To is the serving backend after.
+	// +optional
+	To string `json:"to,omitempty"`
+}
+
+// DeciderState is what the decider remembers from one look to the next.
+type DeciderState struct {
+	// Phase is what the decider is in the middle of.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Phase string `json:"phase,omitempty"`
+}

@@ -1,0 +1,333 @@
+package packaging
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func TestChartPassesLint(t *testing.T) {
+	output, err := exec.CommandContext(t.Context(), program(t, "helm"), "lint", "--strict", chart).CombinedOutput()
+	if err != nil {
+		t.Errorf("helm lint: %v\n%s", err, output)
+	}
+}
+
+func TestChartRefusesWrongValues(t *testing.T) {
+	for name, value := range map[string]string{
+		"an unknown value":         "replica=3",
+		"an unknown inner value":   "metrics.prot=1",
+		"a port out of range":      "metrics.port=70000",
+		"an unknown log level":     "logging.level=loud",
+		"a digest that is none":    "image.digest=latest",
+		"a namespace with a space": "watchNamespaces={a b}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if output, err := helmTemplate(t, "--set", value); err == nil {
+				t.Errorf("--set %s was accepted:\n%s", value, output)
+			}
+		})
+	}
+}
+
+// The rules of the operator have one source: the markers in the code.
+func TestChartAndKustomizeHaveTheGeneratedRoles(t *testing.T) {
+	generated := generatedRoles(t)
+	roles := []string{"ClusterRole headgate", "Role headgate"}
+	if diff := cmp.Diff(roles, slices.Sorted(maps.Keys(generated))); diff != "" {
+		t.Errorf("config/rbac/role.yaml does not hold what the chart takes from it (-want +got):\n%s", diff)
+	}
+	for name, rendered := range map[string]objects{
+		"chart":     render(t),
+		"kustomize": kustomize(t, repository("config", "default")),
+	} {
+		for _, role := range roles {
+			if diff := cmp.Diff(rules(t, generated.get(t, role)), rules(t, rendered.get(t, role))); diff != "" {
+				t.Errorf("%s: the rules of %s differ from config/rbac/role.yaml (-want +got):\n%s", name, role, diff)
+			}
+		}
+	}
+}
+
+func TestTheGeneratedRolesAskForNoMoreThanTheyMay(t *testing.T) {
+	for name, role := range generatedRoles(t) {
+		for _, rule := range rules(t, role) {
+			for _, word := range slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs) {
+				if slices.Contains([]string{"*", "escalate", "bind", "impersonate", "secrets", "configmaps", "deletecollection"}, word) {
+					t.Errorf("%s has %q: %v", name, word, rule)
+				}
+			}
+		}
+	}
+}
+
+// What SECURITY.md says of the rights of the operator is all of them.
+func TestTheSecurityPageHasEveryResource(t *testing.T) {
+	page, err := os.ReadFile(repository("SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, role := range generatedRoles(t) {
+		for _, rule := range rules(t, role) {
+			for _, resource := range rule.Resources {
+				if !strings.Contains(string(page), "`"+resource+"`") {
+					t.Errorf("SECURITY.md does not say why %s has %s", name, resource)
+				}
+			}
+		}
+	}
+}
+
+func generatedRoles(t *testing.T) objects {
+	t.Helper()
+	return decodeFile(t, repository("config", "rbac", "role.yaml"))
+}
+
+// Without a list of resources that have no namespace, the cluster-wide part of a namespaced
+// installation would be empty, or too large.
+func TestWithWatchNamespacesOnlyWhatHasNoNamespaceIsBoundClusterWide(t *testing.T) {
+	rendered := render(t, "--set", "watchNamespaces={shop,bank,headgate-system}")
+	namespaced := []string{
+		"pods", "services", "endpointslices", "gateways", "grpcroutes", "referencegrants",
+		"backends", "backendtrafficpolicies", "envoypatchpolicies", "envoyproxies",
+		"exposedservices", "exposedservices/status", "exposedservices/finalizers", "events", "leases",
+	}
+	var all []string
+	for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
+		all = append(all, rule.Resources...)
+	}
+	var clusterWide []string
+	for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate-cluster")) {
+		clusterWide = append(clusterWide, rule.Resources...)
+	}
+	for _, resource := range all {
+		if got, want := slices.Contains(clusterWide, resource), !slices.Contains(namespaced, resource); got != want {
+			t.Errorf("bound cluster-wide: %s is %t, want %t", resource, got, want)
+		}
+	}
+	if _, ok := rendered["ClusterRoleBinding headgate"]; ok {
+		t.Error("the whole role is bound cluster-wide")
+	}
+	if binding := rendered.get(t, "RoleBinding headgate-watched"); binding.GetNamespace() == "" {
+		t.Error("the role is bound in no namespace")
+	}
+	args := deployment(t, rendered).Spec.Template.Spec.Containers[0].Args
+	if !slices.Contains(args, "--watch-namespace=shop,bank,headgate-system") {
+		t.Errorf("the operator is not told of the namespaces: %v", args)
+	}
+}
+
+func TestChartHasTheGeneratedCRD(t *testing.T) {
+	const name = "CustomResourceDefinition exposedservices.headgate.dev"
+	generated := decodeFile(t, repository("config", "crd", "bases", "headgate.dev_exposedservices.yaml"))
+	want := generated.get(t, name).Object["spec"]
+
+	kept := render(t).get(t, name)
+	if diff := cmp.Diff(want, kept.Object["spec"]); diff != "" {
+		t.Errorf("the CRD differs from config/crd/bases (-want +got):\n%s", diff)
+	}
+	if kept.GetAnnotations()["helm.sh/resource-policy"] != "keep" {
+		t.Error("uninstalling the chart would delete every ExposedService")
+	}
+	if render(t, "--set", "crds.keep=false").get(t, name).GetAnnotations()["helm.sh/resource-policy"] != "" {
+		t.Error("crds.keep=false keeps them")
+	}
+	if _, ok := render(t, "--set", "crds.install=false")[name]; ok {
+		t.Error("crds.install=false installs them")
+	}
+}
+
+func TestChartAndKustomizeInstallTheSame(t *testing.T) {
+	fromChart, fromKustomize := render(t), kustomize(t, repository("config", "default"))
+	delete(fromKustomize, "Namespace headgate-system") // Helm makes it: --create-namespace
+
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(fromChart)), slices.Sorted(maps.Keys(fromKustomize))); diff != "" {
+		t.Fatalf("they install different objects (-chart +kustomize):\n%s", diff)
+	}
+	for name, object := range fromChart {
+		if diff := cmp.Diff(stripped(object), stripped(fromKustomize[name])); diff != "" {
+			t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
+		}
+	}
+}
+
+// stripped strips an object of what may differ: labels that Helm alone knows.
+func stripped(object *unstructured.Unstructured) map[string]any {
+	out := object.DeepCopy().Object
+	unstructured.RemoveNestedField(out, "metadata", "annotations")
+	for _, path := range [][]string{{"metadata"}, {"spec", "template", "metadata"}} {
+		labels, found, _ := unstructured.NestedMap(out, append(path, "labels")...)
+		if !found {
+			continue
+		}
+		maps.DeleteFunc(labels, func(label string, _ any) bool {
+			return strings.HasPrefix(label, "app.kubernetes.io/") || strings.HasPrefix(label, "helm.sh/")
+		})
+		if len(labels) == 0 {
+			unstructured.RemoveNestedField(out, append(path, "labels")...)
+		} else {
+			_ = unstructured.SetNestedMap(out, labels, append(path, "labels")...)
+		}
+	}
+	return out
+}
+
+// The restricted Pod Security Standard, and a little more.
+func TestTheOperatorsPodIsRestricted(t *testing.T) {
+	for name, rendered := range map[string]objects{
+		"chart":     render(t),
+		"kustomize": kustomize(t, repository("config", "default")),
+	} {
+		pod := deployment(t, rendered).Spec.Template.Spec
+		security, container := pod.SecurityContext, pod.Containers[0].SecurityContext
+		for what, ok := range map[string]bool{
+			"runs as non-root":               security.RunAsNonRoot != nil && *security.RunAsNonRoot,
+			"runs as 65532":                  security.RunAsUser != nil && *security.RunAsUser == 65532,
+			"has seccomp's RuntimeDefault":   security.SeccompProfile != nil && security.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+			"has a read-only root":           container.ReadOnlyRootFilesystem != nil && *container.ReadOnlyRootFilesystem,
+			"cannot escalate privileges":     container.AllowPrivilegeEscalation != nil && !*container.AllowPrivilegeEscalation,
+			"drops all capabilities":         cmp.Equal(container.Capabilities, &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}),
+			"has no privileged container":    container.Privileged == nil,
+			"does not share host namespaces": !pod.HostNetwork && !pod.HostPID && !pod.HostIPC,
+			"mounts nothing":                 len(pod.Volumes) == 0,
+			"has one container":              len(pod.Containers) == 1 && len(pod.InitContainers) == 0,
+		} {
+			if !ok {
+				t.Errorf("%s: it is not so that the pod %s", name, what)
+			}
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, test := range map[string]struct {
+		set    []string
+		has    []string
+		hasNot []string
+	}{
+		"one replica needs no disruption budget": {
+			set:    []string{"replicas=1"},
+			hasNot: []string{"PodDisruptionBudget headgate"},
+		},
+		"a ServiceMonitor on request": {
+			set: []string{"metrics.serviceMonitor.enabled=true"},
+			has: []string{"ServiceMonitor headgate"},
+		},
+		"without metrics": {
+			set:    []string{"metrics.enabled=false"},
+			has:    []string{"NetworkPolicy headgate"},
+			hasNot: []string{"Service headgate-metrics", "ServiceMonitor headgate", "ClusterRole headgate-metrics-reader"},
+		},
+		"without roles": {
+			set:    []string{"rbac.create=false"},
+			hasNot: []string{"ClusterRole headgate", "ClusterRoleBinding headgate", "Role headgate", "ClusterRole headgate-admin"},
+		},
+		"with a ServiceAccount of one's own": {
+			set:    []string{"serviceAccount.create=false", "serviceAccount.name=mine"},
+			hasNot: []string{"ServiceAccount headgate", "ServiceAccount mine"},
+		},
+		"without a network policy": {
+			set:    []string{"networkPolicy.enabled=false"},
+			hasNot: []string{"NetworkPolicy headgate"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rendered := render(t, "--set", strings.Join(test.set, ","))
+			for _, object := range test.has {
+				rendered.get(t, object)
+			}
+			for _, object := range test.hasNot {
+				if _, ok := rendered[object]; ok {
+					t.Errorf("there is a %s", object)
+				}
+			}
+		})
+	}
+}
+
+// The operator knows the flags that the chart gives it.
+func TestTheOperatorTakesTheArguments(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "headgate")
+	// As `make build` builds it, so that both find the same packages compiled.
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, "./cmd/headgate")
+	build.Dir = repository()
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	for name, values := range map[string]string{
+		"default values": "replicas=2",
+		"other values":   "metrics.enabled=false,metrics.secure=false,leaderElection.enabled=false,logging.level=debug,logging.format=console,watchNamespaces={a,b}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			container := deployment(t, render(t, "--set", values)).Spec.Template.Spec.Containers[0]
+			// With --version it reads its flags and ends.
+			output, err := exec.CommandContext(t.Context(), binary, append(container.Args, "--version")...).CombinedOutput()
+			if err != nil {
+				t.Errorf("headgate %s: %v\n%s", strings.Join(container.Args, " "), err, output)
+			}
+		})
+	}
+}
+
+func TestTheImageIsWhatTheValuesSay(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	for name, test := range map[string]struct{ set, want string }{
+		"a tag":                 {"image.tag=1.2.3", "ghcr.io/headgate/headgate:1.2.3"},
+		"a digest wins":         {"image.tag=1.2.3,image.digest=" + digest, "ghcr.io/headgate/headgate@" + digest},
+		"an image of one's own": {"image.repository=example.com/mine,image.tag=x", "example.com/mine:x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := deployment(t, render(t, "--set", test.set)).Spec.Template.Spec.Containers[0].Image; got != test.want {
+				t.Errorf("the image is %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEveryTemplateIsUsed(t *testing.T) {
+	templates, err := filepath.Glob(filepath.Join(chart, "templates", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := helmTemplate(t)
+	if err != nil {
+		t.Fatalf("helm template: %v\n%s", err, output)
+	}
+	for _, template := range templates {
+		if source := "# Source: headgate/templates/" + filepath.Base(template); !strings.Contains(string(output), source) {
+			t.Errorf("%s makes nothing with the default values", template)
+		}
+	}
+}
+
+func deployment(t *testing.T, rendered objects) *appsv1.Deployment {
+	t.Helper()
+	return convert[appsv1.Deployment](t, rendered.get(t, "Deployment headgate"))
+}
+
+func rules(t *testing.T, object *unstructured.Unstructured) []rbacv1.PolicyRule {
+	t.Helper()
+	return convert[rbacv1.ClusterRole](t, object).Rules
+}
+
+// convert turns an object into its type; a field that the type does not have is an error.
+func convert[T any](t *testing.T, object *unstructured.Unstructured) *T {
+	t.Helper()
+	typed := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, typed, true); err != nil {
+		t.Fatalf("%s %s: %v", object.GetKind(), object.GetName(), err)
+	}
+	return typed
+}
