@@ -2,7 +2,7 @@ package v1alpha1
 
 // Backend is one set of endpoints that can serve the calls.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.service) != has(self.fqdn)",message="exactly one of service and fqdn must be set: service for a Kubernetes Service, fqdn for a host outside the cluster"
+// +kubebuilder:validation:XValidation:rule="[has(self.service), has(self.serviceImport), has(self.fqdn)].filter(x, x).size() == 1",message="exactly one of service, serviceImport and fqdn must be set: service for a Kubernetes Service, serviceImport for one of other clusters, fqdn for a host outside"
 type Backend struct {
 	// Name is how status, events and metrics call this backend, such as primary or backup.
 	//
@@ -15,6 +15,10 @@ type Backend struct {
 	// Service is a Kubernetes Service.
 	// +optional
 	Service *ServiceBackend `json:"service,omitempty"`
+
+	// ServiceImport is a Service of other clusters, by the Multi-Cluster Services API.
+	// +optional
+	ServiceImport *ServiceImportBackend `json:"serviceImport,omitempty"`
 
 	// FQDN is a host outside the cluster that speaks gRPC over plaintext HTTP/2.
 	// +optional
@@ -46,6 +50,21 @@ type ServiceBackend struct {
 	Namespace *string `json:"namespace,omitempty"`
 
 	// Port is the Service's port (not the port of its pods).
+	// +required
+	Port PortNumber `json:"port"`
+}
+
+// ServiceImportBackend names a port of a ServiceImport (multicluster.x-k8s.io) in the same namespace.
+// Its EndpointSlices are mirrored; while Headgate is down, changes of them are not followed.
+type ServiceImportBackend struct {
+	// Name is the ServiceImport's name.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// Port is the ServiceImport's port.
 	// +required
 	Port PortNumber `json:"port"`
 }

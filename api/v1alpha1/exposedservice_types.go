@@ -59,7 +59,7 @@ type ExposedServiceList struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.gateway)",message="gateway is required: name a GatewayClass in gateway.className, or a Gateway that exists in gateway.parentRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.rules) || self.rules.map(r, r.matches.size()).sum() <= 64",message="rules must hold at most 64 matches in all, the most that one GRPCRoute rule can carry: split the service into several ExposedServices"
-// +kubebuilder:validation:XValidation:rule="!has(self.failover) || !has(self.failover.pin) || self.failover.pin == ” || self.backends.exists(b, b.name == self.failover.pin)",message="failover.pin must be the name of one of spec.backends, or empty"
+// +kubebuilder:validation:XValidation:rule="!has(self.failover) || !has(self.failover.pin) || self.failover.pin.size() == 0 || self.backends.exists(b, b.name == self.failover.pin)",message="failover.pin must be the name of one of spec.backends, or empty"
 type ExposedServiceSpec struct {
 	// Hostnames are the host names (the :authority of a call) that clients use. A leading
 	// "*." matches any one or more labels. Without host names, calls for every host that
@@ -94,7 +94,7 @@ type ExposedServiceSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:XValidation:rule="self.all(a, has(a.service) == has(a.fqdn) || self.exists_one(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)))",message="backends must be different from each other: two of them name the same Service and port, or the same host and port; remove one"
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.filter(b, (has(a.service) && has(b.service) && a.service == b.service) || (has(a.serviceImport) && has(b.serviceImport) && a.serviceImport == b.serviceImport) || (has(a.fqdn) && has(b.fqdn) && a.fqdn == b.fqdn)).size() < 2)",message="backends must be different from each other: two of them name the same Service, ServiceImport or host with the same port; remove one"
 	Backends []Backend `json:"backends"`
 
 	// Failover says when a backend counts as down, and how traffic comes back to it.
