@@ -17,7 +17,8 @@ import (
 type backend struct {
 	v1alpha1.Backend
 	facts BackendFacts
-	// found: the Service exists, may be used, and has the port. For fqdn backends always true.
+	// found: the Service or ServiceImport exists, may be used, and has the port. For fqdn backends
+	// always true.
 	found bool
 	// port is the Service's port.
 	port corev1.ServicePort
@@ -25,6 +26,21 @@ type backend struct {
 	revoked bool
 	// mirrored: the endpoints come from copied EndpointSlices and not from a selector.
 	mirrored bool
+}
+
+// inside says whether the backend has endpoints in the cluster's own objects, so that a Service of
+// ours can stand for it.
+func (b backend) inside() bool { return b.FQDN == nil }
+
+// number is the port that the spec names.
+func (b backend) number() int32 {
+	switch {
+	case b.Service != nil:
+		return int32(b.Service.Port)
+	case b.ServiceImport != nil:
+		return int32(b.ServiceImport.Port)
+	}
+	return int32(b.FQDN.Port)
 }
 
 // namespace is where the backend's Service is.
@@ -41,14 +57,17 @@ func (e *expansion) resolveBackends() {
 	for i, spec := range e.exs.Spec.Backends {
 		b := backend{Backend: spec, facts: e.facts.Backends[spec.Name], found: true}
 		var trouble *Problem
-		if spec.Service != nil {
+		switch {
+		case spec.Service != nil:
 			trouble = e.resolveService(&b, i)
-			b.found = trouble == nil
+		case spec.ServiceImport != nil:
+			trouble = e.resolveImport(&b, i)
 		}
+		b.found = trouble == nil
 		e.backends = append(e.backends, b)
 
 		status := v1alpha1.BackendStatus{Name: spec.Name}
-		if spec.Service != nil {
+		if b.inside() {
 			ready, total := b.count()
 			status.Ready, status.Total = &ready, &total
 		}
@@ -86,10 +105,11 @@ func (e *expansion) resolveService(b *backend, index int) *Problem {
 			"%s: Service %s is of type ExternalName, which has no endpoints: use spec.backends[%d].fqdn with host name %s",
 			field, name, index, service.Spec.ExternalName)}
 	}
-	port, ok := servicePort(service, int32(b.Service.Port))
+	port, ok := tcpPort(service.Spec.Ports, b.number())
 	if !ok {
 		return &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
-			"%s: Service %s has no TCP port %d, only %s: add the port, or correct the number", field, name, b.Service.Port, describePorts(service))}
+			"%s: Service %s has no TCP port %d, only %s: add the port, or correct the number",
+			field, name, b.number(), describePorts(service.Spec.Ports))}
 	}
 	b.port = port
 	b.mirrored = len(service.Spec.Selector) == 0 || namespace != e.exs.Namespace
@@ -100,8 +120,26 @@ func (e *expansion) resolveService(b *backend, index int) *Problem {
 	return nil
 }
 
-func servicePort(service *corev1.Service, number int32) (corev1.ServicePort, bool) {
-	for _, port := range service.Spec.Ports {
+// resolveImport finds the backend's ServiceImport and port. Its EndpointSlices are mirrored.
+func (e *expansion) resolveImport(b *backend, index int) *Problem {
+	field := fmt.Sprintf("spec.backends[%d].serviceImport", index)
+	name := e.exs.Namespace + "/" + b.ServiceImport.Name
+	if b.facts.Import == nil {
+		return &Problem{v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
+			"%s: ServiceImport %s does not exist: export the Service from the other cluster, or correct the name", field, name)}
+	}
+	port, ok := tcpPort(b.facts.Import.Ports, b.number())
+	if !ok {
+		return &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
+			"%s: ServiceImport %s has no TCP port %d, only %s: correct the number",
+			field, name, b.number(), describePorts(b.facts.Import.Ports))}
+	}
+	b.port, b.mirrored = port, true
+	return nil
+}
+
+func tcpPort(ports []corev1.ServicePort, number int32) (corev1.ServicePort, bool) {
+	for _, port := range ports {
 		if port.Port == number && (port.Protocol == corev1.ProtocolTCP || port.Protocol == "") {
 			return port, true
 		}
@@ -109,12 +147,12 @@ func servicePort(service *corev1.Service, number int32) (corev1.ServicePort, boo
 	return corev1.ServicePort{}, false
 }
 
-func describePorts(service *corev1.Service) string {
-	if len(service.Spec.Ports) == 0 {
+func describePorts(ports []corev1.ServicePort) string {
+	if len(ports) == 0 {
 		return "none"
 	}
-	words := make([]string, 0, len(service.Spec.Ports))
-	for _, port := range service.Spec.Ports {
+	words := make([]string, 0, len(ports))
+	for _, port := range ports {
 		word := strconv.Itoa(int(port.Port))
 		if port.Protocol != "" && port.Protocol != corev1.ProtocolTCP {
 			word += "/" + string(port.Protocol)
@@ -215,7 +253,7 @@ func (b backend) count() (ready, total int32) {
 func (b backend) targetPort() intstr.IntOrString {
 	target := b.port.TargetPort
 	if target == (intstr.IntOrString{}) || b.mirrored {
-		return intstr.FromInt32(int32(b.Service.Port))
+		return intstr.FromInt32(b.number())
 	}
 	return target
 }

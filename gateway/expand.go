@@ -8,9 +8,6 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// TotalWeight is what the weights of a route's backends add up to, the fallback's aside.
-const TotalWeight = int32(1_000_000)
-
 // Expand turns an ExposedService into the objects that carry its traffic.
 //
 // For a GatewayClass of Envoy Gateway with its Backend and EnvoyPatchPolicy APIs the result is the

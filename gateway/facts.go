@@ -31,6 +31,8 @@ type Facts struct {
 	Backends map[string]BackendFacts
 	// Grants are the ReferenceGrants of all other namespaces that the spec refers to.
 	Grants []gwapiv1.ReferenceGrant
+	// LiveWeights are the weights of the live route, by the backends' names; nil: there is no route.
+	LiveWeights map[string]int32
 	// LiveHealthCheck is the service name of the active health check that the live
 	// BackendTrafficPolicy asks for; nil: it asks for none, or does not exist. It is what
 	// unknown probes leave as it is.
@@ -67,7 +69,9 @@ type Capabilities struct {
 type BackendFacts struct {
 	// Service is the Service that the spec names. Nil: it does not exist.
 	Service *corev1.Service
-	// Slices are all EndpointSlices of that Service.
+	// Import is the ServiceImport that the spec names. Nil: it does not exist.
+	Import *Import
+	// Slices are all EndpointSlices of that Service or ServiceImport.
 	Slices []discoveryv1.EndpointSlice
 	// OwnService is the Service that Headgate made for this backend. Nil: it does not exist.
 	OwnService *corev1.Service
@@ -77,6 +81,11 @@ type BackendFacts struct {
 	Probe Probe
 	// Addresses are the IP addresses that the host name of an fqdn backend resolves to.
 	Addresses []string
+}
+
+// Import is what matters of a ServiceImport.
+type Import struct {
+	Ports []corev1.ServicePort
 }
 
 // ProbeState says what is known of the probes of a backend's pods.
@@ -119,6 +128,9 @@ type Expansion struct {
 	Problems []Problem
 	// Ignored says which fields of the spec the data plane cannot do.
 	Ignored []string
+	// Unfinished: the weights are on their way, and the next step is to follow as soon as this one
+	// is applied.
+	Unfinished bool
 	// Failover is the mode that was chosen, and the fallback.
 	Failover v1alpha1.FailoverStatus
 	// FailoverReason and FailoverMessage say why, and what to enable for more.

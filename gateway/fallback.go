@@ -23,7 +23,7 @@ const maxBackendEndpoints = 256
 // Where Envoy Gateway's Backend API is off the object is made all the same: its status is where
 // the API's coming back shows.
 func (e *expansion) addFallback() {
-	if !e.shape.envoyGateway || e.shape.fallback < 0 || e.backends[0].FQDN != nil || e.facts.Capabilities.Backend == CapabilityMissing {
+	if !e.shape.oneCluster && !e.shape.probe || !e.shape.envoyGateway || e.shape.fallback < 0 || e.facts.Capabilities.Backend == CapabilityMissing {
 		return
 	}
 	endpoints := e.fallbackEndpoints()
@@ -65,7 +65,7 @@ func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
 	var addresses []endpoint
 	if b.FQDN != nil {
 		for _, address := range b.facts.Addresses {
-			addresses = append(addresses, endpoint{address: address, port: int32(b.FQDN.Port), ready: true})
+			addresses = append(addresses, endpoint{address: address, port: b.number(), ready: true})
 		}
 	} else {
 		addresses = b.endpoints()
@@ -99,36 +99,46 @@ func (e *expansion) fallbackClusterIP(b backend) (endpoint, bool) {
 	if b.revoked || service == nil || service.Spec.ClusterIP == "" || service.Spec.ClusterIP == corev1.ClusterIPNone {
 		return endpoint{}, false
 	}
-	return endpoint{address: service.Spec.ClusterIP, port: int32(b.Service.Port), ready: true}, true
+	return endpoint{address: service.Spec.ClusterIP, port: b.number(), ready: true}, true
 }
 
-// addHosts makes a Backend for every fqdn backend in the portable shape.
+// addHosts makes a Backend for every fqdn backend. In the one-cluster shape it holds the addresses
+// that the host name resolves to, which Headgate keeps current: a host name would get a cluster of
+// its own. In the portable shape it holds the host name, which Envoy resolves.
 func (e *expansion) addHosts() {
-	if e.shape.oneCluster {
-		return
-	}
 	for i, b := range e.backends {
 		switch {
-		case b.FQDN == nil:
-		case !e.hostsWork() && i == 0:
+		case b.FQDN == nil, e.shape.oneCluster && len(b.facts.Addresses) == 0:
+		case e.hostsWork():
+			e.add(e.hostBackend(b))
+		case i == 0:
 			e.problem(v1alpha1.ReasonBackendNotSupported,
 				"spec.backends[0].fqdn: a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here: "+
 					"enable it, or make a Service without a selector and an EndpointSlice for the host")
-		case !e.hostsWork():
-			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
 		default:
-			e.add(&egv1a1.Backend{
-				TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
-				ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
-				Spec: egv1a1.BackendSpec{
-					AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C},
-					Endpoints: []egv1a1.BackendEndpoint{{
-						FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: int32(b.FQDN.Port)},
-					}},
-				},
-			})
+			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
 		}
 	}
+}
+
+func (e *expansion) hostBackend(b backend) *egv1a1.Backend {
+	out := &egv1a1.Backend{
+		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
+		ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
+		Spec:       egv1a1.BackendSpec{AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C}},
+	}
+	if !e.shape.oneCluster {
+		out.Spec.Endpoints = []egv1a1.BackendEndpoint{{
+			FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: b.number()},
+		}}
+		return out
+	}
+	for _, address := range b.facts.Addresses[:min(len(b.facts.Addresses), maxBackendEndpoints)] {
+		out.Spec.Endpoints = append(out.Spec.Endpoints, egv1a1.BackendEndpoint{
+			IP: &egv1a1.IPEndpoint{Address: address, Port: b.number()},
+		})
+	}
+	return out
 }
 
 // hostsWork says whether a Backend can stand in a route.

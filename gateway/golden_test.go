@@ -33,13 +33,16 @@ type input struct {
 	ReferenceGrants []gwapiv1.ReferenceGrant    `json:"referenceGrants,omitempty"`
 	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
 	Addresses       map[string][]string         `json:"addresses,omitempty"`
+	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
+	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
 	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
 }
 
 func (in *input) facts() gateway.Facts {
 	facts := gateway.Facts{
 		Class: in.GatewayClass, Gateway: in.Gateway, Capabilities: in.Capabilities,
-		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants, LiveHealthCheck: in.LiveHealthCheck,
+		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
+		LiveWeights: in.LiveWeights, LiveHealthCheck: in.LiveHealthCheck,
 	}
 	exs := &in.ExposedService
 	for _, backend := range exs.Spec.Backends {
@@ -50,6 +53,13 @@ func (in *input) facts() gateway.Facts {
 				namespace = *backend.Service.Namespace
 			}
 			have.Service, have.Slices = in.service(namespace, backend.Service.Name)
+			have.OwnService, have.OwnSlices = in.service(exs.Namespace, gateway.ServiceName(exs, backend.Name))
+		}
+		if backend.ServiceImport != nil {
+			if found, ok := in.Imports[backend.ServiceImport.Name]; ok {
+				have.Import = &found
+			}
+			have.Slices = in.slices(exs.Namespace, "multicluster.kubernetes.io/service-name", backend.ServiceImport.Name)
 			have.OwnService, have.OwnSlices = in.service(exs.Namespace, gateway.ServiceName(exs, backend.Name))
 		}
 		facts.Backends[backend.Name] = have
@@ -63,17 +73,22 @@ func (in *input) service(namespace, name string) (service *corev1.Service, slice
 			service = &in.Services[i]
 		}
 	}
+	return service, in.slices(namespace, discoveryv1.LabelServiceName, name)
+}
+
+func (in *input) slices(namespace, label, value string) (slices []discoveryv1.EndpointSlice) {
 	for _, slice := range in.EndpointSlices {
-		if slice.Namespace == namespace && slice.Labels[discoveryv1.LabelServiceName] == name {
+		if slice.Namespace == namespace && slice.Labels[label] == value {
 			slices = append(slices, slice)
 		}
 	}
-	return service, slices
+	return slices
 }
 
 // verdict is the part of an Expansion that is not objects.
 type verdict struct {
 	Blocked         bool                     `json:"blocked,omitempty"`
+	Unfinished      bool                     `json:"unfinished,omitempty"`
 	Problems        []gateway.Problem        `json:"problems,omitempty"`
 	Ignored         []string                 `json:"ignored,omitempty"`
 	Kept            []gateway.Ref            `json:"kept,omitempty"`
@@ -93,7 +108,7 @@ func render(t *testing.T, out gateway.Expansion) []byte {
 		}
 		buffer.Write(text)
 	}
-	write(verdict{out.Blocked, out.Problems, out.Ignored, out.Kept, out.Failover, out.FailoverReason, out.FailoverMessage, out.Backends})
+	write(verdict{out.Blocked, out.Unfinished, out.Problems, out.Ignored, out.Kept, out.Failover, out.FailoverReason, out.FailoverMessage, out.Backends})
 	for _, object := range out.Objects {
 		buffer.WriteString("---\n")
 		write(object)

@@ -16,11 +16,15 @@ const (
 	KindGRPCRoute            = "GRPCRoute"
 	KindService              = "Service"
 	KindEndpointSlice        = "EndpointSlice"
+	KindServiceImport        = "ServiceImport"
 	KindBackend              = egv1a1.KindBackend
 	KindEnvoyPatchPolicy     = egv1a1.KindEnvoyPatchPolicy
 	KindEnvoyProxy           = egv1a1.KindEnvoyProxy
 	KindBackendTrafficPolicy = egv1a1.KindBackendTrafficPolicy
 )
+
+// GroupMultiCluster is the API group of ServiceImport.
+const GroupMultiCluster = "multicluster.x-k8s.io"
 
 // EnvoyGatewayController is the controllerName of Envoy Gateway's GatewayClasses.
 const EnvoyGatewayController = gwapiv1.GatewayController(egv1a1.GatewayControllerName)

@@ -70,21 +70,23 @@ func routeMatch(match v1alpha1.Match) gwapiv1.GRPCRouteMatch {
 	return out
 }
 
-// backendRefs gives the first backend everything. In the one-cluster shape the fallback stands
-// beside it with weight 1, the least with which it is in the cluster at all: priority 1 gets
+// backendRefs gives each backend the weight of the decision. In the one-cluster shape the fallback
+// stands beside them with weight 1, the least with which it is in the cluster at all: priority 1 gets
 // nothing while priority 0 has an endpoint, whatever the weights are. Where Envoy Gateway's Backend
 // API is off the fallback is named with weight 0, which sends nothing there: Envoy Gateway gives a
 // Backend a verdict only while a route names it, and that verdict is where the API's coming back shows.
 func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 	var refs []gwapiv1.GRPCBackendRef
-	for i, b := range e.backends {
-		weight := int32(0)
-		if i == 0 {
-			weight = TotalWeight
-		}
+	var named []backend
+	for _, b := range e.backends {
 		if object, ok := e.backendObject(b); ok {
-			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{BackendObjectReference: object, Weight: &weight}})
+			named = append(named, b)
+			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{BackendObjectReference: object}})
 		}
+	}
+	weights := e.weights(named)
+	for i, b := range named {
+		refs[i].Weight = ptr.To(weights[b.Name])
 	}
 	if e.hasFallback {
 		weight := int32(0)
@@ -101,19 +103,22 @@ func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 // backendObject is what the route names for a backend; false: the backend has no place in it.
 func (e *expansion) backendObject(b backend) (gwapiv1.BackendObjectReference, bool) {
 	switch {
-	case b.Service != nil && e.shape.oneCluster:
+	case b.inside() && e.shape.oneCluster:
 		return gwapiv1.BackendObjectReference{
-			Name: gwapiv1.ObjectName(ServiceName(e.exs, b.Name)), Port: ptr.To(gwapiv1.PortNumber(b.Service.Port)),
+			Name: gwapiv1.ObjectName(ServiceName(e.exs, b.Name)), Port: ptr.To(b.number()),
+		}, true
+	case b.ServiceImport != nil:
+		return gwapiv1.BackendObjectReference{
+			Group: ptr.To(gwapiv1.Group(GroupMultiCluster)), Kind: ptr.To(gwapiv1.Kind(KindServiceImport)),
+			Name: gwapiv1.ObjectName(b.ServiceImport.Name), Port: ptr.To(b.number()),
 		}, true
 	case b.Service != nil:
-		ref := gwapiv1.BackendObjectReference{
-			Name: gwapiv1.ObjectName(b.Service.Name), Port: ptr.To(gwapiv1.PortNumber(b.Service.Port)),
-		}
+		ref := gwapiv1.BackendObjectReference{Name: gwapiv1.ObjectName(b.Service.Name), Port: ptr.To(b.number())}
 		if namespace := b.namespace(e.exs); namespace != e.exs.Namespace {
 			ref.Namespace = ptr.To(gwapiv1.Namespace(namespace))
 		}
 		return ref, true
-	case !e.shape.oneCluster && e.hostsWork():
+	case e.hostsWork() && (!e.shape.oneCluster || len(b.facts.Addresses) > 0):
 		return envoyBackend(HostName(e.exs, b.Name)), true
 	}
 	return gwapiv1.BackendObjectReference{}, false

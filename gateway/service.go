@@ -27,7 +27,7 @@ const (
 // EndpointSlices that Headgate writes itself.
 const SliceManager = sliceManager
 
-// addOwnServices makes a Service of Headgate's own for every Service backend, so that whatever is
+// addOwnServices makes a Service of Headgate's own for every backend inside the cluster, so that whatever is
 // done to its endpoints is seen by the Gateway alone, and puts a placeholder into it.
 //
 // The placeholder is an endpoint that is terminating, which Envoy never uses. It keeps Envoy
@@ -35,7 +35,7 @@ const SliceManager = sliceManager
 // cluster, instead of leaving the choice to Envoy.
 func (e *expansion) addOwnServices() {
 	for _, b := range e.backends {
-		if b.Service == nil {
+		if !b.inside() {
 			continue
 		}
 		if !b.found && b.facts.OwnService != nil && !b.revoked {
@@ -84,12 +84,12 @@ func (e *expansion) ownService(b backend) *corev1.Service {
 				Name:        portNameGRPC,
 				Protocol:    corev1.ProtocolTCP,
 				AppProtocol: ptr.To(appProtocolH2C),
-				Port:        int32(b.Service.Port),
+				Port:        b.number(),
 				TargetPort:  b.targetPort(),
 			}},
 		},
 	}
-	if b.found {
+	if b.found && b.facts.Service != nil {
 		service.Spec.IPFamilyPolicy = b.facts.Service.Spec.IPFamilyPolicy
 		service.Spec.IPFamilies = b.facts.Service.Spec.IPFamilies
 		if !b.mirrored {

@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
@@ -15,6 +17,9 @@ type shape struct {
 	oneCluster bool
 	// patch: the EnvoyPatchPolicy may stand beside the Gateway.
 	patch bool
+	// probe: the fallback and the patch are made although they have no use now, because what Envoy
+	// Gateway says of them is where a missing API's coming back shows.
+	probe bool
 	// fallback is the index of the backend that stands by; -1: none.
 	fallback int
 }
@@ -35,6 +40,11 @@ func (e *expansion) chooseShape() {
 		e.shape.oneCluster = true
 		e.out.Failover.Mode = v1alpha1.FailoverPriorities
 		reason, message = e.whichPriorities()
+	} else {
+		e.shape.probe = reason == v1alpha1.ReasonBackendAPIDisabled || reason == v1alpha1.ReasonPatchAPIDisabled
+	}
+	if !e.shape.oneCluster && e.strategy() == v1alpha1.StrategyPriorities {
+		e.out.Ignored = append(e.out.Ignored, "spec.failover.strategy: Priorities")
 	}
 	e.out.FailoverReason, e.out.FailoverMessage = reason, message
 }
@@ -43,23 +53,43 @@ func (e *expansion) classIsEnvoyGateways() bool {
 	return e.facts.Class.Spec.ControllerName == EnvoyGatewayController
 }
 
-// chooseFallback is the first backend after the first that can stand by.
+// chooseFallback is the backend that the decision names; without a decision, the first after the
+// first that can stand by. -1: none.
 func (e *expansion) chooseFallback() int {
+	decision := e.exs.Status.Traffic
+	if decision != nil && decision.Fallback != "" {
+		for i, b := range e.backends {
+			if b.Name == decision.Fallback && b.canStandBy() {
+				return i
+			}
+		}
+	}
 	for i, b := range e.backends {
-		if i > 0 && (b.Service != nil || len(b.facts.Addresses) > 0) {
+		if i > 0 && b.canStandBy() {
 			return i
 		}
 	}
 	return -1
 }
 
-const costOfWeights = "all calls go to the first backend, and those that meet its death fail"
+func (b backend) canStandBy() bool { return b.inside() || len(b.facts.Addresses) > 0 }
+
+func (e *expansion) strategy() v1alpha1.FailoverStrategy {
+	if e.exs.Spec.Failover == nil {
+		return v1alpha1.StrategyAuto
+	}
+	return ptr.Deref(e.exs.Spec.Failover.Strategy, v1alpha1.StrategyAuto)
+}
+
+const costOfWeights = "Headgate moves the weights when a backend dies, and calls that meet its death before that fail"
 
 // whyWeights says what stands against the one-cluster shape; an empty reason: nothing.
 func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 	caps := e.facts.Capabilities
 	undecided := caps.LastMode == v1alpha1.FailoverWeights
 	switch {
+	case e.strategy() == v1alpha1.StrategyWeights:
+		return v1alpha1.ReasonWeightsRequested, "spec.failover.strategy is Weights: " + costOfWeights
 	case e.classIsEnvoyGateways() && !e.shape.envoyGateway:
 		return v1alpha1.ReasonBackendAPIDisabled, "the kinds of Envoy Gateway (gateway.envoyproxy.io) are not installed: " + costOfWeights +
 			"; install the CRDs of Envoy Gateway's Helm chart"
@@ -95,12 +125,12 @@ func (e *expansion) whichPriorities() (v1alpha1.Reason, string) {
 		return v1alpha1.ReasonSingleBackend, "there is no second backend that Envoy could turn to: add one to spec.backends"
 	case !e.shape.patch:
 		return v1alpha1.ReasonPatchNotPermitted, fmt.Sprintf(
-			"Envoy turns to %s when %s has no healthy endpoint, but also sends it a share of the calls when fewer than 72 %% are healthy, and "+
+			"Envoy turns to %s when no serving endpoint is healthy, but also sends it a share of the calls when fewer than 72 %% are healthy, and "+
 				"takes up to a second to notice changes, because the owner of Gateway %s/%s has not allowed an EnvoyPatchPolicy there: in namespace "+
 				"%s create a ReferenceGrant from {group: headgate.dev, kind: ExposedService, namespace: %s} to "+
 				"{group: gateway.envoyproxy.io, kind: EnvoyPatchPolicy}",
-			e.backends[e.shape.fallback].Name, e.backends[0].Name, gateway.Namespace, gateway.Name, gateway.Namespace, e.exs.Namespace)
+			e.backends[e.shape.fallback].Name, gateway.Namespace, gateway.Name, gateway.Namespace, e.exs.Namespace)
 	}
 	return v1alpha1.ReasonPriorities, fmt.Sprintf(
-		"Envoy turns to %s by itself when %s has no healthy endpoint", e.backends[e.shape.fallback].Name, e.backends[0].Name)
+		"Envoy turns to %s by itself when no serving endpoint is healthy", e.backends[e.shape.fallback].Name)
 }

@@ -98,6 +98,8 @@ const (
 	ReasonPatchAPIDisabled Reason = "PatchAPIDisabled"
 	// ReasonHostBackend: a backend outside the cluster cannot share a cluster of Envoy with Services.
 	ReasonHostBackend Reason = "HostBackend"
+	// ReasonWeightsRequested: spec.failover.strategy asks for weights.
+	ReasonWeightsRequested Reason = "WeightsRequested"
 	// ReasonUnknown: nothing is known before the Gateway is.
 	ReasonUnknown Reason = "Unknown"
 )

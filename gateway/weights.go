@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"k8s.io/utils/ptr"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// TotalWeight is what the weights of a route's backends add up to, the fallback's aside.
+const TotalWeight = int32(1_000_000)
+
+// leastWeight is what a backend gets before its share where it has a cluster of its own.
+const leastWeight = int32(1)
+
+// decided is the decision of the status, as far as it is about the backends of the spec. Without
+// one the first backend has everything.
+func (e *expansion) decided() map[string]int32 {
+	weights := map[string]int32{}
+	if decision := e.exs.Status.Traffic; decision != nil {
+		for _, b := range e.backends {
+			for _, weight := range decision.Weights {
+				if weight.Name == b.Name && weight.Weight > 0 {
+					weights[b.Name] = weight.Weight
+				}
+			}
+		}
+	}
+	if len(weights) == 0 {
+		weights[e.backends[0].Name] = TotalWeight
+	}
+	return weights
+}
+
+// weights are those that the route is to have, for the backends that it can name.
+func (e *expansion) weights(named []backend) map[string]int32 {
+	want := map[string]int32{}
+	decided, sum := e.decided(), int32(0)
+	for _, b := range named {
+		want[b.Name] = decided[b.Name]
+		sum += decided[b.Name]
+	}
+	if len(named) > 0 && sum < TotalWeight {
+		// Part of the decision is about a backend that the route cannot name (yet). All weights
+		// zero would be an error for every call.
+		want[named[0].Name] += TotalWeight - sum
+	}
+	if e.shape.oneCluster || e.facts.LiveWeights == nil {
+		return want
+	}
+	next := nextWeights(e.facts.LiveWeights, want)
+	for name := range want {
+		if next[name] != want[name] {
+			e.out.Unfinished = true
+		}
+	}
+	return next
+}
+
+// nextWeights is the next step from one set of weights to another where each backend has a cluster
+// of its own: a backend that had no weight gets the least there is before it gets its share, so that
+// its cluster is there and warm, and one that is to lose all keeps the least until the others have
+// their shares. Both steps were measured to lose no call, where a single write loses some.
+func nextWeights(live, want map[string]int32) map[string]int32 {
+	next := make(map[string]int32, len(want))
+	fresh := false
+	for name, weight := range want {
+		next[name] = live[name]
+		if weight > 0 && live[name] == 0 {
+			next[name] = leastWeight
+			fresh = true
+		}
+	}
+	if fresh {
+		return next
+	}
+	settled := true
+	for name, weight := range want {
+		next[name] = weight
+		if weight > 0 && live[name] != weight {
+			settled = false
+		}
+	}
+	if settled {
+		return next
+	}
+	for name, weight := range want {
+		if weight == 0 && live[name] > 0 {
+			next[name] = leastWeight
+		}
+	}
+	return next
+}
+
+// LiveWeights are the weights of a live route, by the names of the backends that its backendRefs
+// stand for. References to anything else are left out.
+func LiveWeights(exs *v1alpha1.ExposedService, route *gwapiv1.GRPCRoute) map[string]int32 {
+	if route == nil {
+		return nil
+	}
+	weights := map[string]int32{}
+	for _, rule := range route.Spec.Rules {
+		for _, ref := range rule.BackendRefs {
+			for _, b := range exs.Spec.Backends {
+				if standsFor(exs, b, ref.BackendObjectReference) {
+					weights[b.Name] = ptr.Deref(ref.Weight, 1)
+				}
+			}
+		}
+	}
+	return weights
+}
+
+// standsFor says whether a backendRef of the portable shape is the backend's.
+func standsFor(exs *v1alpha1.ExposedService, b v1alpha1.Backend, ref gwapiv1.BackendObjectReference) bool {
+	kind := string(ptr.Deref(ref.Kind, KindService))
+	namespace := string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(exs.Namespace)))
+	switch {
+	case b.Service != nil:
+		return kind == KindService && string(ref.Name) == b.Service.Name && namespace == ptr.Deref(b.Service.Namespace, exs.Namespace) &&
+			ptr.Deref(ref.Port, 0) == int32(b.Service.Port)
+	case b.ServiceImport != nil:
+		return kind == KindServiceImport && string(ref.Name) == b.ServiceImport.Name && ptr.Deref(ref.Port, 0) == int32(b.ServiceImport.Port)
+	}
+	return kind == KindBackend && string(ref.Name) == HostName(exs, b.Name)
+}
