@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Log formats.
+const (
+	logFormatJSON    = "json"
+	logFormatConsole = "console"
+)
+
+// options are the flags of the operator.
+type options struct {
+	// metricsAddress is where metrics are served; "0": nowhere.
+	metricsAddress string
+	// metricsSecure serves them with TLS, to those whom the API server lets read /metrics.
+	metricsSecure bool
+	// probeAddress is where /healthz and /readyz are served; "0": nowhere.
+	probeAddress string
+	// leaderElect makes one of several replicas work and the others stand by.
+	leaderElect bool
+	// leaderElectionNamespace holds the lease; empty: the namespace of the pod.
+	leaderElectionNamespace string
+	// watchNamespaces limit where Headgate looks; empty: everywhere.
+	watchNamespaces []string
+	logLevel        zapcore.Level
+	logFormat       string
+	// version asks for the version instead of a start.
+	version bool
+}
+
+// parseOptions reads the command line, without the name of the program.
+func parseOptions(args []string, output io.Writer) (options, error) {
+	o := options{logLevel: zapcore.InfoLevel}
+	flags := flag.NewFlagSet("headgate", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address of the metrics endpoint; 0 turns it off")
+	flags.BoolVar(&o.metricsSecure, "metrics-secure", true,
+		"serve metrics with TLS, and only to clients that the API server allows to get the path /metrics")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "elect a leader among several replicas; the others stand by with full caches")
+	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "",
+		"namespace of the lease by which the leader is elected (default: the namespace of the pod)")
+	flags.Func("watch-namespace",
+		"namespaces to look at, separated by commas; those of shared Gateways and of Services belong to them (default: all)",
+		func(value string) error {
+			o.watchNamespaces = nil
+			for _, namespace := range strings.Split(value, ",") {
+				if namespace = strings.TrimSpace(namespace); namespace != "" {
+					o.watchNamespaces = append(o.watchNamespaces, namespace)
+				}
+			}
+			return nil
+		})
+	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
+	flags.StringVar(&o.logFormat, "log-format", logFormatJSON, "json or console")
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q: headgate takes only flags", flags.Arg(0))
+	}
+	if !slices.Contains([]string{logFormatJSON, logFormatConsole}, o.logFormat) {
+		return options{}, fmt.Errorf("--log-format %q: must be json or console", o.logFormat)
+	}
+	return o, nil
+}
+
+// helpWanted: the flags have been printed, as asked.
+func helpWanted(err error) bool { return errors.Is(err, flag.ErrHelp) }
+
+// newLogger writes structured lines to standard error.
+func (o options) newLogger() (logr.Logger, error) {
+	config := zap.NewProductionConfig()
+	config.Encoding = o.logFormat
+	config.Level = zap.NewAtomicLevelAt(o.logLevel)
+	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	config.EncoderConfig.TimeKey = "time"
+	config.DisableCaller = true
+	// Every line is a decision: none may be left out.
+	config.Sampling = nil
+	logger, err := config.Build()
+	if err != nil {
+		return logr.Logger{}, fmt.Errorf("make the logger: %w", err)
+	}
+	return zapr.NewLogger(logger), nil
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap/zapcore"
+)
+
+func TestOptions(t *testing.T) {
+	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", logFormat: logFormatJSON}
+	with := func(f func(*options)) options {
+		o := defaults
+		f(&o)
+		return o
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want options
+		err  string
+	}{
+		"defaults":        {want: defaults},
+		"namespaces":      {args: []string{"--watch-namespace=shop, infra,"}, want: with(func(o *options) { o.watchNamespaces = []string{"shop", "infra"} })},
+		"no namespaces":   {args: []string{"--watch-namespace="}, want: defaults},
+		"leader election": {args: []string{"--leader-elect", "--leader-election-namespace=x"}, want: with(func(o *options) { o.leaderElect, o.leaderElectionNamespace = true, "x" })},
+		"logging": {
+			args: []string{"--log-level=debug", "--log-format=console"},
+			want: with(func(o *options) { o.logLevel, o.logFormat = zapcore.DebugLevel, logFormatConsole }),
+		},
+		"plain metrics":     {args: []string{"--metrics-bind-address=:8080", "--metrics-secure=false"}, want: with(func(o *options) { o.metricsAddress, o.metricsSecure = ":8080", false })},
+		"an unknown level":  {args: []string{"--log-level=loud"}, err: "loud"},
+		"an unknown format": {args: []string{"--log-format=xml"}, err: "json or console"},
+		"an argument":       {args: []string{"start"}, err: "only flags"},
+		"an unknown flag":   {args: []string{"--verbose"}, err: "verbose"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseOptions(c.args, &bytes.Buffer{})
+			switch {
+			case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
+				t.Errorf("error is %v, want one about %q", err, c.err)
+			case c.err == "" && (err != nil || !reflect.DeepEqual(got, c.want)):
+				t.Errorf("options are %+v, %v, want %+v", got, err, c.want)
+			}
+		})
+	}
+	var help bytes.Buffer
+	if _, err := parseOptions([]string{"--help"}, &help); !helpWanted(err) || !strings.Contains(help.String(), "-watch-namespace") {
+		t.Errorf("--help: %v %s", err, help.String())
+	}
+}

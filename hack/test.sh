@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Runs the tests:
+#
+#   hack/test.sh unit   unit, golden and API-server tests, with the race detector
+#   hack/test.sh e2e    end-to-end tests on a local cluster of their own
+#   hack/test.sh all    both
+#
+# With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
+# Headgate, and GREETER_IMAGE names an image of the sample service that it can pull.
+#
+# It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test,
+# and so is, when an end-to-end test fails, what the cluster looked like then.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source hack/lib.sh
+
+results=$cache/test
+module=github.com/headgate/headgate
+export HEADGATE_CLUSTER=headgate-test
+
+main() {
+  local kind=${1:-all} status=0
+  rm -rf "$results"
+  mkdir -p "$results" "$cache/bin"
+  case $kind in
+    unit) unit || status=1 ;;
+    e2e) e2e || status=1 ;;
+    all)
+      unit || status=1
+      e2e || status=1
+      ;;
+    *)
+      sed -n '4,6s/^# *//p' "$0" >&2
+      exit 2
+      ;;
+  esac
+  echo
+  say 'all test runs together:'
+  go run ./hack/testcount "$results"/*.json || status=1
+  exit "$status"
+}
+
+# unit runs every package of both modules but the end-to-end tests.
+unit() {
+  need_c_compiler
+  say 'API server and Helm for the tests (the first time they are built from source: minutes)'
+  local assets tools
+  assets=$(cluster assets) || { failed 'building the API server'; return 1; }
+  tools=$(cluster bin) || { failed 'building Helm'; return 1; }
+
+  say 'unit, golden and API-server tests (the first time with the race detector: minutes of compiling)'
+  local packages status=0
+  packages=$(go list ./... | grep -v "^$module/test/e2e") || { failed 'listing the packages'; return 1; }
+  # shellcheck disable=SC2086 # one word for each package
+  KUBEBUILDER_ASSETS=$assets PATH=$tools:$PATH with_heartbeat 'unit tests' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/unit.json" \
+    -- -race -timeout 20m $packages || status=1
+
+  say 'tests of the local cluster'
+  (
+    cd test/cluster
+    with_heartbeat 'tests of the local cluster' \
+      tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/cluster.json" \
+      -- -timeout 20m ./...
+  ) || status=1
+  return "$status"
+}
+
+e2e() {
+  local reason status=0
+  build_cluster_command || { failed "building the cluster's command"; return 1; }
+  if [[ ${CLUSTER:-} == current ]]; then
+    e2e_on_current || status=1
+  elif ! reason=$(cluster check 2>&1); then
+    say "skipping the end-to-end tests. $reason"
+    skip_e2e "$reason"
+  else
+    trap 'cluster down || true' EXIT
+    e2e_on_local || status=1
+    if [[ $status != 0 ]]; then collect_diagnostics || true; fi
+    cluster down || status=1
+    trap - EXIT
+  fi
+  if [[ $status != 0 && ! -s $results/e2e.json ]]; then failed 'preparing the end-to-end tests'; fi
+  return "$status"
+}
+
+# e2e_on_local starts a cluster, installs Headgate on it as a user would, and runs the tests in the
+# cluster's network. (`set -e` does not work in a function whose status is asked for.)
+e2e_on_local() {
+  export GREETER_IMAGE=ghcr.io/headgate/greeter:test
+  cluster down || return # what an interrupted run may have left
+  start_headgate "$GREETER_IMAGE" || return
+  run_e2e "$cache/bin/cluster" exec --
+}
+
+e2e_on_current() {
+  KUBECONFIG=${KUBECONFIG:-$HOME/.kube/config} run_e2e
+}
+
+# run_e2e PREFIX...: runs the end-to-end tests, with a prefix that reaches the cluster.
+run_e2e() {
+  say 'building the end-to-end tests'
+  go test -c -o "$cache/bin/e2e.test" ./test/e2e || return
+  say 'end-to-end tests'
+  (
+    cd test/e2e
+    tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/e2e.json" \
+      --raw-command -- go tool test2json -t -p "$module/test/e2e" \
+      "$@" "$cache/bin/e2e.test" -test.v=test2json -test.timeout 30m
+  )
+}
+
+# failed STEP: counts a step without tests of its own as a failed test.
+failed() {
+  say "FAILED: $1"
+  printf '{"Action":"fail","Package":"hack/test.sh","Test":"%s"}\n' "$1" >>"$results/steps.json"
+}
+
+# skip_e2e records every end-to-end test as skipped.
+skip_e2e() {
+  local reason=${1//\\/\\\\} name
+  reason=${reason//\"/\\\"}
+  reason=${reason//$'\n'/ }
+  # The list ends with a line "ok PACKAGE". Without KUBECONFIG no cluster is touched.
+  env -u KUBECONFIG go test -list . ./test/e2e | grep '^Test' | while IFS= read -r name; do
+    printf '{"Action":"output","Package":"%s","Test":"%s","Output":"%s"}\n' "$module/test/e2e" "$name" "$reason"
+    printf '{"Action":"skip","Package":"%s","Test":"%s"}\n' "$module/test/e2e" "$name"
+  done >"$results/e2e.json"
+}
+
+# collect_diagnostics writes down what the cluster looks like.
+collect_diagnostics() {
+  local folder=$results/diagnostics kinds
+  kinds=exposedservices,gatewayclasses,gateways,grpcroutes,referencegrants,envoyproxies,backendtrafficpolicies,envoypatchpolicies,backends.gateway.envoyproxy.io,services,endpointslices
+  mkdir -p "$folder"
+  say "writing down what the cluster looks like: $folder"
+  cluster status >"$folder/status.txt" 2>&1 || true
+  cluster exec -- kubectl get "$kinds" --all-namespaces --output yaml --ignore-not-found >"$folder/objects.yaml" 2>"$folder/objects.err" || true
+  cluster exec -- kubectl get events --all-namespaces --sort-by .lastTimestamp >"$folder/events.txt" 2>&1 || true
+  cluster exec -- kubectl describe pods --all-namespaces >"$folder/pods.txt" 2>&1 || true
+  cp -r "$(dirname "$(cluster kubeconfig)")/log" "$folder/log" || true
+  cluster exec -- kubectl cluster-info dump --all-namespaces --output-directory "$folder/dump" >/dev/null 2>&1 || true
+}
+
+main "$@"
