@@ -258,6 +258,14 @@ func (b backend) targetPort() intstr.IntOrString {
 	return target
 }
 
+// Count says how many endpoints each backend has, in the order of the spec, and what is wrong with
+// its Service if anything is. It does not depend on the decision.
+func Count(exs *v1alpha1.ExposedService, facts Facts) []v1alpha1.BackendStatus {
+	e := &expansion{exs: exs, facts: facts}
+	e.resolveBackends()
+	return e.out.Backends
+}
+
 // Endpoints sums up the backends for people: "primary 2/2, backup 1/1", ready endpoints of all.
 func (e Expansion) Endpoints() string {
 	words := make([]string, 0, len(e.Backends))

@@ -1,0 +1,148 @@
+package controllers
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+func TestForeignObjectIsNeverTouched(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	o := w.startOperator()
+	foreignService := w.service("greeter-primary-gw")
+	// Made at the same moment as the ExposedService, so that no cache can know of it.
+	exs := w.exposedService("greeter")
+	w.create(foreignService, exs)
+	w.untilNotAccepted(exs, v1alpha1.ReasonNameConflict, "Service "+w.namespace+"/greeter-primary-gw")
+	w.untilQuiet(o)
+	if made := w.made(exs); len(made) > 0 {
+		t.Errorf("something was made beside it: %v", made)
+	}
+	version := foreignService.ResourceVersion
+	if err := w.read(foreignService); err != nil || foreignService.ResourceVersion != version {
+		t.Errorf("the foreign Service was touched: %v %+v", err, foreignService.ManagedFields)
+	}
+	w.delete(foreignService)
+	w.untilReady(exs)
+}
+
+func TestForeignObjectOfASecondKind(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	o := w.startOperator()
+	gw := w.sharedGateway(w.namespace, "greeter")
+	exs := w.exposedService("greeter")
+	w.create(gw, exs)
+	w.untilNotAccepted(exs, v1alpha1.ReasonNameConflict, "Gateway "+w.namespace+"/greeter")
+	w.untilQuiet(o)
+	if err := w.read(gw); err != nil || len(gw.Labels) > 0 || len(gw.OwnerReferences) > 0 {
+		t.Errorf("the foreign Gateway was touched: %v %+v", err, gw.ObjectMeta)
+	}
+	w.delete(gw)
+	w.untilReady(exs)
+}
+
+// TestLeftoversOfADeletedNamesake: the objects of a deleted ExposedService are still there when a new
+// one of the same name is made. They are the garbage collector's, which no test has.
+func TestLeftoversOfADeletedNamesake(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	o := w.startOperator()
+	exs := w.exposedService("greeter")
+	w.create(exs)
+	w.untilReady(exs)
+	leftovers := w.made(exs)
+	w.delete(exs)
+	again := w.exposedService("greeter")
+	w.create(again)
+	w.untilNotAccepted(again, v1alpha1.ReasonNameConflict, "garbage collector")
+	w.untilQuiet(o)
+	for _, object := range leftovers {
+		w.delete(object)
+	}
+	w.untilReady(again)
+	for name, object := range w.made(again) {
+		if !metav1.IsControlledBy(object, again) {
+			t.Errorf("%s does not belong to the new one", name)
+		}
+	}
+}
+
+// TestOrphansAreAdopted: after a restore from a backup, objects carry labels and no owner.
+func TestOrphansAreAdopted(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	o := w.startOperator()
+	exs := w.exposedService("greeter")
+	w.create(exs)
+	w.untilReady(exs)
+	o.stop()
+	for _, object := range w.made(exs) {
+		edit(w, object, func(object client.Object) { object.SetOwnerReferences(nil) })
+	}
+	w.delete(exs)
+	again := w.exposedService("greeter")
+	w.create(again)
+	w.startOperator()
+	w.untilReady(again)
+	for name, object := range w.made(again) {
+		if !metav1.IsControlledBy(object, again) {
+			t.Errorf("%s was not adopted", name)
+		}
+	}
+}
+
+func TestOlderExposedServiceKeepsItsRoute(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	w.create(w.sharedGateway(w.namespace, "public"))
+	o := w.startOperator()
+	older := w.exposedService("b-older", on(w.namespace, "public", "grpc"), hosts("one.example.com", "two.example.com"))
+	w.create(older)
+	w.untilReady(older)
+	untilNextSecond(w, older)
+
+	newer := w.exposedService("a-newer", on(w.namespace, "public", ""), hosts("two.example.com", "three.example.com"))
+	elsewhere := w.exposedService("elsewhere", on(w.namespace, "public", "grpc"), hosts("four.example.com"))
+	w.create(newer, elsewhere)
+	w.untilNotAccepted(newer, v1alpha1.ReasonRouteConflict, w.namespace+"/b-older", "two.example.com", "every call")
+	w.untilReady(elsewhere)
+	w.untilQuiet(o)
+	if made := w.made(newer); len(made) > 0 {
+		t.Errorf("something was made for the newer one: %v", made)
+	}
+	if err := w.conditionIs(older, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
+		t.Error(err)
+	}
+
+	// It heals when the older one gives the host up, breaks when it takes it back, and heals again
+	// when the older one goes.
+	edit(w, older, hosts("one.example.com"))
+	w.untilReady(newer)
+	made := len(w.made(newer))
+	edit(w, older, hosts("one.example.com", "two.example.com"))
+	w.untilNotAccepted(newer, v1alpha1.ReasonRouteConflict)
+	w.untilQuiet(o)
+	if now := len(w.made(newer)); now != made {
+		t.Errorf("%d objects of the newer one, before the conflict %d: nothing may be removed", now, made)
+	}
+	w.delete(older)
+	w.untilReady(newer)
+}
+
+// untilNextSecond makes sure that what is created now is younger: creation is known by the second.
+func untilNextSecond(w *world, exs *v1alpha1.ExposedService) {
+	w.t.Helper()
+	probe := &corev1.ConfigMap{}
+	w.eventually("the next second", func() error {
+		*probe = corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "clock-", Namespace: w.namespace}}
+		if err := w.kube.Create(w.t.Context(), probe); err != nil {
+			return err
+		}
+		if !exs.CreationTimestamp.Before(&probe.CreationTimestamp) {
+			return fmt.Errorf("still %s", probe.CreationTimestamp)
+		}
+		return nil
+	})
+}

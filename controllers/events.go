@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reasons of events that are not reasons of conditions. Every other event has the reason of the
+// condition whose change it reports.
+const (
+	// eventDriftCorrected: somebody changed an object of ours, and it was put back.
+	eventDriftCorrected = "DriftCorrected"
+	// eventRemoved: an object of ours was removed because it is no longer wanted.
+	eventRemoved = "Removed"
+)
+
+// Actions of events: what Headgate was doing.
+const (
+	actionApply  = "Apply"
+	actionRemove = "Remove"
+	actionJudge  = "Judge"
+)
+
+// maxNoteLength is what the API server takes as an event's note, in bytes.
+const maxNoteLength = 1024
+
+// eventWriter writes events about ExposedServices.
+type eventWriter struct{ recorder events.EventRecorder }
+
+// occurrence is one of them.
+type occurrence struct {
+	// kind is corev1.EventTypeNormal or corev1.EventTypeWarning.
+	kind   string
+	reason string
+	action string
+	// related is another object that it is about, if any. Events that agree in everything but the
+	// note are counted as one, so that what tells two of them apart must not be in the note alone.
+	related client.Object
+	note    string
+}
+
+func (w eventWriter) write(exs *v1alpha1.ExposedService, e occurrence) {
+	if len(e.note) > maxNoteLength {
+		e.note = strings.ToValidUTF8(e.note[:maxNoteLength-3], "") + "..."
+	}
+	var related runtime.Object
+	if e.related != nil {
+		related = e.related
+	}
+	w.recorder.Eventf(exs, related, e.kind, e.reason, e.action, "%s", e.note)
+}
+
+// reportTransitions logs and records each condition whose status or reason has changed. Ready sums
+// up the others, and Reconciling and Stalled repeat it: none of them is news of its own. Waiting is
+// no news either.
+func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.Condition) {
+	for _, conditionType := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover} {
+		now := meta.FindStatusCondition(after, conditionType)
+		if now == nil {
+			continue
+		}
+		was := meta.FindStatusCondition(before, conditionType)
+		if was != nil && was.Status == now.Status && was.Reason == now.Reason {
+			continue
+		}
+		s.log.Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
+		switch v1alpha1.Reason(now.Reason) {
+		case v1alpha1.ReasonPending, v1alpha1.ReasonUnknown, v1alpha1.ReasonNotAccepted:
+			continue
+		case v1alpha1.ReasonAccepted:
+			if was == nil {
+				// At first sight that is as expected.
+				continue
+			}
+		}
+		kind := corev1.EventTypeNormal
+		if now.Status == metav1.ConditionFalse && conditionType != v1alpha1.ConditionPriorityFailover {
+			kind = corev1.EventTypeWarning
+		}
+		r.events.write(s.exs, occurrence{kind: kind, reason: now.Reason, action: actionJudge, note: now.Message})
+	}
+}

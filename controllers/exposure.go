@@ -1,0 +1,159 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+)
+
+const (
+	// conflictRetry is how soon a run is repeated that lost a race for an object.
+	conflictRetry = 100 * time.Millisecond
+	// nextStep is how soon weights that are on their way go on. Reads see what was written before, so
+	// that it need not be longer.
+	nextStep = time.Millisecond
+	// refusalRetry is how soon an object is offered again that the API server has refused: what made
+	// it refuse (an admission rule, a quota) is nothing that Headgate watches.
+	refusalRetry = time.Minute
+)
+
+// exposureReconciler makes the world match the expansion of one ExposedService.
+type exposureReconciler struct {
+	client client.Client
+	// reader reads past the cache, for the few questions on which a stale answer does harm.
+	reader client.Reader
+	clock  clock.PassiveClock
+	kinds  *servedKinds
+	probes *probeReader
+	hosts  *hostResolver
+	names  *takenNames
+	// namespaces limit where Headgate looks; empty: everywhere.
+	namespaces []string
+	events     eventWriter
+	metrics    *metrics
+	// reconciled, if set, is told of every run (for tests).
+	reconciled func(types.NamespacedName)
+}
+
+// +kubebuilder:rbac:groups=headgate.dev,resources=exposedservices,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=headgate.dev,resources=exposedservices/status,verbs=patch
+// +kubebuilder:rbac:groups=headgate.dev,resources=exposedservices/finalizers,verbs=update
+
+// Reconcile brings one ExposedService up to date.
+func (r *exposureReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	start := r.clock.Now()
+	if r.reconciled != nil {
+		r.reconciled(req.NamespacedName)
+	}
+	result, err := r.reconcile(ctx, req)
+	if isConflict(err) {
+		result, err = ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	r.metrics.observeReconcile(r.clock.Since(start), err)
+	return result, err
+}
+
+func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	exs := &v1alpha1.ExposedService{}
+	if err := r.client.Get(ctx, req.NamespacedName, exs); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.names.forget(req.NamespacedName)
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, fmt.Errorf("read ExposedService %s: %w", req, err)
+	}
+	if exs.DeletionTimestamp != nil {
+		return r.reconcileDeleted(ctx, exs)
+	}
+	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
+
+	// 1. Read what belongs to it, and 2. everything else that it depends on.
+	if err := r.readLive(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.gatherFacts(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+
+	// 3. Decide what is to be.
+	r.expand(s)
+
+	// 4. Refuse what is not ours to touch, and 5. what an older one already has.
+	if err := r.refuseNameConflicts(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.refuseRouteConflicts(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.names.set(req.NamespacedName, s.waitsFor)
+
+	// 6. Apply, 7. remove what is no longer wanted, 8. let go of the finalizer when nothing needs it.
+	if !s.expansion.Blocked {
+		r.applyAll(ctx, s)
+		r.prune(ctx, s)
+		r.releaseFinalizer(ctx, s)
+	}
+
+	// 9. Judge, and 10. say so.
+	live := s.dataPlane()
+	if s.expansion.Blocked && live.Route == nil {
+		s.expansion.FailoverReason = v1alpha1.ReasonUnknown
+		s.expansion.FailoverMessage = "nothing is exposed yet"
+	}
+	verdict := gateway.Judge(s.exs, s.expansion, live, s.failures)
+	if err := r.writeStatus(ctx, s, verdict); err != nil {
+		s.fail(err)
+	}
+	if err := errors.Join(s.errs...); err != nil {
+		return ctrl.Result{}, err
+	}
+	if s.conflicted {
+		s.runAgain(conflictRetry)
+	} else if s.expansion.Unfinished && !s.expansion.Blocked && len(s.failures) == 0 {
+		s.runAgain(nextStep)
+	}
+	return ctrl.Result{RequeueAfter: s.again}, nil
+}
+
+// expand decides what is to be. Without Gateway API there is nothing to expand to.
+func (r *exposureReconciler) expand(s *scope) {
+	if r.kinds.gatewayAPI() {
+		s.expansion = gateway.Expand(s.exs, s.facts)
+		return
+	}
+	s.expansion = gateway.Expansion{
+		Blocked: true,
+		Problems: []gateway.Problem{{Reason: v1alpha1.ReasonGatewayAPIMissing, Message: "the cluster does not have the kinds " +
+			"GatewayClass, Gateway and GRPCRoute in version gateway.networking.k8s.io/v1: install Gateway API 1.1 or newer, " +
+			"which comes with Envoy Gateway"}},
+		FailoverReason:  v1alpha1.ReasonUnknown,
+		FailoverMessage: "nothing is known before Gateway API is installed",
+		Gateway:         gateway.GatewayRef(s.exs),
+		Backends:        s.exs.Status.Backends,
+	}
+}
+
+// fail notes an error after which the run goes on. A lost race is no error: it is run again.
+func (s *scope) fail(err error) {
+	if isConflict(err) {
+		s.conflicted = true
+		return
+	}
+	s.errs = append(s.errs, err)
+}
+
+// isConflict: somebody changed, made or removed the object between our reading and our writing.
+func isConflict(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+}

@@ -1,0 +1,297 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/test/apiserver"
+)
+
+// patience is how long a test waits for what should take a moment.
+const patience = 20 * time.Second
+
+// world is one test's part of the API server: a namespace, a GatewayClass, and a data plane that
+// writes statuses as Envoy Gateway does.
+type world struct {
+	t         *testing.T
+	config    *rest.Config
+	kube      client.Client
+	namespace string
+	class     string
+	dataPlane *dataPlane
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOn(t, apiserver.Config(t), apiserver.Client(t))
+}
+
+func newWorldOn(t *testing.T, config *rest.Config, kube client.Client) *world {
+	t.Helper()
+	w := &world{t: t, config: config, kube: kube, namespace: apiserver.Namespace(t, kube)}
+	w.class = "class-of-" + w.namespace
+	return w
+}
+
+// withDataPlane makes the GatewayClass and starts the data plane.
+func (w *world) withDataPlane() *world {
+	w.t.Helper()
+	w.create(w.gatewayClass())
+	w.dataPlane = startDataPlane(w)
+	return w
+}
+
+func (w *world) gatewayClass() *gwapiv1.GatewayClass {
+	return &gwapiv1.GatewayClass{
+		ObjectMeta: metav1.ObjectMeta{Name: w.class},
+		Spec:       gwapiv1.GatewayClassSpec{ControllerName: gateway.EnvoyGatewayController},
+	}
+}
+
+func (w *world) create(objects ...client.Object) {
+	w.t.Helper()
+	for _, object := range objects {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(w.namespace)
+		}
+		if err := w.kube.Create(w.t.Context(), object); err != nil {
+			w.t.Fatalf("create %T %s: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+// edit reads an object, changes it and writes it back, as often as it takes.
+func edit[T client.Object](w *world, object T, f func(T)) {
+	w.t.Helper()
+	w.eventually("change "+object.GetName(), func() error {
+		if err := w.kube.Get(w.t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
+		f(object)
+		return w.kube.Update(w.t.Context(), object, client.FieldOwner("somebody-else"))
+	})
+}
+
+func (w *world) read(object client.Object) error {
+	return w.kube.Get(w.t.Context(), client.ObjectKeyFromObject(object), object)
+}
+
+func (w *world) delete(object client.Object) {
+	w.t.Helper()
+	if err := w.kube.Delete(w.t.Context(), object); err != nil {
+		w.t.Fatalf("delete %T %s: %v", object, object.GetName(), err)
+	}
+}
+
+// eventually asks again and again until there is no error.
+func (w *world) eventually(what string, f func() error) {
+	w.t.Helper()
+	if err := poll(w.t.Context(), patience, f); err != nil {
+		w.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func poll(ctx context.Context, within time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticker.C:
+		}
+	}
+}
+
+// conditionIs is nil when the ExposedService has the condition, made from its current generation.
+func (w *world) conditionIs(exs *v1alpha1.ExposedService, conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason, words ...string) error {
+	if err := w.read(exs); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(exs.Status.Conditions, func(c metav1.Condition) bool { return c.Type == conditionType })
+	if i < 0 {
+		return fmt.Errorf("no condition %s in %v", conditionType, exs.Status.Conditions)
+	}
+	condition := exs.Status.Conditions[i]
+	if condition.Status != status || condition.Reason != string(reason) || condition.ObservedGeneration != exs.Generation {
+		return fmt.Errorf("%s is %s/%s of generation %d: %s", conditionType, condition.Status, condition.Reason, condition.ObservedGeneration, condition.Message)
+	}
+	for _, word := range words {
+		if !strings.Contains(condition.Message, word) {
+			return fmt.Errorf("%s does not mention %q: %s", conditionType, word, condition.Message)
+		}
+	}
+	return nil
+}
+
+func (w *world) untilReady(exs *v1alpha1.ExposedService) {
+	w.t.Helper()
+	w.eventually(exs.Name+" becomes Ready", func() error {
+		return w.conditionIs(exs, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	})
+}
+
+func (w *world) untilNotAccepted(exs *v1alpha1.ExposedService, reason v1alpha1.Reason, words ...string) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("%s is refused with %s", exs.Name, reason), func() error {
+		return w.conditionIs(exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, reason, words...)
+	})
+}
+
+// eventNotes are the notes of the events about an ExposedService with a reason.
+func (w *world) eventNotes(exs *v1alpha1.ExposedService, reason string) []string {
+	w.t.Helper()
+	var list eventsv1.EventList
+	if err := w.kube.List(w.t.Context(), &list, client.InNamespace(exs.Namespace)); err != nil {
+		w.t.Fatal(err)
+	}
+	var notes []string
+	for _, event := range list.Items {
+		if event.Reason == reason && event.Regarding.Name == exs.Name {
+			notes = append(notes, event.Note)
+		}
+	}
+	return notes
+}
+
+// operator is one run of Headgate's controllers.
+type operator struct {
+	*exposureReconciler
+	t         testing.TB
+	transport *transport
+	runs      runs
+	cancel    context.CancelFunc
+	ended     chan error
+}
+
+type operatorOption func(*Config, *transport)
+
+// startOperator starts the controllers for the world's namespace and the named others. They end
+// with the test, if not before.
+func (w *world) startOperator(options ...operatorOption) *operator {
+	w.t.Helper()
+	config := Config{Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}}
+	o := &operator{t: w.t, transport: &transport{}, ended: make(chan error, 1), runs: runs{counts: map[types.NamespacedName]int{}}}
+	for _, option := range options {
+		option(&config, o.transport)
+	}
+	restConfig := rest.CopyConfig(w.config)
+	restConfig.QPS, restConfig.Burst = -1, 0
+	restConfig.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		o.transport.next = next
+		return o.transport
+	})
+	managerOptions, err := ManagerOptions(config.Namespaces)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	managerOptions.Metrics.BindAddress = "0"
+	managerOptions.Controller.SkipNameValidation = ptr.To(true)
+	mgr, err := ctrl.NewManager(restConfig, managerOptions)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	o.cancel = cancel
+	o.exposureReconciler, err = setup(ctx, mgr, config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o.exposureReconciler.reconciled = o.runs.count
+	go func() { o.ended <- mgr.Start(ctx) }()
+	w.t.Cleanup(o.stop)
+	return o
+}
+
+// stop ends the operator and waits until it has.
+func (o *operator) stop() {
+	o.cancel()
+	if err, open := <-o.ended; open {
+		if err != nil && !errors.Is(err, context.Canceled) && !o.transport.isCut() {
+			o.t.Errorf("the operator ended: %v", err)
+		}
+		close(o.ended)
+	}
+}
+
+func alsoIn(namespaces ...string) operatorOption {
+	return func(config *Config, _ *transport) { config.Namespaces = append(config.Namespaces, namespaces...) }
+}
+
+func everywhere(config *Config, _ *transport) { config.Namespaces = nil }
+
+// runs counts runs of Reconcile.
+type runs struct {
+	mu     sync.Mutex
+	counts map[types.NamespacedName]int
+}
+
+func (r *runs) count(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[name]++
+}
+
+func (r *runs) of(exs *v1alpha1.ExposedService) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts[client.ObjectKeyFromObject(exs)]
+}
+
+// untilQuiet waits until nothing is reconciled and nothing is written for a while.
+func (w *world) untilQuiet(o *operator) {
+	w.t.Helper()
+	const quiet = 500 * time.Millisecond
+	last, since := -1, time.Now()
+	w.eventually("the operator comes to rest", func() error {
+		o.runs.mu.Lock()
+		sum := 0
+		for _, count := range o.runs.counts {
+			sum += count
+		}
+		o.runs.mu.Unlock()
+		if sum != last {
+			last, since = sum, time.Now()
+		}
+		if time.Since(since) < quiet {
+			return errors.New("it still works")
+		}
+		return nil
+	})
+}
+
+// counterValue reads a counter.
+func counterValue(t testing.TB, counter prometheus.Counter) float64 {
+	t.Helper()
+	var metric dto.Metric
+	if err := counter.Write(&metric); err != nil {
+		t.Fatal(err)
+	}
+	return metric.GetCounter().GetValue()
+}

@@ -1,0 +1,126 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// metrics are all metrics of this package. Counters count since the start of the process; only the
+// leader reconciles, so that only its counters move.
+type metrics struct {
+	// applies counts objects applied, by kind and result: created, changed, corrected, failed.
+	applies *prometheus.CounterVec
+	// removals counts objects removed because they are no longer wanted, by kind and result.
+	removals *prometheus.CounterVec
+	// drift counts foreign changes that were put back, by kind.
+	drift *prometheus.CounterVec
+	// reconciles measures one run for one ExposedService, in seconds, by result: success, error.
+	reconciles *prometheus.HistogramVec
+	// lookups counts look-ups of hosts of fqdn backends, by result: success, error.
+	lookups *prometheus.CounterVec
+	// kinds is 1 for each optional kind that the cluster has, and 0 for each that it lacks.
+	kinds *prometheus.GaugeVec
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		applies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_applies_total",
+			Help: "Objects applied, by kind and result (created, changed, corrected, failed). Nothing is applied that is already as it should be.",
+		}, []string{"kind", "result"}),
+		removals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_removals_total",
+			Help: "Objects removed because they are no longer wanted, by kind and result (removed, failed).",
+		}, []string{"kind", "result"}),
+		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_drift_corrections_total",
+			Help: "Objects that somebody else had changed and that were put back, by kind.",
+		}, []string{"kind"}),
+		reconciles: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "headgate_reconcile_duration_seconds",
+			Help: "Time that one run for one ExposedService takes, in seconds, by result (success, error).",
+			// A run without writes takes about a millisecond, each write some more; a minute is its limit.
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"result"}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_host_lookups_total",
+			Help: "Look-ups of the host names of fqdn backends, by result (success, error).",
+		}, []string{"result"}),
+		kinds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "headgate_kind_served",
+			Help: "Whether the cluster has an optional kind that Headgate uses: 1 if it does, otherwise 0.",
+		}, []string{"group", "version", "kind"}),
+	}
+}
+
+func (m *metrics) register(registerer prometheus.Registerer, reader client.Reader) error {
+	for _, collector := range []prometheus.Collector{
+		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.kinds, &conditionCollector{reader: reader},
+	} {
+		if err := registerer.Register(collector); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *metrics) countApply(kind, result string)   { m.applies.WithLabelValues(kind, result).Inc() }
+func (m *metrics) countRemoval(kind, result string) { m.removals.WithLabelValues(kind, result).Inc() }
+func (m *metrics) countDrift(kind string)           { m.drift.WithLabelValues(kind).Inc() }
+func (m *metrics) countLookup(err error)            { m.lookups.WithLabelValues(outcome(err)).Inc() }
+
+func (m *metrics) observeReconcile(d time.Duration, err error) {
+	m.reconciles.WithLabelValues(outcome(err)).Observe(d.Seconds())
+}
+
+func (m *metrics) setServed(k kind, served bool) {
+	value := 0.0
+	if served {
+		value = 1
+	}
+	m.kinds.WithLabelValues(k.gvk.Group, k.gvk.Version, k.gvk.Kind).Set(value)
+}
+
+func outcome(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "success"
+}
+
+// conditionCollector counts ExposedServices by their conditions when it is asked, from the cache:
+// a gauge that is kept by hand would be wrong after every deletion that is missed. Every replica
+// reports the same numbers.
+type conditionCollector struct{ reader client.Reader }
+
+var exposedServicesDesc = prometheus.NewDesc("headgate_exposedservices",
+	"ExposedServices, by the status (True, False, Unknown) of each of their conditions.", []string{"condition", "status"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c *conditionCollector) Describe(out chan<- *prometheus.Desc) { out <- exposedServicesDesc }
+
+// Collect implements prometheus.Collector.
+func (c *conditionCollector) Collect(out chan<- prometheus.Metric) {
+	// The cache answers from memory, or fails at once when it has not started.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var list v1alpha1.ExposedServiceList
+	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return
+	}
+	type series struct{ condition, status string }
+	counts := map[series]float64{}
+	for i := range list.Items {
+		for _, condition := range list.Items[i].Status.Conditions {
+			counts[series{condition.Type, string(condition.Status)}]++
+		}
+	}
+	for s, count := range counts {
+		out <- prometheus.MustNewConstMetric(exposedServicesDesc, prometheus.GaugeValue, count, s.condition, s.status)
+	}
+}

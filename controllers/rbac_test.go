@@ -1,0 +1,119 @@
+package controllers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/apiserver"
+)
+
+// TestGeneratedRoleIsEnough runs the operator with the rights of the generated ClusterRole and no
+// others, through everything that it does: make, put back, remove, finalize, record events.
+func TestGeneratedRoleIsEnough(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	user := "headgate-in-" + w.namespace
+	w.create(
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: generatedRules(t)},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: user},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+		},
+	)
+	infra := apiserver.Namespace(t, w.kube)
+	w.create(w.sharedGateway(infra, "public"), grantPatch(infra, w.namespace))
+	w.config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	forbidden := &forbiddenRequests{}
+	w.config.Wrap(func(next http.RoundTripper) http.RoundTripper { forbidden.next = next; return forbidden })
+	o := w.startOperator(alsoIn(infra))
+
+	owned, attached := w.exposedService("owned"), w.exposedService("attached", on(infra, "public", "grpc"))
+	w.create(owned, attached)
+	w.untilReady(owned)
+	w.untilReady(attached)
+	w.delete(w.made(owned)["GRPCRoute owned"])
+	w.eventually("the route is back", func() error {
+		if w.made(owned)["GRPCRoute owned"] == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	edit(w, owned, func(exs *v1alpha1.ExposedService) { exs.Spec.Backends = exs.Spec.Backends[:1] })
+	w.eventually("the event Removed", func() error {
+		if len(w.eventNotes(owned, eventRemoved)) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	w.delete(attached)
+	w.eventually("the finalizer is taken away", func() error { return gone(w, attached) })
+	w.untilQuiet(o)
+	o.stop()
+	for _, request := range forbidden.all {
+		t.Errorf("forbidden: %s", request)
+	}
+}
+
+// TestGeneratedRoleIsNotMore: no wildcards, no Secrets, nothing that gives rights to others.
+func TestGeneratedRoleIsNotMore(t *testing.T) {
+	for _, rule := range generatedRules(t) {
+		for _, word := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs} {
+			for _, w := range word {
+				if w == "*" || w == "secrets" || w == "escalate" || w == "bind" || w == "impersonate" || w == "deletecollection" {
+					t.Errorf("%+v", rule)
+				}
+			}
+		}
+	}
+}
+
+// generatedRules are the rules of the ClusterRole in config/rbac/role.yaml.
+func generatedRules(t *testing.T) []rbacv1.PolicyRule {
+	t.Helper()
+	text, err := os.ReadFile("../config/rbac/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		var role rbacv1.ClusterRole
+		if err := decoder.Decode(&role); errors.Is(err, io.EOF) {
+			t.Fatal("config/rbac/role.yaml has no ClusterRole")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if role.Kind == "ClusterRole" {
+			return role.Rules
+		}
+	}
+}
+
+// forbiddenRequests notes what the API server does not allow.
+type forbiddenRequests struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	all  []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (f *forbiddenRequests) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := f.next.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusForbidden {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.all = append(f.all, fmt.Sprintf("%s %s", request.Method, request.URL.Path))
+	}
+	return response, err
+}

@@ -1,0 +1,112 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+)
+
+// scope is one run of Reconcile: what was read, what was decided, and what became of it.
+type scope struct {
+	log logr.Logger
+	// exs is a copy; its status is the one that was read.
+	exs *v1alpha1.ExposedService
+	// live holds the objects that belong to exs or have a name that it needs, by what they are.
+	live map[gateway.Ref]client.Object
+	// facts are what the expansion was made from.
+	facts gateway.Facts
+	// expansion is what is to be.
+	expansion gateway.Expansion
+	// failures are objects that could not be applied.
+	failures []gateway.Failure
+	// waitsFor are names that are taken: when they become free, exs is looked at again.
+	waitsFor []gateway.Ref
+	// errs are errors of the system that did not end the run; they make it run again.
+	errs []error
+	// again is when to run again although nothing has changed; 0: never.
+	again time.Duration
+	// conflicted: an object was changed under our hands; the run is repeated at once, quietly.
+	conflicted bool
+}
+
+// refuse blocks every write: something that the user has to settle stands in the way.
+func (s *scope) refuse(problem gateway.Problem) {
+	s.expansion.Blocked = true
+	s.expansion.Problems = append([]gateway.Problem{problem}, s.expansion.Problems...)
+}
+
+// runAgain asks for another run after d, or sooner if that was asked for.
+func (s *scope) runAgain(d time.Duration) {
+	if s.again == 0 || d < s.again {
+		s.again = d
+	}
+}
+
+// wants says whether the expansion has the object, to apply or to keep.
+func (s *scope) wants(ref gateway.Ref) bool {
+	for _, object := range s.expansion.Objects {
+		if k, ok := kindOf(object); ok && k.ref(object) == ref {
+			return true
+		}
+	}
+	for _, kept := range s.expansion.Kept {
+		if kept == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// dataPlane gathers the objects whose statuses the data plane's controller writes. Those of others
+// that merely have a name that is needed are left out; a shared Gateway is not.
+func (s *scope) dataPlane() gateway.Live {
+	live := gateway.Live{Gateway: s.facts.Gateway}
+	if s.facts.Class != nil {
+		live.Controller = s.facts.Class.Spec.ControllerName
+	}
+	patchRef := gateway.PatchRef(s.exs, gateway.GatewayRef(s.exs).Namespace)
+	for ref, object := range s.live {
+		if ownership := ownershipOf(object, s.exs); ownership != ours && ownership != adoptable {
+			continue
+		}
+		switch o := object.(type) {
+		case *gwapiv1.Gateway:
+			if gateway.Owned(s.exs) && ref == gateway.GatewayRef(s.exs) {
+				live.Gateway = o
+			}
+		case *gwapiv1.GRPCRoute:
+			live.Route = o
+		case *egv1a1.BackendTrafficPolicy:
+			live.TrafficPolicy = o
+		case *egv1a1.EnvoyProxy:
+			live.Proxy = o
+		case *egv1a1.EnvoyPatchPolicy:
+			if ref == patchRef {
+				live.PatchPolicy = o
+			}
+		case *egv1a1.Backend:
+			live.Backends = append(live.Backends, o)
+		}
+	}
+	return live
+}
+
+// keepLive returns a function that remembers objects of one kind.
+func (s *scope) keepLive(k kind) func(runtime.Object) error {
+	return func(item runtime.Object) error {
+		object, ok := item.(client.Object)
+		if !ok {
+			return fmt.Errorf("%T is not an object", item)
+		}
+		s.live[k.ref(object)] = object
+		return nil
+	}
+}

@@ -1,0 +1,124 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+)
+
+// statusManager is the field manager of what this controller writes into the status. The decision,
+// and what goes with it, is written by others.
+const statusManager = "headgate-exposure"
+
+// ownConditions are the conditions of this controller.
+var ownConditions = []string{
+	v1alpha1.ConditionReady, v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover,
+	v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
+}
+
+// writeStatus writes our part of the status if it has changed, and then says what has changed.
+func (r *exposureReconciler) writeStatus(ctx context.Context, s *scope, verdict gateway.Verdict) error {
+	before := s.exs.Status
+	after := newStatus(s.exs, s.expansion, verdict, metav1.NewTime(r.clock.Now()))
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": v1alpha1.KindExposedService,
+		// With the UID the server refuses if the object was replaced meanwhile.
+		"metadata": map[string]any{"name": s.exs.Name, "namespace": s.exs.Namespace, "uid": s.exs.UID},
+		"status":   ownPart(after),
+	})
+	if err != nil {
+		return fmt.Errorf("write the status of ExposedService %s as JSON: %w", client.ObjectKeyFromObject(s.exs), err)
+	}
+	answer := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Name: s.exs.Name, Namespace: s.exs.Namespace}}
+	err = r.client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, body), client.FieldOwner(statusManager), client.ForceOwnership)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write the status of ExposedService %s: %w", client.ObjectKeyFromObject(s.exs), err)
+	}
+	r.reportTransitions(s, before.Conditions, after.Conditions)
+	return nil
+}
+
+// newStatus is the status after a run. What is not this controller's stays as it was read.
+func newStatus(
+	exs *v1alpha1.ExposedService, expansion gateway.Expansion, verdict gateway.Verdict, now metav1.Time,
+) v1alpha1.ExposedServiceStatus {
+	status := *exs.Status.DeepCopy()
+	status.ObservedGeneration = exs.Generation
+	status.Addresses = verdict.Addresses
+	if expansion.Backends != nil {
+		status.Backends, status.Endpoints = mergeBackends(status.Backends, expansion.Backends), expansion.Endpoints()
+	}
+	// While nothing is known, the last known mode stands: it is what Envoy still does.
+	if expansion.Failover.Mode != "" && (expansion.FailoverReason != v1alpha1.ReasonUnknown || status.Failover == nil) {
+		if status.Failover == nil {
+			status.Failover = &v1alpha1.FailoverStatus{}
+		}
+		status.Failover.Mode, status.Failover.Fallback = expansion.Failover.Mode, expansion.Failover.Fallback
+	}
+	for _, condition := range verdict.Conditions {
+		condition.LastTransitionTime = now
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	for _, passing := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if !slices.ContainsFunc(verdict.Conditions, func(c metav1.Condition) bool { return c.Type == passing }) {
+			meta.RemoveStatusCondition(&status.Conditions, passing)
+		}
+	}
+	return status
+}
+
+// mergeBackends takes what was counted now and keeps what the decider has said of each backend.
+// A backend that is gone stays while the decider still has something to say of it.
+func mergeBackends(before, counted []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
+	out := slices.Clone(counted)
+	for _, old := range before {
+		i := slices.IndexFunc(out, func(b v1alpha1.BackendStatus) bool { return b.Name == old.Name })
+		switch {
+		case i >= 0:
+			out[i].Health, out[i].Since, out[i].Reason = old.Health, old.Since, old.Reason
+		case old.Health != "":
+			out = append(out, v1alpha1.BackendStatus{Name: old.Name, Health: old.Health, Since: old.Since, Reason: old.Reason})
+		}
+	}
+	return out
+}
+
+// ownPart is what this controller says in a status.
+func ownPart(status v1alpha1.ExposedServiceStatus) v1alpha1.ExposedServiceStatus {
+	own := v1alpha1.ExposedServiceStatus{
+		ObservedGeneration: status.ObservedGeneration, Addresses: status.Addresses, Endpoints: status.Endpoints,
+	}
+	for _, condition := range status.Conditions {
+		if slices.Contains(ownConditions, condition.Type) {
+			own.Conditions = append(own.Conditions, condition)
+		}
+	}
+	for _, backend := range status.Backends {
+		if backend.Ready != nil || backend.Message != "" || backend.Health == "" {
+			own.Backends = append(own.Backends, v1alpha1.BackendStatus{
+				Name: backend.Name, Ready: backend.Ready, Total: backend.Total, Message: backend.Message,
+			})
+		}
+	}
+	if status.Failover != nil {
+		own.Failover = &v1alpha1.FailoverStatus{Mode: status.Failover.Mode, Fallback: status.Failover.Fallback}
+	}
+	return own
+}

@@ -1,0 +1,108 @@
+package controllers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// transport stands between an operator and the API server: it notes writes, lets some fail, and
+// cuts the connection.
+type transport struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	writes []string
+	// cutAfter: when so many writes have been answered, nothing goes through any more; 0: never.
+	cutAfter int
+	cut      bool
+	// failOnce: every different write fails the first time with this status.
+	failOnce int
+	failed   map[string]bool
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !isWrite(request) {
+		if t.isCut() {
+			return nil, errors.New("the connection is cut")
+		}
+		return t.next.RoundTrip(request)
+	}
+	name := request.Method + " " + request.URL.Path
+	if refuse, err := t.before(name); refuse || err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close()
+		}
+		return t.refusal(request), err
+	}
+	response, err := t.next.RoundTrip(request)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cutAfter > 0 && len(t.writes) >= t.cutAfter {
+		t.cut = true
+	}
+	return response, err
+}
+
+func (t *transport) before(name string) (refuse bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cut || (t.cutAfter > 0 && len(t.writes) >= t.cutAfter) {
+		return false, errors.New("the connection is cut")
+	}
+	if t.failOnce != 0 && !t.failed[name] {
+		if t.failed == nil {
+			t.failed = map[string]bool{}
+		}
+		t.failed[name] = true
+		return true, nil
+	}
+	t.writes = append(t.writes, name)
+	return false, nil
+}
+
+func (t *transport) refusal(request *http.Request) *http.Response {
+	reason := metav1.StatusReasonInternalError
+	if t.failOnce == http.StatusConflict {
+		reason = metav1.StatusReasonConflict
+	}
+	body, err := json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+		Status:   metav1.StatusFailure, Reason: reason, Code: int32(t.failOnce), Message: "refused by the test",
+	})
+	if err != nil {
+		panic(err)
+	}
+	return &http.Response{
+		StatusCode: t.failOnce, Status: fmt.Sprint(t.failOnce), Request: request,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+}
+
+// isWrite leaves out events, which say what was done and do nothing.
+func isWrite(request *http.Request) bool {
+	return request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events")
+}
+
+func (t *transport) isCut() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cut
+}
+
+// written are the writes so far.
+func (t *transport) written() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.writes)
+}
