@@ -1,0 +1,25 @@
+package judge
+
+// State is what a Judge remembers of a rollout: bounded, immutable, written by String and read by ParseState. The zero value is the
+// start of a rollout.
+type State struct {
+	canary, stable Totals
+	peak           Nats // of all tests together
+	window         window
+
+	errors, latency, slow, maxErrorRate process // for rolling back
+	errorGate, latencyGate              process // for advancing
+
+	errorCarry, latencyCarry carry
+}
+
+// Totals are counts since the rollout began.
+type Totals struct {
+	Calls, Errors uint64
+}
+
+func (n Totals) with(c Counts) Totals {
+	return Totals{Calls: addUp(n.Calls, c.Calls), Errors: addUp(n.Errors, c.Errors)}
+}
+
+func (p process) begun() bool { return p.spent > 0 }
