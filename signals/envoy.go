@@ -1,0 +1,295 @@
+package signals
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// EnvoyConfig is what an Envoy source needs. Zero limits get defaults.
+type EnvoyConfig struct {
+	// Client asks the proxies. Required.
+	Client *http.Client
+	// Clock says when. Required.
+	Clock clock.PassiveClock
+	// Timeout bounds the answer of one proxy, and LookTimeout a whole look. The defaults are 2 s and 5 s.
+	Timeout, LookTimeout time.Duration
+	// Parallel is how many proxies are asked at the same time. The default is 16.
+	Parallel int
+	// MaxBytes bounds the answer of one proxy. The default is 8 MiB.
+	MaxBytes int64
+	// Bound is how long a reading may be used. The default is 15 s.
+	Bound time.Duration
+	// MaxGap is how long ago the last look at a proxy may be for its counts to be used. The default is 1 min.
+	MaxGap time.Duration
+	// FrozenAfter is how long a proxy's statistics may stand still. Its uptime moves with every flush
+	// of its statistics, so this has to be longer than the interval of those (Envoy's default is 5 s). The default is 30 s.
+	FrozenAfter time.Duration
+}
+
+func (c *EnvoyConfig) setDefaults() {
+	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
+	c.LookTimeout = cmp.Or(c.LookTimeout, 5*time.Second)
+	c.Parallel = cmp.Or(c.Parallel, 16)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 8<<20)
+	c.Bound = cmp.Or(c.Bound, 15*time.Second)
+	c.MaxGap = cmp.Or(c.MaxGap, time.Minute)
+	c.FrozenAfter = cmp.Or(c.FrozenAfter, 30*time.Second)
+}
+
+// Envoy counts calls by the statistics of a Gateway's proxies.
+//
+// Where backends share a cluster it counts by endpoint (envoy_cluster_endpoint_rq_success and _error,
+// which EnvoyProxy's telemetry.metrics.enablePerEndpointStats switches on). These count attempts,
+// not calls: an attempt that failed and was repeated elsewhere is an error of the endpoint where it failed. What ended with a
+// status that HTTP would answer with 5xx is an error, in trailers as well; so is a timeout of
+// Envoy's and a connection that could not be made. What the client gave up is neither.
+//
+// In a cluster that is one backend's alone, on a proxy without counters by endpoint, it counts by
+// gRPC status codes (envoy_cluster_grpc_…), which count calls.
+type Envoy struct {
+	health
+
+	config EnvoyConfig
+
+	mu      sync.Mutex
+	looks   int
+	last    time.Time
+	proxies map[string]*ledger
+	since   map[string]time.Time
+}
+
+var _ Source = (*Envoy)(nil)
+
+// NewEnvoy makes the source for one ExposedService.
+func NewEnvoy(config EnvoyConfig) *Envoy {
+	config.setDefaults()
+	config.Client = noRedirects(config.Client)
+	return &Envoy{config: config, proxies: map[string]*ledger{}, since: map[string]time.Time{}}
+}
+
+// Name implements Source.
+func (*Envoy) Name() string { return "Envoy" }
+
+// Read implements Source.
+func (e *Envoy) Read(ctx context.Context, query Query) (Reading, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	now := e.config.Clock.Now()
+	reading := Reading{Source: e.Name(), Taken: now, Bound: e.config.Bound, Asked: len(query.Proxies)}
+	if now.Before(e.last) {
+		// What lies between the looks cannot be told, so everything starts anew.
+		clear(e.proxies)
+		clear(e.since)
+	}
+	e.last = now
+	e.looks++
+
+	look := newLook(query, now)
+	answers := e.ask(ctx, query)
+	for i, proxy := range query.Proxies {
+		trouble := answers[i].trouble
+		if trouble == nil {
+			trouble = e.take(look, proxy, answers[i].page)
+		}
+		if trouble == nil {
+			reading.Answered++
+			continue
+		}
+		look.blame(trouble)
+		reading.Notes = append(reading.Notes, "proxy "+proxy.Name+": "+trouble.message)
+	}
+	e.forget(now)
+
+	reading.Backends = e.conclude(look)
+	reading.Notes = append(reading.Notes, look.notes()...)
+	return reading, e.report(&reading, look)
+}
+
+// report keeps the health, and says whether the source as a whole failed.
+func (e *Envoy) report(reading *Reading, look *look) error {
+	switch {
+	case reading.Answered > 0:
+		complaint := ""
+		if reading.Answered < reading.Asked {
+			complaint = fmt.Sprintf("%d of %d proxies: %s", reading.Asked-reading.Answered, reading.Asked, look.worst.message)
+		}
+		e.succeeded(reading.Taken, complaint)
+		return nil
+	case reading.Asked == 0:
+		e.failed("the Gateway has no running proxy")
+		return errors.New("the Gateway has no running proxy")
+	}
+	message := fmt.Sprintf("none of %d proxies: %s", reading.Asked, look.worst.message)
+	e.failed(message)
+	return errors.New(message)
+}
+
+// trouble is why a proxy, or server, says nothing.
+type trouble struct {
+	why     Unknown
+	message string
+}
+
+type answer struct {
+	page    *page
+	trouble *trouble
+}
+
+// ask asks all proxies. The answers are in the order of the proxies; the order of asking changes
+// from look to look, so that slow ones do not always keep the same others waiting.
+func (e *Envoy) ask(ctx context.Context, query Query) []answer {
+	answers := make([]answer, len(query.Proxies))
+	if len(answers) == 0 {
+		return answers
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.config.LookTimeout)
+	defer cancel()
+	filter := statsFilter(query.Cluster, ownClusters(query))
+	places := make(chan struct{}, e.config.Parallel)
+	var wait sync.WaitGroup
+	for i := range answers {
+		index := (i + e.looks) % len(answers)
+		wait.Go(func() {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+				answers[index] = e.askOne(ctx, query.Proxies[index], filter)
+			case <-ctx.Done():
+				answers[index].trouble = &trouble{UnknownUnreachable, "was not asked in time"}
+			}
+		})
+	}
+	wait.Wait()
+	return answers
+}
+
+func (e *Envoy) askOne(ctx context.Context, proxy Proxy, filter string) answer {
+	ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
+	defer cancel()
+	body, err := get(ctx, e.config.Client, statsURL(proxy.Address, filter), e.config.MaxBytes)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return answer{trouble: &trouble{UnknownUnreachable, "no answer in time"}}
+	case errors.Is(err, errTooLarge):
+		return answer{trouble: &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", e.config.MaxBytes)}}
+	case err != nil:
+		return answer{trouble: &trouble{UnknownUnreachable, presentable(err.Error())}}
+	}
+	page, err := parsePage(body)
+	if err != nil {
+		return answer{trouble: &trouble{UnknownGarbage, presentable("the answer is not Envoy's statistics: " + err.Error())}}
+	}
+	if page.uptime < 0 && len(page.series) == 0 && len(page.calls) == 0 {
+		return answer{trouble: &trouble{UnknownEmpty, "the answer has no statistics"}}
+	}
+	return answer{page: page}
+}
+
+// take counts what a page says, and tells why it cannot be used.
+func (e *Envoy) take(look *look, proxy Proxy, page *page) *trouble {
+	l, known := e.proxies[proxy.ID]
+	if !known {
+		l = newLedger()
+	}
+	if trouble := e.timeTrouble(l, known, page, look.now); trouble != nil {
+		return trouble
+	}
+	e.proxies[proxy.ID] = l
+
+	at := asOf{now: look.now, clusters: look.clusters, baseline: !known}
+	if gap := look.now.Sub(l.read); known && gap > e.config.MaxGap {
+		at.baseline = true
+		look.gap = fmt.Sprintf("proxy %s was last read %s ago: calls are counted from now on", proxy.Name, gap.Round(time.Second))
+	}
+	l.byEndpoint = l.byEndpoint || page.hasEndpoints()
+	look.learn(l, page, at.baseline)
+	l.count(page, at, func(key seriesKey, increase float64, failed bool) {
+		look.add(l, key, increase, failed)
+	})
+	look.remember(l, page)
+	return nil
+}
+
+// timeTrouble says whether the page is from another time than now.
+func (e *Envoy) timeTrouble(l *ledger, known bool, page *page, now time.Time) *trouble {
+	if !page.newest.IsZero() && page.newest.Sub(now) > e.config.Bound {
+		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s in the future", page.newest.Sub(now).Round(time.Second))}
+	}
+	if !page.oldest.IsZero() && now.Sub(page.oldest) > e.config.Bound {
+		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s old", now.Sub(page.oldest).Round(time.Second))}
+	}
+	if !known {
+		return nil
+	}
+	// A process that restarted since the last look is younger than that look is old.
+	if l.backInTime(page) && page.uptime > now.Sub(l.read).Seconds()+uptimeSlack.Seconds() {
+		message := fmt.Sprintf("its uptime fell from %.0f s to %.0f s", l.uptime, page.uptime)
+		// The next look is measured against this one, so that a clock which was set back ends it.
+		l.uptime = page.uptime
+		return &trouble{UnknownTime, message}
+	}
+	if still := now.Sub(l.moved); page.uptime >= 0 && still >= e.config.FrozenAfter && l.same(page) {
+		return &trouble{UnknownTime, fmt.Sprintf("its statistics have stood still for %s", still.Round(time.Second))}
+	}
+	return nil
+}
+
+// forget drops proxies that have not been read for long.
+func (e *Envoy) forget(now time.Time) {
+	for id, l := range e.proxies {
+		if now.Sub(l.read) > retention {
+			delete(e.proxies, id)
+		}
+	}
+}
+
+// conclude turns what was counted into what is known of each backend.
+func (e *Envoy) conclude(look *look) map[string]Counts {
+	out := make(map[string]Counts, len(look.query.Backends))
+	for _, backend := range look.query.Backends {
+		name := backend.Name
+		counts := look.verdict(backend)
+		since, begun := e.since[name]
+		switch {
+		case counts.Known() && !begun:
+			// Others were counted before; this backend was not asked about.
+			counts = unknown(UnknownFirstLook, firstLook)
+			e.since[name] = look.now
+		case counts.Known():
+			counts.Start, counts.End = since, look.now
+			if look.from.After(since) {
+				counts.Start = look.from
+			}
+			e.since[name] = look.now
+		case counts.Unknown == UnknownFirstLook, counts.Unknown == UnknownGap, counts.Unknown == UnknownAmbiguous:
+			e.since[name] = look.now
+		}
+		out[name] = counts
+	}
+	for name := range e.since {
+		if _, asked := out[name]; !asked {
+			delete(e.since, name)
+		}
+	}
+	return out
+}
+
+func ownClusters(query Query) []string {
+	var out []string
+	for _, backend := range query.Backends {
+		if backend.Cluster != "" {
+			out = append(out, backend.Cluster)
+		}
+	}
+	return out
+}
+
+const firstLook = "this is the first look: calls are counted from now on"

@@ -1,0 +1,166 @@
+package signals
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// look is one look at all proxies.
+type look struct {
+	query    Query
+	now      time.Time
+	owners   owners
+	clusters map[string]bool
+	// owned says whose alone a cluster is.
+	owned map[string]string
+	// counted holds what was counted of each backend.
+	counted map[string]*tally
+	// seen are the backends that a proxy has statistics of, and which were counted.
+	seen map[string]bool
+	// contributed: the counts of a proxy were used. baselines: those of a proxy were remembered
+	// for the next look.
+	contributed, baselines bool
+	// withoutEndpoints: a proxy sends calls to the shared cluster and does not count them by endpoint.
+	withoutEndpoints bool
+	// strays are calls to addresses that are no backend's.
+	strays map[string]float64
+	// gap says which proxy was last read too long ago; empty: none.
+	gap string
+	// from is when the proxy that was read longest ago, of those whose counts were used, was last read.
+	from time.Time
+	// worst is the first trouble with a proxy.
+	worst *trouble
+}
+
+func newLook(query Query, now time.Time) *look {
+	l := &look{
+		query: query, now: now, owners: ownersOf(query.Backends),
+		clusters: map[string]bool{}, owned: map[string]string{},
+		counted: map[string]*tally{}, seen: map[string]bool{}, strays: map[string]float64{},
+	}
+	if query.Cluster != "" {
+		l.clusters[query.Cluster] = true
+	}
+	for _, backend := range query.Backends {
+		l.counted[backend.Name] = &tally{}
+		if backend.Cluster != "" {
+			l.clusters[backend.Cluster] = true
+			l.owned[backend.Cluster] = backend.Name
+		}
+	}
+	return l
+}
+
+// blame remembers the first trouble.
+func (l *look) blame(trouble *trouble) {
+	if l.worst == nil {
+		l.worst = trouble
+	}
+}
+
+// learn notes what a proxy has statistics of.
+func (l *look) learn(of *ledger, page *page, baseline bool) {
+	if baseline {
+		l.baselines = true
+		return
+	}
+	l.contributed = true
+	if l.from.IsZero() || of.read.Before(l.from) {
+		l.from = of.read
+	}
+	for key := range page.series {
+		if of.counts(key) {
+			l.seen[l.ownerOf(of, key)] = true
+		}
+	}
+	if page.calls[l.query.Cluster] > 0 && !of.byEndpoint {
+		l.withoutEndpoints = true
+	}
+}
+
+// counts says whether a counter is one of those that count: by endpoint or by cluster, never both.
+func (l *ledger) counts(key seriesKey) bool { return (key.address != "") == l.byEndpoint }
+
+func (p *page) hasEndpoints() bool {
+	for key := range p.series {
+		if key.address != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ownerOf says whose a counter is: the backend whose cluster it is, or whose address it is now, or,
+// if it is nobody's any more, whose it was last. Empty: nobody's.
+func (l *look) ownerOf(of *ledger, key seriesKey) string {
+	if owner := l.owned[key.cluster]; owner != "" {
+		return owner
+	}
+	if owner := l.owners.of(key.address); owner != "" {
+		return owner
+	}
+	if was := of.counters[key]; was != nil {
+		return was.owner
+	}
+	return ""
+}
+
+// remember notes whose the counters are, for the time when their addresses are nobody's any more.
+func (l *look) remember(of *ledger, page *page) {
+	for key := range page.series {
+		of.counters[key].owner = l.ownerOf(of, key)
+	}
+}
+
+func (l *look) add(of *ledger, key seriesKey, increase float64, failed bool) {
+	if !of.counts(key) || !l.clusters[key.cluster] {
+		return
+	}
+	owner := l.ownerOf(of, key)
+	tally := l.counted[owner]
+	if tally == nil {
+		l.strays[key.address] += increase
+		return
+	}
+	tally.calls += increase
+	if failed {
+		tally.errors += increase
+	}
+}
+
+// verdict says what is known of a backend.
+func (l *look) verdict(backend Backend) Counts {
+	message, shared := l.owners.shared[backend.Name]
+	switch {
+	case len(l.query.Proxies) == 0:
+		return unknown(UnknownNoProxies, "the Gateway has no running proxy")
+	case !l.contributed && !l.baselines:
+		return unknown(l.worst.why, l.worst.message)
+	case !l.contributed && l.gap != "":
+		return unknown(UnknownGap, l.gap)
+	case !l.contributed:
+		return unknown(UnknownFirstLook, firstLook)
+	case shared && l.owned[backend.Cluster] == "":
+		return unknown(UnknownAmbiguous, message)
+	case !l.seen[backend.Name] && l.withoutEndpoints && backend.Cluster == "":
+		return unknown(UnknownEmpty, "the proxies do not count by endpoint: in the EnvoyProxy set telemetry.metrics.enablePerEndpointStats: true")
+	case !l.seen[backend.Name]:
+		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
+	}
+	counted := l.counted[backend.Name]
+	return Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors)}
+}
+
+// notes are about calls that went to nobody's address.
+func (l *look) notes() []string {
+	var out []string
+	for address, calls := range l.strays {
+		if calls > 0 {
+			out = append(out, fmt.Sprintf("%.0f calls to %s, which belongs to no backend", calls, address))
+		}
+	}
+	slices.SortFunc(out, strings.Compare)
+	return out
+}

@@ -1,0 +1,111 @@
+package signals
+
+import "time"
+
+// tally is what was counted for a backend.
+type tally struct{ calls, errors float64 }
+
+func (t *tally) add(other tally) {
+	t.calls += other.calls
+	t.errors += other.errors
+}
+
+// ledger remembers the counters of one proxy, and what was already counted of them.
+type ledger struct {
+	// read is when the proxy was last read.
+	read time.Time
+	// uptime is what the process said then; -1: nothing.
+	uptime float64
+	// moved is when anything on the page last changed.
+	moved time.Time
+	// clusters are those that were asked for then.
+	clusters map[string]bool
+	// byEndpoint: the process has counters for each endpoint, and those are counted.
+	byEndpoint bool
+	counters   map[seriesKey]*counter
+}
+
+// counter is the last value of a series. It outlives the series: one that comes back with the
+// value that it had must not be counted again.
+type counter struct {
+	value float64
+	seen  time.Time
+	// owner is the backend that it last counted for.
+	owner string
+}
+
+func newLedger() *ledger {
+	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}}
+}
+
+// asOf is what is known of a page before it is counted.
+type asOf struct {
+	now      time.Time
+	clusters map[string]bool
+	// baseline: the counters are only remembered, and not counted.
+	baseline bool
+}
+
+// uptimeSlack allows for clocks that run at different speeds and for whole seconds.
+const uptimeSlack = 2 * time.Second
+
+// backInTime says whether the process claims to be younger than it was.
+func (l *ledger) backInTime(p *page) bool {
+	return l.uptime >= 0 && p.uptime >= 0 && p.uptime < l.uptime
+}
+
+// same says whether nothing on the page differs from the last one.
+func (l *ledger) same(p *page) bool {
+	if p.uptime != l.uptime {
+		return false
+	}
+	for key, now := range p.series {
+		if was, ok := l.counters[key]; !ok || now.value != was.value {
+			return false
+		}
+	}
+	return true
+}
+
+// count takes the page into the ledger and hands each increase to add. An increase is never more
+// than what was really added since the last look:
+//   - a counter that grew adds the difference. Had it started again in between, it would be more;
+//   - a counter that fell has started again, so it adds what it is. All do when the process
+//     restarts, and those of an endpoint when it leaves and comes back or moves to another priority;
+//   - a counter that is new adds what it is if its cluster was looked at before, because it
+//     started after that look;
+//   - one that has vanished adds nothing, and if it comes back only what it grew by.
+func (l *ledger) count(p *page, at asOf, add func(key seriesKey, increase float64, failed bool)) {
+	if !l.same(p) {
+		l.moved = at.now
+	}
+	for key, now := range p.series {
+		was := l.counters[key]
+		if was == nil {
+			was = &counter{}
+			l.counters[key] = was
+		}
+		switch {
+		case at.baseline || !l.clusters[key.cluster]:
+			// Remembered, and not counted.
+		case now.value < was.value:
+			add(key, now.value, now.failed)
+		default:
+			add(key, now.value-was.value, now.failed)
+		}
+		was.value, was.seen = now.value, at.now
+	}
+	l.read, l.uptime, l.clusters = at.now, p.uptime, at.clusters
+	l.forget(at.now)
+}
+
+// retention is how long a series or proxy that has vanished is remembered.
+const retention = time.Hour
+
+func (l *ledger) forget(now time.Time) {
+	for key, was := range l.counters {
+		if now.Sub(was.seen) > retention {
+			delete(l.counters, key)
+		}
+	}
+}

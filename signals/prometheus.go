@@ -1,0 +1,263 @@
+package signals
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// PrometheusConfig is what a Prometheus source needs. Zero limits get defaults.
+type PrometheusConfig struct {
+	// Address is the base URL of the server.
+	Address string
+	// Calls and Errors are the queries for counters of a backend's calls, and of those that failed, with
+	// {{.Namespace}}, {{.Name}}, {{.Backend}} and {{.Service}} in them. The result is a number, or
+	// series whose increases are added up. Series as they were scraped are best, for they can be told apart when
+	// pods come and go; of a sum that fell nothing can be said.
+	Calls, Errors string
+	// Credentials gives the bearer token and the CA, at each look. Nil: none are needed. Its errors are shown
+	// to people.
+	Credentials func(ctx context.Context) (Credentials, error)
+	// Client asks the server. Required. With a CA its transport must be nil or an *http.Transport.
+	Client *http.Client
+	// Clock says when. Required.
+	Clock clock.PassiveClock
+	// Timeout bounds a whole look. The default is 5 s.
+	Timeout time.Duration
+	// Parallel is how many queries are under way at the same time. The default is 4.
+	Parallel int
+	// MaxBytes bounds each answer. The default is 4 MiB.
+	MaxBytes int64
+	// Bound is how long a reading may be used, and how old the server's samples may be. The default is 30 s.
+	Bound time.Duration
+	// MaxSkew is how far ahead the server's clock may be. The default is 10 s.
+	MaxSkew time.Duration
+	// MaxGap is how long ago the last look may be for its counts to be used. The default is 2 min.
+	MaxGap time.Duration
+}
+
+func (c *PrometheusConfig) setDefaults() {
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
+	c.Parallel = cmp.Or(c.Parallel, 4)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 4<<20)
+	c.Bound = cmp.Or(c.Bound, 30*time.Second)
+	c.MaxSkew = cmp.Or(c.MaxSkew, 10*time.Second)
+	c.MaxGap = cmp.Or(c.MaxGap, 2*time.Minute)
+}
+
+// Prometheus counts calls by what a Prometheus server answers. All queries of a look are for the
+// same moment of the server's time.
+type Prometheus struct {
+	health
+
+	config        PrometheusConfig
+	calls, errors queryTemplate
+	client        *prometheusClient
+
+	mu   sync.Mutex
+	last time.Time
+	// asOf is what the server's clock said last, and askedAt when that was.
+	asOf, askedAt time.Time
+	backends      map[string]*tracker
+}
+
+var _ Source = (*Prometheus)(nil)
+
+// NewPrometheus makes the source for one ExposedService. The error is for the person who wrote the configuration.
+func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
+	config.setDefaults()
+	calls, err := parseQuery(config.Calls)
+	if err != nil {
+		return nil, fmt.Errorf("calls: %w", err)
+	}
+	failures, err := parseQuery(config.Errors)
+	if err != nil {
+		return nil, fmt.Errorf("errors: %w", err)
+	}
+	client, err := newPrometheusClient(config.Address, config.Client, config.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &Prometheus{config: config, calls: calls, errors: failures, client: client, backends: map[string]*tracker{}}, nil
+}
+
+// Name implements Source.
+func (*Prometheus) Name() string { return "Prometheus" }
+
+// Read implements Source.
+func (p *Prometheus) Read(ctx context.Context, query Query) (Reading, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	now := p.config.Clock.Now()
+	reading := Reading{Source: p.Name(), Taken: now, Bound: p.config.Bound, Asked: 1}
+	if now.Before(p.last) {
+		// What lies between the looks cannot be told, so everything starts anew.
+		clear(p.backends)
+	}
+	p.last = now
+	for name := range p.backends {
+		if !slices.ContainsFunc(query.Backends, func(b Backend) bool { return b.Name == name }) {
+			delete(p.backends, name)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	session, at, warnings, trouble := p.open(ctx, now)
+	reading.Notes = warnings
+	if trouble != nil {
+		reading.Backends = allUnknown(query, trouble.why, trouble.message)
+		p.failed(trouble.message)
+		return reading, errors.New(trouble.message)
+	}
+	reading.Answered = 1
+	reading.Backends = map[string]Counts{}
+	complaint := ""
+	for i, found := range p.ask(ctx, session, query, at) {
+		name := query.Backends[i].Name
+		if found.trouble != nil {
+			complaint = cmp.Or(complaint, "backend "+name+": "+found.trouble.message)
+			reading.Backends[name] = unknown(found.trouble.why, found.trouble.message)
+		} else {
+			reading.Backends[name] = p.track(name, found, now)
+		}
+		reading.Notes = append(reading.Notes, found.warnings...)
+	}
+	slices.Sort(reading.Notes)
+	reading.Notes = slices.Compact(reading.Notes)
+	p.succeeded(now, complaint)
+	return reading, nil
+}
+
+// open finds out what time it is at the server, which also shows whether it answers at all.
+func (p *Prometheus) open(ctx context.Context, now time.Time) (*session, time.Time, []string, *trouble) {
+	var credentials Credentials
+	if p.config.Credentials != nil {
+		var err error
+		if credentials, err = p.config.Credentials(ctx); err != nil {
+			return nil, time.Time{}, nil, &trouble{UnknownUnreachable, presentable(err.Error(), string(credentials.Token))}
+		}
+	}
+	session, err := p.client.session(credentials)
+	if err != nil {
+		return nil, time.Time{}, nil, &trouble{UnknownUnreachable, presentable(err.Error(), string(credentials.Token))}
+	}
+	answer, trouble := session.query(ctx, "time()", time.Time{})
+	if trouble != nil {
+		return nil, time.Time{}, answer.warnings, trouble
+	}
+	return session, answer.when, answer.warnings, p.timeTrouble(answer.when, now)
+}
+
+// timeTrouble says whether the server's time is another than ours.
+func (p *Prometheus) timeTrouble(when, now time.Time) *trouble {
+	before, elapsed := p.asOf, now.Sub(p.askedAt)
+	p.asOf, p.askedAt = when, now
+	switch {
+	case when.Sub(now) > p.config.MaxSkew:
+		return &trouble{UnknownTime, fmt.Sprintf("the server's clock is %s ahead", when.Sub(now).Round(time.Second))}
+	case now.Sub(when) > p.config.Bound:
+		return &trouble{UnknownTime, fmt.Sprintf("the server's clock is %s behind", now.Sub(when).Round(time.Second))}
+	case when.Before(before):
+		return &trouble{UnknownTime, fmt.Sprintf("the server's clock went back by %s", before.Sub(when).Round(time.Second))}
+	case when.Equal(before) && elapsed >= time.Second:
+		return &trouble{UnknownTime, "the server's clock stands still"}
+	}
+	return nil
+}
+
+// found is what the two queries of a backend returned.
+type found struct {
+	calls, errors []promSample
+	warnings      []string
+	trouble       *trouble
+}
+
+// ask asks both queries of all backends, for the same moment.
+func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at time.Time) []found {
+	out := make([]found, len(query.Backends))
+	places := make(chan struct{}, p.config.Parallel)
+	var wait sync.WaitGroup
+	for i := range out {
+		wait.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			out[i] = p.askBackend(ctx, session, query, query.Backends[i], at)
+		})
+	}
+	wait.Wait()
+	return out
+}
+
+func (p *Prometheus) askBackend(ctx context.Context, session *session, query Query, backend Backend, at time.Time) (out found) {
+	one := func(what string, template queryTemplate) []promSample {
+		expression, err := template.fill(query, backend)
+		if err != nil {
+			out.trouble = &trouble{UnknownEmpty, err.Error()}
+			return nil
+		}
+		answer, bad := session.query(ctx, expression, at)
+		out.warnings = append(out.warnings, answer.warnings...)
+		if bad == nil {
+			bad = p.checkSamples(answer, at)
+		}
+		if bad != nil {
+			out.trouble = &trouble{bad.why, what + ": " + bad.message}
+		}
+		return answer.samples
+	}
+	out.calls = one("calls", p.calls)
+	if out.trouble == nil {
+		out.errors = one("errors", p.errors)
+	}
+	return out
+}
+
+func (p *Prometheus) checkSamples(answer answerOf, at time.Time) *trouble {
+	if age := at.Sub(answer.when); age > p.config.Bound || age < -p.config.MaxSkew {
+		return &trouble{UnknownTime, fmt.Sprintf("the result is of %s, and was asked for %s",
+			answer.when.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))}
+	}
+	if len(answer.samples) > mostCounters {
+		return &trouble{UnknownGarbage, fmt.Sprintf("the result has %d series, more than %d", len(answer.samples), mostCounters)}
+	}
+	for _, sample := range answer.samples {
+		if err := checkCounter("the result", sample.value); err != nil {
+			return &trouble{UnknownGarbage, err.Error()}
+		}
+	}
+	return nil
+}
+
+// track counts what was found of a backend.
+func (p *Prometheus) track(name string, found found, now time.Time) Counts {
+	t, known := p.backends[name]
+	if !known {
+		t = newTracker()
+		p.backends[name] = t
+	}
+	gap := now.Sub(t.read)
+	baseline := !known || gap > p.config.MaxGap
+	clean := t.count(found, now, baseline)
+	switch {
+	case !known:
+		t.since = now
+		return unknown(UnknownFirstLook, firstLook)
+	case baseline:
+		t.restart(now)
+		return unknown(UnknownGap, fmt.Sprintf("the last look was %s ago: calls are counted from now on", gap.Round(time.Second)))
+	case !clean:
+		t.restart(now)
+		return unknown(UnknownReset, "a sum fell, because a pod restarted or went away: calls are counted from now on; "+
+			"a query for the series as they are, without sum(), has no such gaps")
+	}
+	return t.deliver(now, p.config.MaxGap)
+}

@@ -1,0 +1,241 @@
+package signals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+	"pgregory.net/rapid"
+)
+
+// world is a Gateway in which calls are made, proxies restart, and endpoints come and go. It knows
+// the true number of calls.
+type world struct {
+	now     time.Time
+	proxies map[string]*modelProxy
+	// trueCalls and trueErrors are those of all proxies since the first look at each.
+	trueCalls, trueErrors uint64
+	counted, failed       uint64
+
+	clock   *clocktesting.FakePassiveClock
+	source  *Envoy
+	address int
+	// moved: the second address belongs to the backup now.
+	moved bool
+}
+
+type modelProxy struct {
+	address   netip.AddrPort
+	started   time.Time
+	clockBack time.Duration
+	endpoints map[string]outcome
+	// frozen is the page that it keeps showing; empty: it shows what is.
+	frozen string
+	// hidden are endpoints that it does not show for now.
+	hidden map[string]bool
+	down   bool
+	// unlisted: the caller does not know it.
+	unlisted bool
+	// read: it has been read. Calls before that are not to be counted, and until then it hides nothing.
+	read bool
+}
+
+var modelAddresses = []string{"10.0.0.1:50051", "10.0.0.2:50051", "10.0.0.3:50051"}
+
+func (p *modelProxy) page(now time.Time) string {
+	shown := map[string]outcome{}
+	for address, of := range p.endpoints {
+		if !p.hidden[address] {
+			shown[address] = of
+		}
+	}
+	// The uptime is as of the last flush of the statistics, each 5 s.
+	uptime := now.Sub(p.started).Truncate(5*time.Second) - p.clockBack
+	return statistics(max(0, uptime.Seconds()), sharedCluster, shown)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
+	for _, proxy := range w.proxies {
+		if proxy.address.String() != request.URL.Host {
+			continue
+		}
+		if proxy.down {
+			return nil, errors.New("connection refused")
+		}
+		text := proxy.frozen
+		if text == "" {
+			text = proxy.page(w.now)
+		}
+		return &http.Response{
+			StatusCode: http.StatusOK, ProtoMajor: 1, ContentLength: int64(len(text)),
+			Body: io.NopCloser(strings.NewReader(text)), Request: request,
+		}, nil
+	}
+	return nil, errors.New("no route to host")
+}
+
+func newWorld() *world {
+	w := &world{now: noon, proxies: map[string]*modelProxy{}, clock: clocktesting.NewFakePassiveClock(noon)}
+	w.source = NewEnvoy(EnvoyConfig{Client: &http.Client{Transport: w}, Clock: w.clock})
+	return w
+}
+
+func (w *world) addProxy() {
+	w.address++
+	proxy := &modelProxy{
+		address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(w.address)}), StatsPort),
+		started: w.now, endpoints: map[string]outcome{}, hidden: map[string]bool{},
+	}
+	for _, address := range modelAddresses {
+		proxy.endpoints[address] = outcome{}
+	}
+	w.proxies[fmt.Sprintf("envoy-%d", w.address)] = proxy
+}
+
+func (w *world) look(t *rapid.T) {
+	w.clock.SetTime(w.now)
+	second := Endpoint{Addresses: []netip.AddrPort{netip.MustParseAddrPort(modelAddresses[1])}, Ready: true}
+	query := Query{Cluster: sharedCluster, Backends: []Backend{
+		{Name: "primary", Endpoints: endpointsAt(modelAddresses[0])}, {Name: "backup", Endpoints: endpointsAt(modelAddresses[2])},
+	}}
+	holder := 0
+	if w.moved {
+		holder = 1
+	}
+	query.Backends[holder].Endpoints = append(query.Backends[holder].Endpoints, second)
+	for _, id := range slices.Sorted(maps.Keys(w.proxies)) {
+		if !w.proxies[id].unlisted {
+			query.Proxies = append(query.Proxies, Proxy{ID: id, Name: id, Address: w.proxies[id].address})
+		}
+	}
+	reading, _ := w.source.Read(context.Background(), query)
+	for name, counts := range reading.Backends {
+		if counts.Errors > counts.Calls {
+			t.Fatalf("%s: %+v", name, counts)
+		}
+		w.counted += counts.Calls
+		w.failed += counts.Errors
+	}
+	for _, proxy := range query.Proxies {
+		w.proxies[proxy.ID].read = w.proxies[proxy.ID].read || !w.proxies[proxy.ID].down
+	}
+	if w.counted > w.trueCalls || w.failed > w.trueErrors {
+		t.Fatalf("counted %d calls and %d errors of %d and %d", w.counted, w.failed, w.trueCalls, w.trueErrors)
+	}
+}
+
+func (w *world) call(proxy *modelProxy, address string, calls, failures int) {
+	of, ok := proxy.endpoints[address]
+	if !ok {
+		return
+	}
+	of.success += float64(calls)
+	of.failure += float64(failures)
+	proxy.endpoints[address] = of
+	if !proxy.read {
+		return
+	}
+	w.trueCalls += uint64(calls + failures)
+	w.trueErrors += uint64(failures)
+}
+
+// TestNoCallIsCountedTwice: whatever happens between looks, and whichever of them fail, no more
+// calls are counted than were made.
+func TestNoCallIsCountedTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		w.addProxy()
+		pick := func(t *rapid.T) *modelProxy {
+			return w.proxies[rapid.SampledFrom(slices.Sorted(maps.Keys(w.proxies))).Draw(t, "proxy")]
+		}
+		anAddress := rapid.SampledFrom(modelAddresses)
+		t.Repeat(map[string]func(*rapid.T){
+			"calls": func(t *rapid.T) {
+				w.call(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"), rapid.IntRange(0, 50).Draw(t, "failures"))
+			},
+			"time": func(t *rapid.T) {
+				w.now = w.now.Add(time.Duration(rapid.IntRange(0, 20_000).Draw(t, "ms")) * time.Millisecond)
+			},
+			"look":       w.look,
+			"look again": w.look,
+			"new proxy":  func(*rapid.T) { w.addProxy() },
+			"proxy down": func(t *rapid.T) { p := pick(t); p.down = !p.down },
+			"unlisted":   func(t *rapid.T) { p := pick(t); p.unlisted = !p.unlisted },
+			"moves":      func(*rapid.T) { w.moved = !w.moved },
+			"clock back": func(t *rapid.T) {
+				pick(t).clockBack += time.Duration(rapid.IntRange(1, 100).Draw(t, "s")) * time.Second
+			},
+			"hide a row":      func(t *rapid.T) { p, a := pick(t), anAddress.Draw(t, "address"); p.hidden[a] = p.read && !p.hidden[a] },
+			"endpoint to":     func(t *rapid.T) { pick(t).endpoints[anAddress.Draw(t, "address")] = outcome{} },
+			"endpoint leaves": func(t *rapid.T) { delete(pick(t).endpoints, anAddress.Draw(t, "address")) },
+			"freeze": func(t *rapid.T) {
+				if p := pick(t); p.frozen == "" && p.read {
+					p.frozen = p.page(w.now)
+				} else {
+					p.frozen = ""
+				}
+			},
+			"restart": func(t *rapid.T) {
+				p := pick(t)
+				p.started, p.clockBack = w.now, 0
+				for address := range p.endpoints {
+					p.endpoints[address] = outcome{}
+				}
+			},
+		})
+	})
+}
+
+// TestEveryCallIsCounted: when nothing takes a counter away between looks, all calls are counted,
+// whatever fails in between.
+func TestEveryCallIsCounted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for range rapid.IntRange(1, 3).Draw(t, "proxies") {
+			w.addProxy()
+		}
+		w.look(t)
+		ids := slices.Sorted(maps.Keys(w.proxies))
+		pick := func(t *rapid.T) *modelProxy { return w.proxies[rapid.SampledFrom(ids).Draw(t, "proxy")] }
+		anAddress := rapid.SampledFrom(modelAddresses)
+		lastGood := w.now
+		all := func(t *rapid.T) {
+			for _, p := range w.proxies {
+				p.down, p.unlisted, p.hidden = false, false, map[string]bool{}
+			}
+			w.look(t)
+			if w.counted != w.trueCalls || w.failed != w.trueErrors {
+				t.Fatalf("counted %d calls and %d errors of %d and %d", w.counted, w.failed, w.trueCalls, w.trueErrors)
+			}
+			lastGood = w.now
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"calls": func(t *rapid.T) {
+				w.call(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"), rapid.IntRange(0, 50).Draw(t, "failures"))
+			},
+			"time": func(t *rapid.T) {
+				// Counts of more than a minute are not used.
+				if step := time.Duration(rapid.IntRange(0, 20).Draw(t, "s")) * time.Second; w.now.Add(step).Sub(lastGood) <= time.Minute {
+					w.now = w.now.Add(step)
+				}
+			},
+			"look":       w.look,
+			"proxy down": func(t *rapid.T) { p := pick(t); p.down = !p.down },
+			"unlisted":   func(t *rapid.T) { p := pick(t); p.unlisted = !p.unlisted },
+			"moves":      func(*rapid.T) { w.moved = !w.moved },
+			"hide a row": func(t *rapid.T) { p, a := pick(t), anAddress.Draw(t, "address"); p.hidden[a] = !p.hidden[a] },
+			"all answer": all,
+		})
+		all(t)
+	})
+}

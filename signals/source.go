@@ -1,0 +1,143 @@
+package signals
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// Source is where counts of calls come from. One is made for each ExposedService. Its methods may
+// be called concurrently; looks are taken one at a time.
+type Source interface {
+	// Name says which source it is, for people and metrics.
+	Name() string
+	// Read counts the calls since the last look. The Reading is complete and may be used whatever
+	// the error is: a backend that nothing is known of says so in its Counts. An error means that
+	// the source as a whole could not be read.
+	//
+	// Counts are handed out once: a caller that has to try again what it does with them keeps them.
+	Read(ctx context.Context, query Query) (Reading, error)
+	// Health says how well the source can be read.
+	Health() Health
+}
+
+// Query says what to count. Each source uses the part that it needs.
+type Query struct {
+	// Namespace and Name are those of the ExposedService.
+	Namespace, Name string
+	// Backends are the backends to count for.
+	Backends []Backend
+	// Cluster is the name of the Envoy cluster that backends share. Its calls are told apart by
+	// the addresses that they went to. Empty: there is none.
+	Cluster string
+	// Proxies are the running proxies of the Gateway.
+	Proxies []Proxy
+}
+
+// Backend is a backend to count for.
+type Backend struct {
+	// Name is its name in the ExposedService.
+	Name string
+	// Service is the name of its Service, and empty for a backend without one.
+	Service string
+	// Cluster is the name of the Envoy cluster that is this backend's alone. Empty: it has none.
+	Cluster string
+	// Endpoints are the addresses that it is called at: its pods, and the ClusterIP of its Service
+	// where Envoy is given that as well.
+	Endpoints []Endpoint
+}
+
+// Proxy is a pod of the Gateway.
+type Proxy struct {
+	// ID tells it from all others there have ever been: the UID of the pod.
+	ID string
+	// Name is the name of the pod, for people.
+	Name string
+	// Address is where its statistics are: the IP of the pod and [StatsPort].
+	Address netip.AddrPort
+}
+
+// Reading is one look at a source.
+type Reading struct {
+	// Source is the name of the source.
+	Source string
+	// Taken is when it was taken: nothing in it is older.
+	Taken time.Time
+	// Bound is how long it may be used.
+	Bound time.Duration
+	// Backends holds the counts of every backend of the query, by name.
+	Backends map[string]Counts
+	// Asked and Answered count the proxies, or servers, that were asked, and those whose answer
+	// could be used.
+	Asked, Answered int
+	// Notes say what went wrong or looks odd, for people.
+	Notes []string
+}
+
+// Stale says whether the reading is too old to be used, or is from the future.
+func (r Reading) Stale(now time.Time) bool {
+	age := now.Sub(r.Taken)
+	return age > r.Bound || age < -r.Bound
+}
+
+// Share is the share of what was asked that answered, from 0 to 1.
+func (r Reading) Share() float64 {
+	if r.Asked == 0 {
+		return 0
+	}
+	return float64(r.Answered) / float64(r.Asked)
+}
+
+// Counts are the calls of one backend.
+type Counts struct {
+	// Calls is the number of calls that ended in (Start, End], and Errors the number of those that failed.
+	// When a part of the source could not be read for a while, its calls of that time are among
+	// the first counts after it: intervals never overlap and no call is in two of them.
+	Calls, Errors uint64
+	Start, End    time.Time
+	// Unknown is why nothing is known, and empty when the counts are known. Then the other fields are zero.
+	Unknown Unknown
+	// Message says the same in words.
+	Message string
+}
+
+// Known says whether the counts are known.
+func (c Counts) Known() bool { return c.Unknown == "" }
+
+// Unknown is a reason why nothing is known, one word for programs.
+type Unknown string
+
+const (
+	// UnknownFirstLook: this is the first look (after a start, or at all proxies), and calls are counted from here.
+	UnknownFirstLook Unknown = "FirstLook"
+	// UnknownNoProxies: the Gateway has no running proxy.
+	UnknownNoProxies Unknown = "NoProxies"
+	// UnknownUnreachable: the source did not answer, or with an error, or not in time.
+	UnknownUnreachable Unknown = "Unreachable"
+	// UnknownGarbage: the source answered something that is not what was asked for.
+	UnknownGarbage Unknown = "Garbage"
+	// UnknownEmpty: the source answered, and has nothing on this backend.
+	UnknownEmpty Unknown = "Empty"
+	// UnknownTime: the source's time is in the future, in the past, or stands still.
+	UnknownTime Unknown = "Time"
+	// UnknownGap: the last look is too long ago for the calls since then to say anything of now.
+	UnknownGap Unknown = "Gap"
+	// UnknownReset: the counter fell, and how many calls lie between the two looks cannot be told.
+	UnknownReset Unknown = "Reset"
+	// UnknownAmbiguous: an address belongs to more than one backend.
+	UnknownAmbiguous Unknown = "Ambiguous"
+	// UnknownInconsistent: there are more errors than calls.
+	UnknownInconsistent Unknown = "Inconsistent"
+)
+
+// unknown is the Counts of a backend that nothing is known of.
+func unknown(why Unknown, message string) Counts { return Counts{Unknown: why, Message: message} }
+
+// allUnknown gives every backend of a query the same reason.
+func allUnknown(query Query, why Unknown, message string) map[string]Counts {
+	out := make(map[string]Counts, len(query.Backends))
+	for _, backend := range query.Backends {
+		out[backend.Name] = unknown(why, message)
+	}
+	return out
+}

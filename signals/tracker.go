@@ -1,0 +1,144 @@
+package signals
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// tracker remembers the counters of one backend that a Prometheus server answered.
+type tracker struct {
+	// read is when they were last read, and since from when on calls were counted and not delivered.
+	read, since   time.Time
+	calls, errors map[model.Fingerprint]*tracked
+	// targets are what was scraped: a series that is new on one of them started after the last look.
+	targets map[target]time.Time
+	// pending was counted and not delivered.
+	pending tally
+}
+
+type tracked struct {
+	value float64
+	seen  time.Time
+	// high is where it was before it fell. When it is back there at once, only what lies above was
+	// not counted yet.
+	high float64
+}
+
+// target is a scraped process, by the labels that Prometheus and its Kubernetes discovery give it.
+type target struct{ instance, namespace, pod model.LabelValue }
+
+func targetOf(labels model.Metric) (target, bool) {
+	of := target{labels["instance"], labels["namespace"], labels["pod"]}
+	return of, of.instance != "" || of.pod != ""
+}
+
+func newTracker() *tracker {
+	return &tracker{
+		calls: map[model.Fingerprint]*tracked{}, errors: map[model.Fingerprint]*tracked{}, targets: map[target]time.Time{},
+	}
+}
+
+// restart drops what was counted and not delivered.
+func (t *tracker) restart(now time.Time) {
+	t.pending = tally{}
+	t.since = now
+}
+
+// count takes what was found, and says whether all of its increases could be told.
+func (t *tracker) count(found found, now time.Time, baseline bool) bool {
+	// Both are counted before the targets of this look become known.
+	calls, cleanCalls := t.increase(t.calls, found.calls, now, baseline)
+	failures, cleanErrors := t.increase(t.errors, found.errors, now, baseline)
+	for _, samples := range [][]promSample{found.calls, found.errors} {
+		for _, sample := range samples {
+			if of, ok := targetOf(sample.labels); ok {
+				t.targets[of] = now
+			}
+		}
+	}
+	t.forget(now)
+	t.read = now
+	if !baseline {
+		t.pending.add(tally{calls, failures})
+	}
+	return cleanCalls && cleanErrors
+}
+
+// increase adds up what the series grew by. It never says more than was really added:
+//   - a series that fell adds nothing: it may have started again, and it may be that another of
+//     several servers behind one address answered, which is a little behind the first;
+//   - a sum that fell may as well have lost some of its series, and nothing can be said of it. (A series as it
+//     was scraped has a name; what was computed has none.)
+//   - a new series adds what it is if something of its target was there at the last look, because it started after that;
+//   - one that comes back adds what it grew by since it was last seen.
+func (t *tracker) increase(known map[model.Fingerprint]*tracked, samples []promSample, now time.Time, baseline bool) (float64, bool) {
+	total, clean := 0.0, true
+	for _, sample := range samples {
+		key := sample.labels.Fingerprint()
+		was, seen := known[key]
+		if !seen {
+			was = &tracked{}
+			known[key] = was
+		}
+		of, hasTarget := targetOf(sample.labels)
+		_, targetSeen := t.targets[of]
+		_, raw := sample.labels[model.MetricNameLabel]
+		switch {
+		case baseline:
+			was.high = 0
+		case !seen:
+			if raw && hasTarget && targetSeen {
+				total += sample.value
+			}
+		case sample.value < was.value:
+			was.high = max(was.high, was.value)
+			clean = clean && raw
+		case was.value < was.high && sample.value >= was.high:
+			total += sample.value - was.high
+			was.high = 0
+		default:
+			total += sample.value - was.value
+		}
+		was.value, was.seen = sample.value, now
+	}
+	return total, clean
+}
+
+func (t *tracker) forget(now time.Time) {
+	for _, known := range []map[model.Fingerprint]*tracked{t.calls, t.errors} {
+		for key, was := range known {
+			if now.Sub(was.seen) > retention {
+				delete(known, key)
+			}
+		}
+	}
+	for of, seen := range t.targets {
+		if now.Sub(seen) > retention {
+			delete(t.targets, of)
+		}
+	}
+}
+
+// deliver hands out what was counted. Fractions, which a query may make, wait for the next look.
+func (t *tracker) deliver(now time.Time, maxGap time.Duration) Counts {
+	calls, failures := wholeCalls(t.pending.calls), wholeCalls(t.pending.errors)
+	if failures > calls {
+		counts := unknown(UnknownInconsistent, fmt.Sprintf("%d errors in %d calls: the two queries do not count the same calls", failures, calls))
+		if now.Sub(t.since) > maxGap {
+			t.restart(now)
+		}
+		return counts
+	}
+	counts := Counts{Calls: calls, Errors: failures, Start: t.since, End: now}
+	t.pending.calls -= float64(calls)
+	t.pending.errors -= float64(failures)
+	t.since = now
+	return counts
+}
+
+func wholeCalls(counted float64) uint64 {
+	const rounding = 1e-6
+	return uint64(max(0, counted+rounding))
+}
