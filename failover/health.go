@@ -1,0 +1,199 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// HealthReason is the reason of a backend's health in the status.
+type HealthReason string
+
+const (
+	// FaultNoReadyEndpoint: none of its endpoints is ready, or it has none.
+	FaultNoReadyEndpoint HealthReason = "NoReadyEndpoint"
+	// FaultTooFewReady: the share of its endpoints that is ready is below minReadyPercent.
+	FaultTooFewReady HealthReason = "TooFewReady"
+	// FaultCallsFail: its calls fail more often than errors.maxPercent allows.
+	FaultCallsFail HealthReason = "CallsFail"
+	// HealthRecovering: it has ready endpoints again, but not yet for long enough.
+	HealthRecovering HealthReason = "Recovering"
+	// HealthReady: enough of its endpoints are ready, and its calls do not fail.
+	HealthReady HealthReason = "Ready"
+	// HealthUncountable: its endpoints cannot be counted, and its calls do not fail.
+	HealthUncountable HealthReason = "Uncountable"
+	// HealthNotSeen: nothing new is known of it; it counts as what it was.
+	HealthNotSeen HealthReason = "NotSeen"
+)
+
+// fault is something that takes a backend down at once.
+type fault struct {
+	reason HealthReason
+	// detail are the numbers, such as "0 of 2 endpoints ready".
+	detail string
+}
+
+// assess takes in what was observed of a backend: what is wrong with it, and whether it is up.
+func (l *look) assess(b *backend, observed BackendObservation) {
+	b.takeEndpoints(observed.Endpoints, l.now)
+	failing := takeCalls(b, observed.Calls, l.settings.test, l.now)
+	for _, check := range []func(*backend, settings) *fault{noneReady, tooFewReady} {
+		if b.fault == nil {
+			b.fault = check(b, l.settings)
+		}
+	}
+	if b.fault == nil {
+		b.fault = failing
+	}
+	switch {
+	case b.fault != nil:
+		b.goDown(l.now)
+	case !b.seen:
+		b.stopRecovering(l.now)
+	default:
+		b.comeUp(l.now, l.settings.hold(len(l.switches)))
+	}
+}
+
+func (b *backend) takeEndpoints(e Endpoints, now time.Time) {
+	if b.unknown = e.unknown(now); b.unknown != "" {
+		return
+	}
+	b.seen = true
+	b.countable, b.ready, b.total = e.Counting == Counted, 0, 0
+	if b.countable {
+		b.ready, b.total = e.Ready, max(e.Ready, e.Total)
+		if e.StaleAfter > 0 {
+			b.staleAt = e.Time.Add(e.StaleAfter)
+		}
+	}
+}
+
+func noneReady(b *backend, _ settings) *fault {
+	if !b.seen || !b.dead() {
+		return nil
+	}
+	return &fault{FaultNoReadyEndpoint, b.count()}
+}
+
+func tooFewReady(b *backend, s settings) *fault {
+	// One percent stands for "any at all", however many endpoints there are.
+	if !b.seen || !b.countable || s.minReadyPercent <= 1 || int64(b.ready)*100 >= int64(b.total)*s.minReadyPercent {
+		return nil
+	}
+	return &fault{FaultTooFewReady, fmt.Sprintf("%s (%s), fewer than minReadyPercent %d allows",
+		b.count(), percent(int64(b.ready), int64(b.total)), s.minReadyPercent)}
+}
+
+// count is the endpoints for people.
+func (b *backend) count() string {
+	switch {
+	case !b.countable:
+		return "outside the cluster"
+	case b.total == 0:
+		return "no endpoints"
+	case b.total == 1:
+		return fmt.Sprintf("%d of 1 endpoint ready", b.ready)
+	}
+	return fmt.Sprintf("%d of %d endpoints ready", b.ready, b.total)
+}
+
+// goDown takes it down at once. From a fault that is there at every look it begins to recover with the first look without
+// it; failing calls are told once, when there is enough evidence, and it begins to recover then and there.
+func (b *backend) goDown(now time.Time) {
+	m := &b.memory
+	again := b.down() && m.Cause == string(FaultCallsFail) && b.fault.reason == FaultCallsFail
+	if !again { // The numbers of the first alarm say enough, and new ones would be written every few seconds.
+		m.Detail = shorten(b.fault.detail, 256)
+	}
+	m.Standing, m.Cause = v1alpha1.BackendDown, string(b.fault.reason)
+	m.HealthySince, m.UnknownSince = nil, nil
+	if b.fault.reason != FaultCallsFail {
+		forgetCalls(m)
+		return
+	}
+	m.HealthySince = micro(now)
+	if !b.seen {
+		m.UnknownSince = micro(now)
+	}
+}
+
+// stopRecovering stops the clock of its recovery while nothing is known.
+func (b *backend) stopRecovering(now time.Time) {
+	if m := &b.memory; m.HealthySince != nil && m.UnknownSince == nil {
+		m.UnknownSince = micro(now)
+	}
+}
+
+// comeUp lets it recover: at once when it has never been met, otherwise after the hold.
+func (b *backend) comeUp(now time.Time, hold time.Duration) {
+	m := &b.memory
+	switch {
+	case m.UnknownSince != nil && m.HealthySince != nil:
+		m.HealthySince = micro(m.HealthySince.Add(now.Sub(m.UnknownSince.Time)))
+		m.UnknownSince = nil
+	case b.down() && m.HealthySince == nil:
+		m.HealthySince = micro(now)
+	}
+	if b.unmet() || b.down() && now.Sub(m.HealthySince.Time) >= hold {
+		*m = v1alpha1.BackendMemory{Name: m.Name, Standing: v1alpha1.BackendHealthy, CountedUntil: m.CountedUntil}
+	}
+}
+
+// status is what is said of it, with the hold that is in force after the look.
+func (b *backend) status(now time.Time, hold time.Duration) v1alpha1.BackendStatus {
+	out := v1alpha1.BackendStatus{Name: b.name, Since: b.before.Since}
+	if b.countable {
+		ready, total := b.ready, b.total
+		out.Ready, out.Total = &ready, &total
+	}
+	health, reason, message := b.health(hold)
+	out.Health, out.Reason, out.Message = health, string(reason), shorten(message, 1024)
+	if health != b.before.Health || out.Since == nil {
+		out.Since = micro(now)
+	}
+	return out
+}
+
+func (b *backend) health(hold time.Duration) (v1alpha1.BackendHealth, HealthReason, string) {
+	m := &b.memory
+	switch {
+	case b.fault == nil && !b.seen:
+		return v1alpha1.BackendUnknown, HealthNotSeen, b.unknown + b.countsAs()
+	case b.down() && m.Cause == string(FaultCallsFail):
+		// Ready endpoints do not show that its calls have stopped failing.
+		return v1alpha1.BackendDown, FaultCallsFail, fmt.Sprintf("%s; up again after %s without that", m.Detail, hold)
+	case b.fault != nil:
+		return v1alpha1.BackendDown, b.fault.reason, b.fault.detail
+	case b.up() && b.countable:
+		return v1alpha1.BackendHealthy, HealthReady, ""
+	case b.up():
+		return v1alpha1.BackendHealthy, HealthUncountable, ""
+	}
+	return v1alpha1.BackendDown, HealthRecovering, fmt.Sprintf("nothing wrong since %s, held back for %s until %s, after %s",
+		clock(m.HealthySince.Time), hold, clock(m.HealthySince.Add(hold)), m.Detail)
+}
+
+// countsAs says what a backend of which nothing new is known is taken for.
+func (b *backend) countsAs() string {
+	switch {
+	case b.up():
+		return "; until then it counts as up"
+	case b.down():
+		return "; until then it counts as down: " + b.memory.Detail
+	}
+	return ""
+}
+
+// shorten keeps a message within the bounds of the API, in bytes.
+func shorten(message string, most int) string {
+	if len(message) <= most {
+		return message
+	}
+	cut := most - len("…")
+	for cut > 0 && message[cut]&0xC0 == 0x80 { // not in the middle of a rune
+		cut--
+	}
+	return message[:cut] + "…"
+}

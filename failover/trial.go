@@ -1,0 +1,65 @@
+package failover
+
+import (
+	"time"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// A backend whose calls fail is left only for one whose calls do not. One that has had no calls may
+// fail in the same way, because both depend on the same thing: before it gets everything it is tried
+// with a share of the calls, for as long as it takes to see that.
+const (
+	trialPercent = 20
+	trialTime    = 3 * time.Second
+)
+
+// isTrial says whether it is a trial; nil is none.
+func (r *ramp) isTrial() bool { return r != nil && r.trial }
+
+// tryBackup: whoever serves has ready endpoints but fails its calls, and the one that would take over
+// has not shown yet that it does better.
+func tryBackup(l *look, c choice) (plan, bool) {
+	from, to := &l.backends[l.active], &l.backends[c.to]
+	if c.to < l.active || c.pinned || l.ramp != nil || !from.alive() || from.memory.Cause != string(FaultCallsFail) {
+		return plan{}, false
+	}
+	p := l.unchanged()
+	p.ramp = &ramp{to: c.to, percent: trialPercent, trial: true, since: l.now}
+	p.to = c.to
+	p.reason = v1alpha1.DecisionTryingBackup
+	p.message = shorten(from.name+" is down: "+from.describe()+"; "+to.name+" is tried with a fifth of the calls, to see whether it does better", mostMessage)
+	return p, true
+}
+
+// leaveDeadInTrial: whoever serves has no ready endpoint any more, which ends a trial at once.
+func leaveDeadInTrial(l *look, c choice) (plan, bool) {
+	if !l.ramp.isTrial() || !l.backends[l.active].dead() || c.to == l.active {
+		return plan{}, false
+	}
+	return l.switchTo(c), true
+}
+
+// endTrial: the backend that is tried has gone down as well, and the other goes on: moving would help
+// nobody. After the trial's time without that it gets everything.
+func endTrial(l *look, c choice) (plan, bool) {
+	if !l.ramp.isTrial() {
+		return plan{}, false
+	}
+	tried := &l.backends[l.ramp.to]
+	switch {
+	case c.to == l.ramp.to && tried.up() && tried.seen:
+		if l.now.Sub(l.ramp.since) < trialTime {
+			return l.unchanged(), true
+		}
+		return l.switchTo(c), true
+	case c.to == l.active:
+		p := l.unchanged()
+		// It counts as a switch, so that the next trial waits longer and there are not too many.
+		p.ramp, p.from, p.to, p.switched = nil, l.ramp.to, l.active, true
+		p.reason = v1alpha1.DecisionBackupNoBetter
+		p.message = shorten(tried.name+" does no better: "+tried.describe()+"; "+l.name(l.active)+" serves on", mostMessage)
+		return p, true
+	}
+	return l.unchanged(), c.to == l.ramp.to
+}

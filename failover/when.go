@@ -1,0 +1,22 @@
+package failover
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// micro is a time as the status holds it.
+func micro(t time.Time) *metav1.MicroTime {
+	return &metav1.MicroTime{Time: t.UTC().Truncate(time.Microsecond)}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// clock is a time for people.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
