@@ -11,9 +11,8 @@ import (
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,31 +23,6 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
-
-// decide writes a decision into the status, as the decider does: with a field manager of its own.
-func (w *world) decide(exs *v1alpha1.ExposedService, revision int64, weights map[string]int32) {
-	w.t.Helper()
-	traffic := &v1alpha1.TrafficStatus{Revision: revision, Reason: "Failover", Time: metav1.NowMicro()}
-	for _, backend := range exs.Spec.Backends {
-		traffic.Weights = append(traffic.Weights, v1alpha1.BackendWeight{Name: backend.Name, Weight: weights[backend.Name]})
-	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.ExposedService{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindExposedService},
-		ObjectMeta: metav1.ObjectMeta{Name: exs.Name, Namespace: exs.Namespace},
-		Status: v1alpha1.ExposedServiceStatus{
-			Active: "backup", Traffic: traffic, Backends: []v1alpha1.BackendStatus{{Name: "primary", Health: "Down", Reason: "NoEndpoints"}},
-		},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	delete(fields, "spec")
-	err = w.kube.Status().Apply(w.t.Context(), client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: fields}),
-		client.FieldOwner("headgate-traffic"), client.ForceOwnership)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
 
 func (w *world) routeWeights(exs *v1alpha1.ExposedService) ([]string, error) {
 	route := &gwapiv1.GRPCRoute{ObjectMeta: metav1.ObjectMeta{Name: exs.Name, Namespace: exs.Namespace}}
@@ -84,7 +58,11 @@ func TestDecisionIsFollowed(t *testing.T) {
 			w.untilQuiet(o)
 			before := len(o.transport.written())
 
-			w.decide(exs, 2, map[string]int32{"backup": gateway.TotalWeight})
+			edit(w, w.slice("primary-svc"), func(s *discoveryv1.EndpointSlice) {
+				for i := range s.Endpoints {
+					s.Endpoints[i].Conditions.Ready = ptr.To(false)
+				}
+			})
 			w.eventually("the route follows", func() error {
 				weights, err := w.routeWeights(exs)
 				if err != nil {
@@ -109,16 +87,18 @@ func TestDecisionIsFollowed(t *testing.T) {
 				t.Errorf("the weights moved in %d writes: a backend with a cluster of its own needs two", routeWrites)
 			}
 
-			// What the decider says stays as it is, and what is counted stands beside it.
 			if err := w.read(exs); err != nil {
 				t.Fatal(err)
 			}
-			if exs.Status.Active != "backup" || exs.Status.Traffic == nil || exs.Status.Traffic.Revision != 2 {
-				t.Errorf("the decision was touched: %+v", exs.Status)
+			status := exs.Status
+			if status.Active != "backup" || status.Traffic.Reason != v1alpha1.DecisionSwitchedToBackup || len(status.History) < 2 {
+				t.Errorf("the status says: %s serves, %+v, history %+v", status.Active, status.Traffic, status.History)
 			}
-			primary := exs.Status.Backends[slices.IndexFunc(exs.Status.Backends, func(b v1alpha1.BackendStatus) bool { return b.Name == "primary" })]
-			if primary.Health != "Down" || primary.Ready == nil || *primary.Ready != 2 {
+			if primary := status.Backends[0]; primary.Health != v1alpha1.BackendDown || primary.Ready == nil || *primary.Ready != 0 {
 				t.Errorf("the primary's status is %+v", primary)
+			}
+			if condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionFailedOver); condition == nil || condition.Status != metav1.ConditionTrue {
+				t.Errorf("the condition FailedOver is %+v", condition)
 			}
 		})
 	}

@@ -29,6 +29,7 @@ const (
 	actionApply  = "Apply"
 	actionRemove = "Remove"
 	actionJudge  = "Judge"
+	actionDecide = "Decide"
 )
 
 // maxNoteLength is what the API server takes as an event's note, in bytes.

@@ -11,10 +11,12 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/signals"
 )
 
 const (
@@ -38,6 +40,12 @@ type exposureReconciler struct {
 	probes *probeReader
 	hosts  *hostResolver
 	names  *takenNames
+	calls  *callCounter
+	// callsCounted tells the watches that there are new counts.
+	callsCounted chan event.GenericEvent
+	memory       memory
+	// stirred notes when an event came that a decision may follow.
+	stirred *stirred
 	// namespaces limit where Headgate looks; empty: everywhere.
 	namespaces []string
 	events     eventWriter
@@ -68,7 +76,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	exs := &v1alpha1.ExposedService{}
 	if err := r.client.Get(ctx, req.NamespacedName, exs); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.names.forget(req.NamespacedName)
+			r.forget(req.NamespacedName)
 			return ctrl.Result{}, nil
 		}
 		return ctrl.Result{}, fmt.Errorf("read ExposedService %s: %w", req, err)
@@ -76,6 +84,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	if exs.DeletionTimestamp != nil {
 		return r.reconcileDeleted(ctx, exs)
 	}
+	stirred := r.stirred.take(req.NamespacedName)
 	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
 
 	// 1. Read what belongs to it, and 2. everything else that it depends on.
@@ -86,10 +95,14 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 		return ctrl.Result{}, err
 	}
 
-	// 3. Decide what is to be.
+	// 3. Decide who serves, and say so before anything follows it. 4. Work out what is to be.
+	r.calls.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
+	if err := r.decide(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
 	r.expand(s)
 
-	// 4. Refuse what is not ours to touch, and 5. what an older one already has.
+	// 5. Refuse what is not ours to touch, and 6. what an older one already has.
 	if err := r.refuseNameConflicts(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -98,14 +111,15 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 	r.names.set(req.NamespacedName, s.waitsFor)
 
-	// 6. Apply, 7. remove what is no longer wanted, 8. let go of the finalizer when nothing needs it.
+	// 7. Apply, 8. remove what is no longer wanted, 9. let go of the finalizer when nothing needs it.
 	if !s.expansion.Blocked {
 		r.applyAll(ctx, s)
+		r.measureDecision(s, stirred)
 		r.prune(ctx, s)
 		r.releaseFinalizer(ctx, s)
 	}
 
-	// 9. Judge, and 10. say so.
+	// 10. Judge, and 11. say so.
 	live := s.dataPlane()
 	if s.expansion.Blocked && live.Route == nil {
 		s.expansion.FailoverReason = v1alpha1.ReasonUnknown
@@ -126,7 +140,23 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	return ctrl.Result{RequeueAfter: s.again}, nil
 }
 
-// expand decides what is to be. Without Gateway API there is nothing to expand to.
+// measureDecision measures how long it took from an event to the objects that follow the decision
+// which it led to.
+func (r *exposureReconciler) measureDecision(s *scope, stirred time.Time) {
+	if s.decided && !stirred.IsZero() && len(s.failures) == 0 && !s.conflicted {
+		r.metrics.decisionLatency.Observe(r.clock.Since(stirred).Seconds())
+	}
+}
+
+// forget drops what is kept in memory of an ExposedService that is gone.
+func (r *exposureReconciler) forget(key types.NamespacedName) {
+	r.names.forget(key)
+	r.calls.forget(key)
+	r.memory.forget(key)
+	r.stirred.take(key)
+}
+
+// expand works out what is to be. Without Gateway API there is nothing to expand to.
 func (r *exposureReconciler) expand(s *scope) {
 	if r.kinds.gatewayAPI() {
 		s.expansion = gateway.Expand(s.exs, s.facts)

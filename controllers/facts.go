@@ -43,6 +43,8 @@ func (r *exposureReconciler) gatherFacts(ctx context.Context, s *scope) error {
 		Backend: r.kinds.has(kindBackend), EnvoyPatchPolicy: r.kinds.has(kindPatchPolicy),
 	})
 	s.facts.LiveWeights = gateway.LiveWeights(s.exs, live.Route)
+	s.facts.RouteAccepted = live.RouteAccepted()
+	s.facts.LiveFallback = fallbackOf(s.exs, live)
 	s.facts.LiveHealthCheck = healthCheckOf(live.TrafficPolicy)
 	return nil
 }
@@ -52,7 +54,7 @@ func (r *exposureReconciler) readGateway(ctx context.Context, s *scope) error {
 	if s.exs.Spec.Gateway == nil {
 		return nil
 	}
-	className := ""
+	var className string
 	if gateway.Owned(s.exs) {
 		className = *s.exs.Spec.Gateway.ClassName
 	} else {
@@ -195,6 +197,16 @@ func asksForProbes(exs *v1alpha1.ExposedService) bool {
 func needsAddresses(s *scope) bool {
 	return s.facts.Class != nil && s.facts.Class.Spec.ControllerName == gateway.EnvoyGatewayController &&
 		s.exs.Spec.Backends[0].FQDN == nil
+}
+
+// fallbackOf is the backend that the live fallback stands for.
+func fallbackOf(exs *v1alpha1.ExposedService, live gateway.Live) string {
+	for _, backend := range live.Backends {
+		if backend.Name == gateway.FallbackName(exs) {
+			return backend.Labels[v1alpha1.LabelBackend]
+		}
+	}
+	return ""
 }
 
 // healthCheckOf is the service name of the active gRPC health check that a policy asks for.

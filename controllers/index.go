@@ -40,6 +40,8 @@ const (
 	indexService = "headgate.service"
 	// indexServiceImport: EndpointSlices by the name of their ServiceImport.
 	indexServiceImport = "headgate.serviceimport"
+	// indexProxies: EndpointSlices by "namespace/name" of the Gateway whose proxies they hold.
+	indexProxies = "headgate.proxies"
 )
 
 func addExposedServiceIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -71,6 +73,7 @@ func addKindIndexes(ctx context.Context, indexer client.FieldIndexer, k kind) er
 	case kindEndpointSlice.gvk:
 		indexes[indexService] = byLabel(discoveryv1.LabelServiceName)
 		indexes[indexServiceImport] = byLabel(mcsv1alpha1.LabelServiceName)
+		indexes[indexProxies] = byOwningGateway
 	case kindGateway.gvk:
 		indexes[indexClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {
@@ -94,6 +97,22 @@ func byLabel(label string) client.IndexerFunc {
 		}
 		return nil
 	}
+}
+
+// Labels that Envoy Gateway puts on what it makes for a Gateway.
+const (
+	labelOwningGateway          = "gateway.envoyproxy.io/owning-gateway-name"
+	labelOwningGatewayNamespace = "gateway.envoyproxy.io/owning-gateway-namespace"
+)
+
+// byOwningGateway: the cluster copies the labels of a Service, here that of the proxies, to its
+// EndpointSlices.
+func byOwningGateway(object client.Object) []string {
+	labels := object.GetLabels()
+	if labels[labelOwningGateway] == "" {
+		return nil
+	}
+	return []string{types.NamespacedName{Namespace: labels[labelOwningGatewayNamespace], Name: labels[labelOwningGateway]}.String()}
 }
 
 func keys(names []types.NamespacedName) []string {

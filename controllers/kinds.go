@@ -61,7 +61,7 @@ var (
 	kindPatchPolicy = newKind[egv1a1.EnvoyPatchPolicy, egv1a1.EnvoyPatchPolicyList](
 		egv1a1.GroupVersion, gateway.KindEnvoyPatchPolicy, "envoypatchpolicies", true)
 	kindRoute = newKind[gwapiv1.GRPCRoute, gwapiv1.GRPCRouteList](
-		gwapiv1.SchemeGroupVersion, gateway.KindGRPCRoute, "grpcroutes", true)
+		schema.GroupVersion(gwapiv1.GroupVersion), gateway.KindGRPCRoute, "grpcroutes", true)
 	kindBackend = newKind[egv1a1.Backend, egv1a1.BackendList](
 		egv1a1.GroupVersion, gateway.KindBackend, "backends", true)
 	kindEndpointSlice = newKind[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList](
@@ -69,19 +69,19 @@ var (
 	kindService = newKind[corev1.Service, corev1.ServiceList](
 		corev1.SchemeGroupVersion, gateway.KindService, "", true)
 	kindGateway = newKind[gwapiv1.Gateway, gwapiv1.GatewayList](
-		gwapiv1.SchemeGroupVersion, gateway.KindGateway, "gateways", true)
+		schema.GroupVersion(gwapiv1.GroupVersion), gateway.KindGateway, "gateways", true)
 	kindProxy = newKind[egv1a1.EnvoyProxy, egv1a1.EnvoyProxyList](
 		egv1a1.GroupVersion, gateway.KindEnvoyProxy, "envoyproxies", true)
 	kindClass = newKind[gwapiv1.GatewayClass, gwapiv1.GatewayClassList](
-		gwapiv1.SchemeGroupVersion, "GatewayClass", "gatewayclasses", false)
+		schema.GroupVersion(gwapiv1.GroupVersion), "GatewayClass", "gatewayclasses", false)
 	// ReferenceGrant is read in the version that the cluster serves: older releases of Gateway API
 	// have only v1beta1.
 	kindGrant = newKind[gwapiv1.ReferenceGrant, gwapiv1.ReferenceGrantList](
-		gwapiv1.SchemeGroupVersion, "ReferenceGrant", "referencegrants", false)
+		schema.GroupVersion(gwapiv1.GroupVersion), "ReferenceGrant", "referencegrants", false)
 	kindGrantBeta = newKind[gwapiv1beta1.ReferenceGrant, gwapiv1beta1.ReferenceGrantList](
-		gwapiv1beta1.SchemeGroupVersion, "ReferenceGrant", "referencegrants", false)
+		schema.GroupVersion(gwapiv1beta1.GroupVersion), "ReferenceGrant", "referencegrants", false)
 	kindImport = newKind[mcsv1alpha1.ServiceImport, mcsv1alpha1.ServiceImportList](
-		schema.GroupVersion{Group: mcsv1alpha1.GroupName, Version: "v1alpha1"}, gateway.KindServiceImport, mcsv1alpha1.ServiceImportPluralName, false)
+		schema.GroupVersion(mcsv1alpha1.GroupVersion), gateway.KindServiceImport, mcsv1alpha1.ServiceImportPluralName, false)
 )
 
 var allKinds = []kind{

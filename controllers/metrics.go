@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/signals"
 )
 
 // metrics are all metrics of this package. Counters count since the start of the process; only the
@@ -23,6 +25,15 @@ type metrics struct {
 	reconciles *prometheus.HistogramVec
 	// lookups counts look-ups of hosts of fqdn backends, by result: success, error.
 	lookups *prometheus.CounterVec
+	// decisions counts failover decisions, by reason.
+	decisions *prometheus.CounterVec
+	// decisionLatency measures the time from the event that a decision follows to the objects that
+	// follow the decision, in seconds.
+	decisionLatency prometheus.Histogram
+	// looks counts looks at sources of call counts, by source and result: success, error.
+	looks *prometheus.CounterVec
+	// lastLook is when a source was last read, in seconds since the epoch, by ExposedService and source.
+	lastLook *prometheus.GaugeVec
 	// kinds is 1 for each optional kind that the cluster has, and 0 for each that it lacks.
 	kinds *prometheus.GaugeVec
 }
@@ -51,6 +62,23 @@ func newMetrics() *metrics {
 			Name: "headgate_host_lookups_total",
 			Help: "Look-ups of the host names of fqdn backends, by result (success, error).",
 		}, []string{"result"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_decisions_total",
+			Help: "Failover decisions, by reason (SwitchedToBackup, HandingBack, HandedBack, ...).",
+		}, []string{"reason"}),
+		decisionLatency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "headgate_decision_latency_seconds",
+			Help:    "Time from the event that a decision follows (an EndpointSlice, as a rule) to the route that follows the decision, in seconds.",
+			Buckets: []float64{.0025, .005, .01, .015, .02, .03, .05, .075, .1, .25, .5, 1, 5},
+		}),
+		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_source_looks_total",
+			Help: "Looks at sources of call counts, by source (Envoy, Prometheus) and result (success, error).",
+		}, []string{"source", "result"}),
+		lastLook: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "headgate_source_last_success_timestamp_seconds",
+			Help: "When a source of call counts was last read, in seconds since the epoch, by ExposedService and source.",
+		}, []string{"namespace", "name", "source"}),
 		kinds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "headgate_kind_served",
 			Help: "Whether the cluster has an optional kind that Headgate uses: 1 if it does, otherwise 0.",
@@ -60,7 +88,8 @@ func newMetrics() *metrics {
 
 func (m *metrics) register(registerer prometheus.Registerer, reader client.Reader) error {
 	for _, collector := range []prometheus.Collector{
-		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.kinds, &conditionCollector{reader: reader},
+		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.kinds,
+		m.decisions, m.decisionLatency, m.looks, m.lastLook, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return err
@@ -69,10 +98,37 @@ func (m *metrics) register(registerer prometheus.Registerer, reader client.Reade
 	return nil
 }
 
-func (m *metrics) countApply(kind, result string)   { m.applies.WithLabelValues(kind, result).Inc() }
-func (m *metrics) countRemoval(kind, result string) { m.removals.WithLabelValues(kind, result).Inc() }
-func (m *metrics) countDrift(kind string)           { m.drift.WithLabelValues(kind).Inc() }
-func (m *metrics) countLookup(err error)            { m.lookups.WithLabelValues(outcome(err)).Inc() }
+func (m *metrics) countApply(kind, result string) {
+	m.applies.WithLabelValues(kind, result).Inc()
+}
+
+func (m *metrics) countRemoval(kind, result string) {
+	m.removals.WithLabelValues(kind, result).Inc()
+}
+
+func (m *metrics) countDrift(kind string) {
+	m.drift.WithLabelValues(kind).Inc()
+}
+
+func (m *metrics) countLookup(err error) {
+	m.lookups.WithLabelValues(outcome(err)).Inc()
+}
+
+func (m *metrics) countDecision(reason v1alpha1.DecisionReason) {
+	m.decisions.WithLabelValues(string(reason)).Inc()
+}
+
+// observeLook takes in a look at a source for one ExposedService.
+func (m *metrics) observeLook(key types.NamespacedName, source signals.Source, err error) {
+	m.looks.WithLabelValues(source.Name(), outcome(err)).Inc()
+	if last := source.Health().LastSuccess; !last.IsZero() {
+		m.lastLook.WithLabelValues(key.Namespace, key.Name, source.Name()).Set(float64(last.UnixMilli()) / 1000)
+	}
+}
+
+func (m *metrics) forgetLooks(key types.NamespacedName) {
+	m.lastLook.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "name": key.Name})
+}
 
 func (m *metrics) observeReconcile(d time.Duration, err error) {
 	m.reconciles.WithLabelValues(outcome(err)).Observe(d.Seconds())

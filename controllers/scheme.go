@@ -25,7 +25,7 @@ func NewScheme() (*runtime.Scheme, error) {
 		gwapiv1.Install(scheme),
 		gwapiv1beta1.Install(scheme),
 		egv1a1.AddToScheme(scheme),
-		mcsv1alpha1.AddToScheme(scheme),
+		mcsv1alpha1.Install(scheme),
 		v1alpha1.AddToScheme(scheme),
 	)
 	return scheme, err

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
@@ -33,6 +34,8 @@ type scope struct {
 	errs []error
 	// again is when to run again although nothing has changed; 0: never.
 	again time.Duration
+	// decided: a decision was taken in this run.
+	decided bool
 	// conflicted: an object was changed under our hands; the run is repeated at once, quietly.
 	conflicted bool
 }
@@ -57,12 +60,7 @@ func (s *scope) wants(ref gateway.Ref) bool {
 			return true
 		}
 	}
-	for _, kept := range s.expansion.Kept {
-		if kept == ref {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.expansion.Kept, ref)
 }
 
 // dataPlane gathers the objects whose statuses the data plane's controller writes. Those of others

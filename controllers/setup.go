@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -49,7 +51,9 @@ type Config struct {
 	// Workers is how many ExposedServices are worked on at once; 0: 4.
 	Workers int
 	// Clock tells the time; nil: the system's.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
+	// Transport leads to the sources of call counts; nil: directly, whatever proxy the environment names.
+	Transport http.RoundTripper
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
 	Resolver Resolver
 	// Registerer takes the metrics; nil: the registry that the manager serves.
@@ -62,6 +66,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
+	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
@@ -120,10 +127,15 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 	if err != nil {
 		return nil, fmt.Errorf("make the exposure controller: %w", err)
 	}
-	w := &watcher{mgr: mgr, exposure: exposure, mapper: mapper{cache: mgr.GetCache(), names: r.names}}
+	w := &watcher{mgr: mgr, exposure: exposure, mapper: mapper{
+		cache: mgr.GetCache(), names: r.names, stirred: r.stirred, clock: config.Clock,
+	}}
 	kindsChanged := make(chan event.GenericEvent, 1)
-	if err := w.watchAlways(kindsChanged); err != nil {
+	if err := w.watchAlways(kindsChanged, r.callsCounted); err != nil {
 		return nil, err
+	}
+	if err := mgr.Add(r.calls); err != nil {
+		return nil, fmt.Errorf("add the counter of calls: %w", err)
 	}
 	watched, err := w.watchServed(ctx, r)
 	if err != nil {
@@ -140,7 +152,13 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	if err := m.register(config.Registerer, mgr.GetCache()); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	callsCounted := make(chan event.GenericEvent, looksAtOnce)
 	return &exposureReconciler{
+		calls: &callCounter{
+			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
+			wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
+		},
+		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
 		kinds: newServedKinds(), names: newTakenNames(), metrics: m,
 		probes:     newProbeReader(mgr.GetAPIReader()),
@@ -158,13 +176,14 @@ type watcher struct {
 }
 
 // watchAlways watches what every cluster has: ExposedServices, for themselves and for those that
-// they may be in the way of, and the news that a kind has come or gone.
-func (w *watcher) watchAlways(kindsChanged <-chan event.GenericEvent) error {
+// they may be in the way of, the news that a kind has come or gone, and that calls were counted.
+func (w *watcher) watchAlways(kindsChanged, callsCounted <-chan event.GenericEvent) error {
 	specChanged := predicate.GenerationChangedPredicate{}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, decisionMatters())),
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.rivals(), specChanged)),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.all())),
+		w.exposure.Watch(source.Channel(callsCounted, &handler.EnqueueRequestForObject{})),
 	)
 }
 

@@ -62,9 +62,6 @@ func newStatus(
 	status := *exs.Status.DeepCopy()
 	status.ObservedGeneration = exs.Generation
 	status.Addresses = verdict.Addresses
-	if expansion.Backends != nil {
-		status.Backends, status.Endpoints = mergeBackends(status.Backends, expansion.Backends), expansion.Endpoints()
-	}
 	// While nothing is known, the last known mode stands: it is what Envoy still does.
 	if expansion.Failover.Mode != "" && (expansion.FailoverReason != v1alpha1.ReasonUnknown || status.Failover == nil) {
 		if status.Failover == nil {
@@ -84,37 +81,14 @@ func newStatus(
 	return status
 }
 
-// mergeBackends takes what was counted now and keeps what the decider has said of each backend.
-// A backend that is gone stays while the decider still has something to say of it.
-func mergeBackends(before, counted []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
-	out := slices.Clone(counted)
-	for _, old := range before {
-		i := slices.IndexFunc(out, func(b v1alpha1.BackendStatus) bool { return b.Name == old.Name })
-		switch {
-		case i >= 0:
-			out[i].Health, out[i].Since, out[i].Reason = old.Health, old.Since, old.Reason
-		case old.Health != "":
-			out = append(out, v1alpha1.BackendStatus{Name: old.Name, Health: old.Health, Since: old.Since, Reason: old.Reason})
-		}
-	}
-	return out
-}
-
 // ownPart is what this controller says in a status.
 func ownPart(status v1alpha1.ExposedServiceStatus) v1alpha1.ExposedServiceStatus {
 	own := v1alpha1.ExposedServiceStatus{
-		ObservedGeneration: status.ObservedGeneration, Addresses: status.Addresses, Endpoints: status.Endpoints,
+		ObservedGeneration: status.ObservedGeneration, Addresses: status.Addresses,
 	}
 	for _, condition := range status.Conditions {
 		if slices.Contains(ownConditions, condition.Type) {
 			own.Conditions = append(own.Conditions, condition)
-		}
-	}
-	for _, backend := range status.Backends {
-		if backend.Ready != nil || backend.Message != "" || backend.Health == "" {
-			own.Backends = append(own.Backends, v1alpha1.BackendStatus{
-				Name: backend.Name, Ready: backend.Ready, Total: backend.Total, Message: backend.Message,
-			})
 		}
 	}
 	if status.Failover != nil {

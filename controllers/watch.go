@@ -6,6 +6,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -23,6 +24,9 @@ import (
 type mapper struct {
 	cache client.Reader
 	names *takenNames
+	// stirred notes when an event came that a decision may follow.
+	stirred *stirred
+	clock   clock.PassiveClock
 }
 
 // handlerFor says who is to be looked at again when an object of a kind changes.
@@ -53,6 +57,9 @@ func (m mapper) handler(k kind, users func(context.Context, client.Object) []typ
 		}
 		if users != nil {
 			names = append(names, users(ctx, object)...)
+		}
+		if k.gvk == kindEndpointSlice.gvk {
+			m.stirred.note(names, m.clock.Now())
 		}
 		return requests(names)
 	})

@@ -266,15 +266,22 @@ func Count(exs *v1alpha1.ExposedService, facts Facts) []v1alpha1.BackendStatus {
 	return e.out.Backends
 }
 
-// Endpoints sums up the backends for people: "primary 2/2, backup 1/1", ready endpoints of all.
-func (e Expansion) Endpoints() string {
-	words := make([]string, 0, len(e.Backends))
-	for _, b := range e.Backends {
-		word := b.Name
-		if b.Ready != nil && b.Total != nil {
-			word += fmt.Sprintf(" %d/%d", *b.Ready, *b.Total)
-		}
-		words = append(words, word)
+// Slices are the EndpointSlices that know the pods of each backend best, by the backends' names, and
+// the name of the port in them.
+func Slices(exs *v1alpha1.ExposedService, facts Facts) map[string]BackendSlices {
+	e := &expansion{exs: exs, facts: facts}
+	e.resolveBackends()
+	out := map[string]BackendSlices{}
+	for _, b := range e.backends {
+		slices, port := b.endpointsFrom()
+		out[b.Name] = BackendSlices{Slices: slices, Port: port}
 	}
-	return strings.Join(words, ", ")
+	return out
+}
+
+// BackendSlices are the EndpointSlices of a backend.
+type BackendSlices struct {
+	Slices []discoveryv1.EndpointSlice
+	// Port is the name of the port in them.
+	Port string
 }

@@ -33,6 +33,10 @@ type Facts struct {
 	Grants []gwapiv1.ReferenceGrant
 	// LiveWeights are the weights of the live route, by the backends' names; nil: there is no route.
 	LiveWeights map[string]int32
+	// RouteAccepted: the Gateway's controller has accepted the live route as it is now.
+	RouteAccepted bool
+	// LiveFallback is the backend that the live fallback stands for; empty: there is none.
+	LiveFallback string
 	// LiveHealthCheck is the service name of the active health check that the live
 	// BackendTrafficPolicy asks for; nil: it asks for none, or does not exist. It is what
 	// unknown probes leave as it is.

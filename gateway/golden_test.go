@@ -35,6 +35,8 @@ type input struct {
 	Addresses       map[string][]string         `json:"addresses,omitempty"`
 	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
 	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
+	RouteAccepted   bool                        `json:"routeAccepted,omitempty"`
+	LiveFallback    string                      `json:"liveFallback,omitempty"`
 	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
 }
 
@@ -42,7 +44,7 @@ func (in *input) facts() gateway.Facts {
 	facts := gateway.Facts{
 		Class: in.GatewayClass, Gateway: in.Gateway, Capabilities: in.Capabilities,
 		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
-		LiveWeights: in.LiveWeights, LiveHealthCheck: in.LiveHealthCheck,
+		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveFallback: in.LiveFallback, LiveHealthCheck: in.LiveHealthCheck,
 	}
 	exs := &in.ExposedService
 	for _, backend := range exs.Spec.Backends {

@@ -85,3 +85,16 @@ func parentRef(ref gwapiv1.ParentReference, namespace string) Ref {
 		Namespace: string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(namespace))), Name: string(ref.Name),
 	}
 }
+
+// RouteAccepted says whether the controller has accepted the route as it is now.
+func (l Live) RouteAccepted() bool {
+	if l.Route == nil {
+		return false
+	}
+	parent := l.routeParent()
+	if parent == nil {
+		return false
+	}
+	accepted := currentCondition(parent.Conditions, string(gwapiv1.RouteConditionAccepted), l.Route.Generation)
+	return accepted != nil && accepted.Status == metav1.ConditionTrue
+}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/utils/ptr"
 
@@ -55,13 +57,23 @@ func (e *expansion) classIsEnvoyGateways() bool {
 
 // chooseFallback is the backend that the decision names; without a decision, the first after the
 // first that can stand by. -1: none.
+//
+// Another fallback takes its place only when the weights of the decision have arrived. The two are
+// different objects, and Envoy Gateway may see them in any order: a dead backend with all the weight
+// beside a fallback that is the same dead backend would be a cluster without a healthy endpoint.
 func (e *expansion) chooseFallback() int {
-	decision := e.exs.Status.Traffic
-	if decision != nil && decision.Fallback != "" {
-		for i, b := range e.backends {
-			if b.Name == decision.Fallback && b.canStandBy() {
-				return i
-			}
+	wanted := e.wantedFallback()
+	live := e.index(e.facts.LiveFallback)
+	if wanted >= 0 && live >= 0 && live != wanted && e.backends[live].canStandBy() && !e.weightsArrived() {
+		return live
+	}
+	return wanted
+}
+
+func (e *expansion) wantedFallback() int {
+	if decision := e.exs.Status.Traffic; decision != nil {
+		if i := e.index(decision.Fallback); i >= 0 && e.backends[i].canStandBy() {
+			return i
 		}
 	}
 	for i, b := range e.backends {
@@ -70,6 +82,26 @@ func (e *expansion) chooseFallback() int {
 		}
 	}
 	return -1
+}
+
+// weightsArrived says whether the Gateway's controller has taken the weights of the decision.
+func (e *expansion) weightsArrived() bool {
+	return e.facts.RouteAccepted && maps.Equal(e.decided(), withoutZeros(e.facts.LiveWeights))
+}
+
+func withoutZeros(weights map[string]int32) map[string]int32 {
+	out := map[string]int32{}
+	for name, weight := range weights {
+		if weight > 0 {
+			out[name] = weight
+		}
+	}
+	return out
+}
+
+// index is that of the backend with the name; -1: there is none.
+func (e *expansion) index(name string) int {
+	return slices.IndexFunc(e.backends, func(b backend) bool { return b.Name == name })
 }
 
 func (b backend) canStandBy() bool { return b.inside() || len(b.facts.Addresses) > 0 }

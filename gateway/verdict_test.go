@@ -68,6 +68,7 @@ func liveMeta(namespace, name string) metav1.ObjectMeta {
 }
 
 // finish makes everybody say yes.
+
 func (s *stage) finish() {
 	ref := gateway.GatewayRef(s.exs)
 	s.live.Controller = gateway.EnvoyGatewayController
@@ -110,16 +111,21 @@ func (s *stage) finish() {
 }
 
 func (s *stage) gateway() *[]metav1.Condition { return &s.live.Gateway.Status.Conditions }
+
 func (s *stage) listener(i int) *[]metav1.Condition {
 	return &s.live.Gateway.Status.Listeners[i].Conditions
 }
+
 func (s *stage) route() *[]metav1.Condition { return &s.live.Route.Status.Parents[0].Conditions }
+
 func (s *stage) policy() *[]metav1.Condition {
 	return &s.live.TrafficPolicy.Status.Ancestors[0].Conditions
 }
+
 func (s *stage) patch() *[]metav1.Condition {
 	return &s.live.PatchPolicy.Status.Ancestors[0].Conditions
 }
+
 func (s *stage) proxy() *[]metav1.Condition { return &s.live.Proxy.Status.Ancestors[0].Conditions }
 
 func (s *stage) weights() {

@@ -111,10 +111,13 @@ func LiveWeights(exs *v1alpha1.ExposedService, route *gwapiv1.GRPCRoute) map[str
 	return weights
 }
 
-// standsFor says whether a backendRef of the portable shape is the backend's.
+// standsFor says whether a backendRef is the backend's, in either shape.
 func standsFor(exs *v1alpha1.ExposedService, b v1alpha1.Backend, ref gwapiv1.BackendObjectReference) bool {
 	kind := string(ptr.Deref(ref.Kind, KindService))
 	namespace := string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(exs.Namespace)))
+	if kind == KindService && string(ref.Name) == ServiceName(exs, b.Name) && namespace == exs.Namespace {
+		return true
+	}
 	switch {
 	case b.Service != nil:
 		return kind == KindService && string(ref.Name) == b.Service.Name && namespace == ptr.Deref(b.Service.Namespace, exs.Namespace) &&

@@ -15,6 +15,13 @@ const (
 	// ConditionPriorityFailover says whether Envoy itself leaves a backend that is down, and if
 	// not, why not and what to enable.
 	ConditionPriorityFailover = "PriorityFailover"
+	// ConditionBackendsHealthy says whether every backend can serve.
+	ConditionBackendsHealthy = "BackendsHealthy"
+	// ConditionFailedOver says whether another backend than the first serves.
+	ConditionFailedOver = "FailedOver"
+	// ConditionSignalsAvailable says whether the source that spec.failover.errors asks can be read. It
+	// is there only with spec.failover.errors. While it is not True, nothing is decided from errors.
+	ConditionSignalsAvailable = "SignalsAvailable"
 	// ConditionReconciling is True while Headgate or the data plane still works on the spec.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when nothing will change until somebody acts.
@@ -102,6 +109,16 @@ const (
 	ReasonWeightsRequested Reason = "WeightsRequested"
 	// ReasonUnknown: nothing is known before the Gateway is.
 	ReasonUnknown Reason = "Unknown"
+)
+
+// Reasons of SignalsAvailable.
+const (
+	// ReasonSourceRead: the calls of the serving backend are counted.
+	ReasonSourceRead Reason = "SourceRead"
+	// ReasonSourceUnknown: they cannot be counted now, and nothing is decided from errors.
+	ReasonSourceUnknown Reason = "SourceUnknown"
+	// ReasonSourceInvalid: the source cannot be asked as it is configured.
+	ReasonSourceInvalid Reason = "SourceInvalid"
 )
 
 // Reasons of Ready.

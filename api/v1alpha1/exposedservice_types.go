@@ -143,8 +143,8 @@ type ExposedServiceStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Ready, Accepted, Exposed, PriorityFailover and, while they hold,
-	// Reconciling and Stalled (kstatus). Their reasons are listed in the API reference.
+	// Conditions are Ready, Accepted, Exposed, PriorityFailover, BackendsHealthy, FailedOver, with
+	// spec.failover.errors SignalsAvailable, and, while they hold, Reconciling and Stalled (kstatus).
 	//
 	// +optional
 	// +listType=map
@@ -246,8 +246,8 @@ const (
 // FailoverStatus says who leaves a backend that is down, and which backend stands by.
 type FailoverStatus struct {
 	// Mode is Priorities or Weights; the PriorityFailover condition says why.
-	// +required
-	Mode FailoverMode `json:"mode"`
+	// +optional
+	Mode FailoverMode `json:"mode,omitempty"`
 
 	// Fallback is the name of the backend that Envoy turns to when no endpoint of the serving
 	// backend is left.

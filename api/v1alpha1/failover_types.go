@@ -224,6 +224,11 @@ const (
 	DecisionInitial DecisionReason = "Initial"
 	// DecisionSwitchedToBackup: the serving backend went down, and the next one that is up serves.
 	DecisionSwitchedToBackup DecisionReason = "SwitchedToBackup"
+	// DecisionTryingBackup: the serving backend fails its calls, and the next one gets a share of them
+	// to see whether it does better.
+	DecisionTryingBackup DecisionReason = "TryingBackup"
+	// DecisionBackupNoBetter: the backend that was tried fails its calls as well; nothing is moved.
+	DecisionBackupNoBetter DecisionReason = "BackupNoBetter"
 	// DecisionHandingBack: a preferred backend has recovered and gets the next share of its ramp.
 	DecisionHandingBack DecisionReason = "HandingBack"
 	// DecisionHandedBack: a preferred backend has everything again.
@@ -268,10 +273,116 @@ type Decision struct {
 	To string `json:"to,omitempty"`
 }
 
-// DeciderState is what the decider remembers from one look to the next.
+// DeciderState is what the decider remembers from one look to the next. Nothing else does, so that a
+// restart, a crash or another leader changes nothing.
 type DeciderState struct {
-	// Phase is what the decider is in the middle of.
+	// Backends are the backends of the last look, in its order.
+	//
 	// +optional
-	// +kubebuilder:validation:MaxLength=32
-	Phase string `json:"phase,omitempty"`
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Backends []BackendMemory `json:"backends,omitempty"`
+
+	// Ramp is the hand-back that is under way.
+	// +optional
+	Ramp *RampState `json:"ramp,omitempty"`
+
+	// Switches are the times of the switches of the last hour, the newest last.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Switches []metav1.MicroTime `json:"switches,omitempty"`
+
+	// Held is the backend of which it has been said that maxSwitchesPerHour does not allow a switch
+	// to it.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Held string `json:"held,omitempty"`
+
+	// Pin is the pin that has been obeyed.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Pin string `json:"pin,omitempty"`
+}
+
+// BackendMemory is what the decider remembers of one backend.
+type BackendMemory struct {
+	// Name is the backend's name.
+	// +required
+	Name string `json:"name"`
+
+	// Standing is Healthy while the backend is up and Down while it is not; it is Unknown until its
+	// endpoints were seen for the first time. Unlike the health in the status it outlives the times
+	// in which nothing is known.
+	// +required
+	Standing BackendHealth `json:"standing"`
+
+	// Cause is the reason why it went down.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Cause string `json:"cause,omitempty"`
+
+	// Detail are the numbers of that, for people.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Detail string `json:"detail,omitempty"`
+
+	// HealthySince is since when nothing has been wrong with a backend that is down.
+	// +optional
+	HealthySince *metav1.MicroTime `json:"healthySince,omitempty"`
+
+	// UnknownSince is since when nothing is known of a backend that was about to recover. The time
+	// until it is known again does not count for its recovery.
+	// +optional
+	UnknownSince *metav1.MicroTime `json:"unknownSince,omitempty"`
+
+	// Evidence is the state of the sequential test on its calls.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Evidence string `json:"evidence,omitempty"`
+
+	// Calls is the number of its calls since the evidence began to grow.
+	// +optional
+	Calls int64 `json:"calls,omitempty"`
+
+	// Errors is the number of those that failed.
+	// +optional
+	Errors int64 `json:"errors,omitempty"`
+
+	// CountedFrom is where those counts begin.
+	// +optional
+	CountedFrom *metav1.MicroTime `json:"countedFrom,omitempty"`
+
+	// CountedUntil is where the counts that were taken in end; no call is taken in twice.
+	// +optional
+	CountedUntil *metav1.MicroTime `json:"countedUntil,omitempty"`
+}
+
+// RampState is a hand-back, or the trial of a backup, that is under way.
+type RampState struct {
+	// To is the backend that comes back, or is tried.
+	// +required
+	To string `json:"to"`
+
+	// Percent is its share of the calls.
+	//
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Percent int32 `json:"percent"`
+
+	// Trial says that it is tried, because the serving backend fails its calls, and not handed back to.
+	// +optional
+	Trial bool `json:"trial,omitempty"`
+
+	// Since is when it got this share.
+	// +required
+	Since metav1.MicroTime `json:"since"`
 }

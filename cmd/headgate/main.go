@@ -82,6 +82,15 @@ func run(ctx context.Context, o options, logger logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
+	if err := operate(ctx, config, o); err != nil {
+		return err
+	}
+	logger.Info("headgate ends")
+	return nil
+}
+
+// operate runs the controllers until the context ends.
+func operate(ctx context.Context, config *rest.Config, o options) error {
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -92,7 +101,6 @@ func run(ctx context.Context, o options, logger logr.Logger) error {
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	logger.Info("headgate ends")
 	return nil
 }
 

@@ -56,7 +56,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		"namespaces to look at, separated by commas; those of shared Gateways and of Services belong to them (default: all)",
 		func(value string) error {
 			o.watchNamespaces = nil
-			for _, namespace := range strings.Split(value, ",") {
+			for namespace := range strings.SplitSeq(value, ",") {
 				if namespace = strings.TrimSpace(namespace); namespace != "" {
 					o.watchNamespaces = append(o.watchNamespaces, namespace)
 				}

@@ -1,0 +1,83 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/signals"
+)
+
+// callQuery says whose calls are to be counted, and where: at which proxies, in which clusters, and
+// by the addresses of which endpoints.
+func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Query {
+	query := signals.Query{
+		Namespace: s.exs.Namespace, Name: s.exs.Name, Cluster: gateway.ClusterName(s.exs), Proxies: r.proxies(ctx, s),
+	}
+	slices := gateway.Slices(s.exs, s.facts)
+	ref := 0
+	for _, b := range s.exs.Spec.Backends {
+		facts := s.facts.Backends[b.Name]
+		backend := signals.Backend{
+			Name:      b.Name,
+			Endpoints: signals.EndpointsOf(slices[b.Name].Slices, slices[b.Name].Port),
+		}
+		if _, named := s.facts.LiveWeights[b.Name]; named {
+			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
+			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, ref)
+			ref++
+		}
+		if b.Service != nil {
+			backend.Service = b.Service.Name
+		}
+		addresses := facts.Addresses
+		if facts.OwnService != nil {
+			// Envoy is given the ClusterIP of the fallback as well.
+			addresses = append(addresses[:len(addresses):len(addresses)], facts.OwnService.Spec.ClusterIP)
+		}
+		backend.Endpoints = append(backend.Endpoints, endpointsAt(addresses)...)
+		query.Backends = append(query.Backends, backend)
+	}
+	return query
+}
+
+// endpointsAt are endpoints that are no pods, at any port.
+func endpointsAt(addresses []string) []signals.Endpoint {
+	var out []signals.Endpoint
+	for _, text := range addresses {
+		if address, err := netip.ParseAddr(text); err == nil {
+			out = append(out, signals.Endpoint{Addresses: []netip.AddrPort{netip.AddrPortFrom(address, 0)}, Ready: true, Serving: true})
+		}
+	}
+	return out
+}
+
+// proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
+func (r *exposureReconciler) proxies(ctx context.Context, s *scope) []signals.Proxy {
+	var list discoveryv1.EndpointSliceList
+	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gatewayKey(s.exs).String()}); err != nil {
+		// Only a cache that has stopped fails. Without proxies the calls are unknown.
+		s.log.Error(err, "list the proxies of the Gateway")
+		return nil
+	}
+	var out []signals.Proxy
+	for i := range list.Items {
+		for _, ep := range list.Items[i].Endpoints {
+			if ep.TargetRef == nil || len(ep.Addresses) == 0 {
+				continue
+			}
+			address, err := netip.ParseAddr(ep.Addresses[0])
+			if err != nil {
+				continue
+			}
+			out = append(out, signals.Proxy{
+				ID: string(ep.TargetRef.UID), Name: ep.TargetRef.Name, Address: netip.AddrPortFrom(address, signals.StatsPort),
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,290 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/signals"
+)
+
+const (
+	// lookInterval is how often calls are counted.
+	lookInterval = time.Second
+	// looksAtOnce bounds how many ExposedServices are counted at once.
+	looksAtOnce = 8
+)
+
+// callCounter counts, beside the reconciler, the calls of the ExposedServices that ask for it with
+// spec.failover.errors: a source that is slow must not keep anybody from seeing that a backend died.
+// It runs on the leader only, like those who decide.
+type callCounter struct {
+	clock   clock.WithTicker
+	reader  client.Reader
+	http    *http.Client
+	metrics *metrics
+	// wake tells the reconciler that there is something new.
+	wake chan<- event.GenericEvent
+
+	mu      sync.Mutex
+	counted map[types.NamespacedName]*countedCalls
+}
+
+// countedCalls are the calls of one ExposedService that nobody has looked at yet.
+type countedCalls struct {
+	// config tells whether the source is still what is asked for.
+	config string
+	// source is nil when it cannot be made; invalid says why.
+	source  signals.Source
+	invalid string
+	query   signals.Query
+	pending map[string]failover.Calls
+	// unknown is why nothing is known of the calls of each backend; empty: they are known.
+	unknown map[string]string
+	looked  bool
+}
+
+// watch counts the calls of an ExposedService from now on, or no longer when it does not ask for it.
+func (c *callCounter) watch(s *scope, query func() signals.Query) {
+	key := client.ObjectKeyFromObject(s.exs)
+	if s.exs.Spec.Failover == nil || s.exs.Spec.Failover.Errors == nil {
+		c.forget(key)
+		return
+	}
+	config := sourceConfig(s.exs.Spec.Failover.Errors)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[key]
+	if have == nil || have.config != config {
+		have = &countedCalls{config: config, pending: map[string]failover.Calls{}, unknown: map[string]string{}}
+		source, err := c.newSource(key.Namespace, s.exs.Spec.Failover.Errors)
+		if err != nil {
+			have.invalid = err.Error()
+		} else {
+			have.source = source
+		}
+		c.counted[key] = have
+	}
+	have.query = query()
+}
+
+func (c *callCounter) forget(key types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counted[key] != nil {
+		delete(c.counted, key)
+		c.metrics.forgetLooks(key)
+	}
+}
+
+// sourceConfig is what a source depends on: the bound is not part of it.
+func sourceConfig(spec *v1alpha1.ErrorBound) string {
+	text, _ := json.Marshal([]any{spec.Source, spec.Prometheus}) //nolint:errchkjson // plain data
+	return string(text)
+}
+
+func (c *callCounter) newSource(namespace string, spec *v1alpha1.ErrorBound) (signals.Source, error) {
+	if ptr.Deref(spec.Source, v1alpha1.SourceEnvoy) == v1alpha1.SourceEnvoy || spec.Prometheus == nil {
+		return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
+	}
+	prometheus := *spec.Prometheus.DeepCopy()
+	return signals.NewPrometheus(signals.PrometheusConfig{
+		Address: prometheus.Address, Calls: prometheus.Calls, Errors: prometheus.Errors, Client: c.http, Clock: c.clock,
+		Credentials: func(ctx context.Context) (signals.Credentials, error) {
+			return c.credentials(ctx, namespace, prometheus)
+		},
+	})
+}
+
+// credentials reads what a Prometheus server is asked with. Headgate may read no Secret unless
+// somebody lets it: the error says how.
+func (c *callCounter) credentials(ctx context.Context, namespace string, spec v1alpha1.PrometheusSource) (signals.Credentials, error) {
+	var out signals.Credentials
+	var err error
+	if out.Token, err = c.secretKey(ctx, namespace, spec.BearerTokenSecretRef); err != nil {
+		return out, err
+	}
+	out.CA, err = c.secretKey(ctx, namespace, spec.CASecretRef)
+	return out, err
+}
+
+func (c *callCounter) secretKey(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
+	if ref == nil {
+		return nil, nil
+	}
+	var secret corev1.Secret
+	if err := c.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, &secret); err != nil {
+		return nil, fmt.Errorf("read Secret %s/%s: %w (Headgate may read Secrets only where a Role in their namespace lets its "+
+			"ServiceAccount get them)", namespace, ref.Name, err)
+	}
+	value, ok := secret.Data[ref.Key]
+	if !ok {
+		return nil, fmt.Errorf("Secret %s/%s has no key %s: add it, or correct the name", namespace, ref.Name, ref.Key)
+	}
+	return value, nil
+}
+
+// Start counts until the context ends.
+func (c *callCounter) Start(ctx context.Context) error {
+	ticker := c.clock.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+			c.lookAtAll(ctx)
+		}
+	}
+}
+
+// NeedLeaderElection: what is counted is used by the leader only.
+func (c *callCounter) NeedLeaderElection() bool { return true }
+
+func (c *callCounter) lookAtAll(ctx context.Context) {
+	type job struct {
+		key    types.NamespacedName
+		source signals.Source
+		query  signals.Query
+	}
+	var jobs []job
+	c.mu.Lock()
+	for key, counted := range c.counted {
+		if counted.source != nil {
+			jobs = append(jobs, job{key, counted.source, counted.query})
+		}
+	}
+	c.mu.Unlock()
+	var group errgroup.Group
+	group.SetLimit(looksAtOnce)
+	for _, job := range jobs {
+		group.Go(func() error {
+			reading, err := job.source.Read(ctx, job.query)
+			c.metrics.observeLook(job.key, job.source, err)
+			if c.add(job.key, job.source, reading) {
+				c.wakeUp(ctx, job.key)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them returns an error
+}
+
+// add takes in a reading, and says whether it is news: calls, or that the calls are no longer known,
+// or known again.
+func (c *callCounter) add(key types.NamespacedName, source signals.Source, reading signals.Reading) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[key]
+	if have == nil || have.source != source {
+		return false
+	}
+	news := !have.looked
+	have.looked = true
+	for name, counts := range reading.Backends {
+		why := ""
+		if !counts.Known() {
+			why = string(counts.Unknown) + ": " + counts.Message
+		}
+		if (why == "") != (have.unknown[name] == "") {
+			news = true
+		}
+		have.unknown[name] = why
+		if counts.Known() {
+			news = news || counts.Calls > 0
+			have.pending[name] = together(have.pending[name], failover.Calls{
+				Known: true, Calls: counts.Calls, Errors: counts.Errors, Start: counts.Start, End: counts.End,
+				StaleAfter: reading.Bound, Source: reading.Source,
+			})
+		}
+	}
+	return news
+}
+
+// together are two counts of calls that follow each other.
+func together(first, then failover.Calls) failover.Calls {
+	if !first.Known {
+		return then
+	}
+	then.Calls += first.Calls
+	then.Errors += first.Errors
+	then.Start = first.Start
+	return then
+}
+
+func (c *callCounter) wakeUp(ctx context.Context, key types.NamespacedName) {
+	object := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	select {
+	case c.wake <- event.GenericEvent{Object: object}:
+	case <-ctx.Done():
+	}
+}
+
+// take hands out the calls since the last time.
+func (c *callCounter) take(key types.NamespacedName) map[string]failover.Calls {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[key]
+	if have == nil {
+		return nil
+	}
+	taken := have.pending
+	have.pending = map[string]failover.Calls{}
+	return taken
+}
+
+// giveBack takes back what was handed out for a decision that came to nothing.
+func (c *callCounter) giveBack(key types.NamespacedName, calls map[string]failover.Calls) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[key]
+	if have == nil {
+		return
+	}
+	for name, counted := range calls {
+		if later, ok := have.pending[name]; ok {
+			counted = together(counted, later)
+		}
+		have.pending[name] = counted
+	}
+}
+
+// condition says whether the calls of the serving backend are counted; nil: nobody asks for it, or
+// nobody has looked yet.
+func (c *callCounter) condition(exs *v1alpha1.ExposedService) *metav1.Condition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[client.ObjectKeyFromObject(exs)]
+	if have == nil || have.source != nil && !have.looked {
+		return nil
+	}
+	condition := &metav1.Condition{Type: v1alpha1.ConditionSignalsAvailable}
+	why := have.unknown[exs.Status.Active]
+	switch {
+	case have.source == nil:
+		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceInvalid)
+		condition.Message = "spec.failover.errors: " + have.invalid
+	case why != "":
+		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceUnknown)
+		condition.Message = fmt.Sprintf("the calls of %s cannot be counted (%s): nothing is decided from errors", exs.Status.Active, why)
+	default:
+		condition.Status, condition.Reason = metav1.ConditionTrue, string(v1alpha1.ReasonSourceRead)
+		condition.Message = "the calls of " + exs.Status.Active + " are counted by " + have.source.Name()
+	}
+	return condition
+}

@@ -1,0 +1,107 @@
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/gateway"
+)
+
+// decide takes the decision which backend serves, and writes it into the status before anything
+// follows it: a crash after that is harmless, because the next incarnation reads the decision.
+func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
+	if !r.kinds.gatewayAPI() {
+		return nil
+	}
+	key := types.NamespacedName{Namespace: s.exs.Namespace, Name: s.exs.Name}
+	now := r.clock.Now()
+	counted := r.calls.take(key)
+	status := *s.exs.Status.DeepCopy()
+	failover.Resume(&status, r.memory.of(key))
+
+	out := failover.Decide(&s.exs.Spec, status, observe(s, counted, now), now)
+	signals := r.calls.condition(s.exs)
+	if out.Changed || decisionDiffers(s.exs, out, signals) {
+		if err := r.writeDecision(ctx, s.exs, out, signals, now); err != nil {
+			// The calls were taken in by a decision that nobody will see.
+			r.calls.giveBack(key, counted)
+			return err
+		}
+		r.reportDecisions(s, out)
+	}
+	out.Apply(&s.exs.Status)
+	r.memory.keep(key, out.State)
+	if !out.Next.IsZero() {
+		s.runAgain(max(out.Next.Sub(now), time.Millisecond))
+	}
+	s.decided = len(out.Decisions) > 0
+	return nil
+}
+
+// observe puts what was read into the decider's words. Endpoints come from the cache, which the API
+// server keeps current: a count of them is not too old until there is a newer one.
+func observe(s *scope, counted map[string]failover.Calls, now time.Time) failover.Observation {
+	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
+	for _, b := range gateway.Count(s.exs, s.facts) {
+		seen := failover.BackendObservation{Calls: counted[b.Name]}
+		if b.Ready == nil || b.Total == nil {
+			seen.Endpoints.Counting = failover.Uncountable
+		} else {
+			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now}
+		}
+		out.Backends[b.Name] = seen
+	}
+	return out
+}
+
+// reportDecisions logs, counts and records each decision.
+func (r *exposureReconciler) reportDecisions(s *scope, out failover.Outcome) {
+	for _, d := range out.Decisions {
+		s.log.Info("decided", "reason", d.Reason, "from", d.From, "to", d.To, "why", d.Message)
+		r.metrics.countDecision(d.Reason)
+		kind := corev1.EventTypeNormal
+		switch d.Reason {
+		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld:
+			kind = corev1.EventTypeWarning
+		}
+		r.events.write(s.exs, occurrence{kind: kind, reason: string(d.Reason), action: actionDecide, note: d.Message})
+	}
+}
+
+// memory keeps what the decider remembers and no decision hangs on: the evidence from calls. It
+// grows with every look, and writing it each time would write all the time. A restart loses it,
+// which delays a decision by as much as it took to gather it.
+type memory struct {
+	sync.Mutex
+	states map[types.NamespacedName]v1alpha1.DeciderState
+}
+
+func (m *memory) of(key types.NamespacedName) *v1alpha1.DeciderState {
+	m.Lock()
+	defer m.Unlock()
+	if state, ok := m.states[key]; ok {
+		return &state
+	}
+	return nil
+}
+
+func (m *memory) keep(key types.NamespacedName, state v1alpha1.DeciderState) {
+	m.Lock()
+	defer m.Unlock()
+	if m.states == nil {
+		m.states = map[types.NamespacedName]v1alpha1.DeciderState{}
+	}
+	m.states[key] = state
+}
+
+func (m *memory) forget(key types.NamespacedName) {
+	m.Lock()
+	defer m.Unlock()
+	delete(m.states, key)
+}

@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// trafficCollector reports the decisions that the statuses hold when it is asked, from the cache, so
+// that every replica reports the same and nothing is left of an ExposedService that is gone.
+type trafficCollector struct{ reader client.Reader }
+
+var backendLabels = []string{"namespace", "name", "backend"}
+
+var (
+	activeDesc = prometheus.NewDesc("headgate_backend_active",
+		"Whether a backend serves: 1 if it does, otherwise 0.", backendLabels, nil)
+	weightDesc = prometheus.NewDesc("headgate_backend_weight_ratio",
+		"The share of the calls that a backend is to get, from 0 to 1.", backendLabels, nil)
+	healthyDesc = prometheus.NewDesc("headgate_backend_healthy",
+		"Whether a backend is healthy: 1 if it is, 0 if it is down. There is no series while that is unknown.", backendLabels, nil)
+	readyDesc = prometheus.NewDesc("headgate_backend_ready_endpoints",
+		"The number of a backend's endpoints that are ready.", backendLabels, nil)
+	lastDecisionDesc = prometheus.NewDesc("headgate_last_decision_timestamp_seconds",
+		"When the traffic was last decided anew, in seconds since the epoch.", []string{"namespace", "name", "reason"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *trafficCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{activeDesc, weightDesc, healthyDesc, readyDesc, lastDecisionDesc} {
+		out <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *trafficCollector) Collect(out chan<- prometheus.Metric) {
+	// The cache answers from memory, or fails at once when it has not started.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var list v1alpha1.ExposedServiceList
+	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return
+	}
+	for i := range list.Items {
+		collectTraffic(&list.Items[i], func(desc *prometheus.Desc, value float64, labels ...string) {
+			labels = append([]string{list.Items[i].Namespace, list.Items[i].Name}, labels...)
+			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+		})
+	}
+}
+
+func collectTraffic(exs *v1alpha1.ExposedService, gauge func(desc *prometheus.Desc, value float64, labels ...string)) {
+	traffic := exs.Status.Traffic
+	if traffic == nil {
+		return
+	}
+	gauge(lastDecisionDesc, float64(traffic.Time.UnixMilli())/1000, string(traffic.Reason))
+	for _, weight := range traffic.Weights {
+		gauge(weightDesc, float64(weight.Weight)/1e6, weight.Name)
+	}
+	for _, b := range exs.Status.Backends {
+		gauge(activeDesc, truth(b.Name == exs.Status.Active), b.Name)
+		if b.Health == v1alpha1.BackendHealthy || b.Health == v1alpha1.BackendDown {
+			gauge(healthyDesc, truth(b.Health == v1alpha1.BackendHealthy), b.Name)
+		}
+		if b.Ready != nil {
+			gauge(readyDesc, float64(*b.Ready), b.Name)
+		}
+	}
+}
+
+func truth(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
