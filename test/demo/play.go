@@ -177,13 +177,18 @@ func (d *demo) steps(ctx context.Context, live *load.Run, mark string, do func()
 	return do()
 }
 
+// killPrimaries shows a whole failover: death, the backup, the hold, and the hand-back step by step.
 func (d *demo) killPrimaries(ctx context.Context) error {
 	if err := d.UntilReady(ctx, d.exs.Namespace, primary); err != nil {
 		return err
 	}
 	title := d.title("Kill both primaries: kubectl delete pod -l app=primary --force --grace-period 0")
-	return d.calls(ctx, title, func(live *load.Run) error {
-		if err := d.steps(ctx, live, "killed", func() error { return d.Kill(ctx, d.exs.Namespace, primary) }); err != nil {
+	err := d.calls(ctx, title, func(live *load.Run) error {
+		killed := time.Now()
+		if err := d.steps(ctx, live, "killed", func() error {
+			killed = time.Now()
+			return d.Kill(ctx, d.exs.Namespace, primary)
+		}); err != nil {
 			return err
 		}
 		if err := scene.Answered(ctx, live, backup, 1); err != nil {
@@ -192,8 +197,33 @@ func (d *demo) killPrimaries(ctx context.Context) error {
 		if err := d.UntilReady(ctx, d.exs.Namespace, primary); err != nil {
 			return err
 		}
-		return scene.Answered(ctx, live, primary, enough)
+		live.Mark("primaries ready again, and held")
+		return d.handedBack(ctx, live, killed)
 	})
+	d.history()
+	return err
+}
+
+// handedBack waits until the primary has everything again, and marks each step.
+func (d *demo) handedBack(ctx context.Context, live *load.Run, after time.Time) error {
+	step, err := d.UntilDecided(ctx, d.exs, v1alpha1.DecisionHandingBack, after)
+	if err != nil {
+		return err
+	}
+	live.Mark("handing back")
+	if _, err := d.UntilDecided(ctx, d.exs, v1alpha1.DecisionHandedBack, step.Time.Time); err != nil {
+		return err
+	}
+	live.Mark("handed back")
+	return scene.Answered(ctx, live, primary, enough)
+}
+
+// history prints what was decided, and why.
+func (d *demo) history() {
+	say("what Headgate decided (kubectl describe exs %s):", d.exs.Name)
+	for _, line := range scene.History(d.exs) {
+		say("  %s", line)
+	}
 }
 
 func (d *demo) scaleToZero(ctx context.Context) error {
@@ -206,13 +236,11 @@ func (d *demo) scaleToZero(ctx context.Context) error {
 			return err
 		}
 		live.Mark("scaled to 2")
+		up := time.Now()
 		if err := d.Scale(ctx, d.exs.Namespace, primary, 2); err != nil {
 			return err
 		}
-		if err := d.UntilReady(ctx, d.exs.Namespace, primary); err != nil {
-			return err
-		}
-		return scene.Answered(ctx, live, primary, enough)
+		return d.handedBack(ctx, live, up)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
@@ -26,7 +28,8 @@ const (
 // cluster is nil where there is none.
 var cluster *scene.Cluster
 
-// greeter is the ExposedService that the tests of traffic share: Envoy starts once for them all.
+// greeter is the ExposedService of the test of traffic that runs now. Each has its own: switches of
+// the last hour make Headgate more careful.
 var greeter *v1alpha1.ExposedService
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -42,6 +45,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if code != 0 {
+		// Left for whoever looks at what failed.
+		return code
+	}
 	if err := cluster.RemoveNamespace(context.Background(), namespace); err != nil {
 		fmt.Fprintln(os.Stderr, "clearing the stage:", err)
 	}
@@ -53,22 +60,28 @@ func setUp(ctx context.Context) error {
 	if cluster, err = scene.Connect(); err != nil {
 		return err
 	}
-	if err := cluster.MakeNamespace(ctx, namespace); err != nil {
-		return err
-	}
-	greeter = scene.ExposedService(namespace, "greeter", primary, backup)
-	return cluster.Put(ctx, greeter)
+	return cluster.MakeNamespace(ctx, namespace)
 }
 
 // onStage skips a test without a cluster, and otherwise brings two primaries and a backup into
-// their places.
+// their places, and exposes them.
 func onStage(t *testing.T) context.Context {
 	t.Helper()
 	ctx := onCluster(t)
+	scenes++
+	greeter = scene.ExposedService(namespace, fmt.Sprintf("greeter-%d", scenes), primary, backup)
+	greeter.Spec.Failover = &v1alpha1.Failover{Recovery: &v1alpha1.Recovery{
+		HealthyFor: ptr.To(v1alpha1.LongDuration("1s")), Ramp: []int32{100},
+	}}
+	must(t, cluster.Put(ctx, greeter))
+	t.Cleanup(func() { must(t, cluster.Delete(context.Background(), greeter)) })
 	must(t, cluster.Deploy(ctx, namespace, scene.App{Name: primary, Replicas: 2}, scene.App{Name: backup, Replicas: 1}))
 	must(t, cluster.UntilExposed(ctx, greeter))
 	return ctx
 }
+
+// scenes counts the tests of traffic.
+var scenes int
 
 func onCluster(t *testing.T) context.Context {
 	t.Helper()

@@ -90,7 +90,6 @@ func TestFreezeOnlyDelaysCalls(t *testing.T) {
 }
 
 func TestChangesOfRulesLoseNoCall(t *testing.T) {
-	t.Cleanup(func() { restoreSpec(t) })
 	losesNothing(t, func(ctx context.Context, live *load.Run) {
 		live.Mark("one service exposed")
 		change(ctx, t, func(spec *v1alpha1.ExposedServiceSpec) {
@@ -113,7 +112,6 @@ func TestChangesOfRulesLoseNoCall(t *testing.T) {
 }
 
 func TestChangesOfTrafficPolicyLoseNoCall(t *testing.T) {
-	t.Cleanup(func() { restoreSpec(t) })
 	losesNothing(t, func(ctx context.Context, live *load.Run) {
 		live.Mark("circuit breaker and retries")
 		change(ctx, t, func(spec *v1alpha1.ExposedServiceSpec) {
@@ -202,15 +200,4 @@ func change(ctx context.Context, t *testing.T, edit func(*v1alpha1.ExposedServic
 	t.Helper()
 	must(t, cluster.Change(ctx, greeter, edit))
 	must(t, cluster.UntilExposed(ctx, greeter))
-}
-
-func restoreSpec(t *testing.T) {
-	t.Helper()
-	if cluster == nil {
-		return
-	}
-	must(t, cluster.Change(context.Background(), greeter, func(spec *v1alpha1.ExposedServiceSpec) {
-		*spec = scene.ExposedService(namespace, greeter.Name, primary, backup).Spec
-	}))
-	must(t, cluster.UntilExposed(context.Background(), greeter))
 }

@@ -54,6 +54,11 @@ func (c *Cluster) Kill(ctx context.Context, namespace, app string) error {
 		&client.DeleteAllOfOptions{DeleteOptions: client.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}})
 }
 
+// KillPod deletes one pod without any grace.
+func (c *Cluster) KillPod(ctx context.Context, namespace, pod string) error {
+	return c.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: pod}}, client.GracePeriodSeconds(0))
+}
+
 // Restart replaces every pod of an application, a few at a time, as `kubectl rollout restart` does,
 // and waits until that is done.
 func (c *Cluster) Restart(ctx context.Context, namespace, app string) error {

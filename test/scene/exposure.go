@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -104,7 +105,11 @@ func Load(exs *v1alpha1.ExposedService, rate float64) (load.Config, error) {
 	if err != nil {
 		return load.Config{}, err
 	}
-	return load.Config{Target: address, Rate: rate, Authority: Host, Group: load.GroupByDeployment}, nil
+	return load.Config{
+		Target: address, Rate: rate, Authority: Host, Group: load.GroupByDeployment,
+		// Long enough that a busy machine delays calls and does not fail them: the delay is in the report.
+		Timeout: 10 * time.Second,
+	}, nil
 }
 
 // Answered waits until so many more calls have been answered by pods of an application, whose

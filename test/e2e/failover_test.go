@@ -1,0 +1,369 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/grpcapp/load"
+	"github.com/headgate/headgate/test/scene"
+)
+
+const (
+	// calm is the rate, in calls per second, of the tests of decisions.
+	calm = 200
+	// healthyFor is short, so that a test sees a whole hand-back.
+	healthyFor = 3 * time.Second
+)
+
+// shapes are the two data planes: failover in the proxy, and by weights alone.
+var shapes = map[string]v1alpha1.FailoverStrategy{
+	"priorities": v1alpha1.StrategyPriorities,
+	"weights":    v1alpha1.StrategyWeights,
+}
+
+// trial is an ExposedService of a test's own, under live calls.
+type trial struct {
+	*testing.T
+	ctx   context.Context //nolint:containedctx // that of the test
+	space string
+	exs   *v1alpha1.ExposedService
+	live  *load.Run
+	// printed: the report has been.
+	printed bool
+}
+
+// try sets a stage of its own for one test: two primaries, a backup, and an ExposedService that
+// hands back quickly. Live calls run until the test ends.
+func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.Failover)) *trial {
+	t.Helper()
+	ctx := onCluster(t)
+	space := "e2e-" + name
+	must(t, cluster.MakeNamespace(ctx, space))
+	t.Cleanup(func() { must(t, cluster.RemoveNamespace(context.Background(), space)) })
+	must(t, cluster.Deploy(ctx, space, scene.App{Name: primary, Replicas: 2}, scene.App{Name: backup, Replicas: 1}))
+
+	exs := scene.ExposedService(space, "greeter", primary, backup)
+	exs.Spec.Failover = &v1alpha1.Failover{
+		Strategy: &strategy,
+		Recovery: &v1alpha1.Recovery{
+			HealthyFor: ptr.To(v1alpha1.LongDuration("3s")), Ramp: []int32{10, 50, 100}, RampInterval: ptr.To(v1alpha1.LongDuration("2s")),
+		},
+	}
+	if change != nil {
+		change(exs.Spec.Failover)
+	}
+	must(t, cluster.Put(ctx, exs))
+	_, err := cluster.UntilCondition(ctx, exs, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
+	must(t, err)
+	untilAllAnswered(ctx, t, exs, nil)
+	config, err := scene.Load(exs, calm)
+	must(t, err)
+	live, err := load.Start(ctx, config)
+	must(t, err)
+	trial := &trial{T: t, ctx: ctx, space: space, exs: exs, live: live}
+	t.Cleanup(func() { trial.report() })
+	trial.answered(primary)
+	return trial
+}
+
+// answered waits until a second's worth of calls has been answered by an application.
+func (t *trial) answered(app string) {
+	t.Helper()
+	must(t.T, scene.Answered(t.ctx, t.live, app, calm))
+}
+
+func (t *trial) mark(what string) time.Time {
+	t.live.Mark(what)
+	return time.Now()
+}
+
+// decided waits for a decision after a time.
+func (t *trial) decided(reason v1alpha1.DecisionReason, after time.Time) v1alpha1.Decision {
+	t.Helper()
+	decision, err := cluster.UntilDecided(t.ctx, t.exs, reason, after)
+	must(t.T, err)
+	return decision
+}
+
+// handedBack waits until the primary has everything again, after a time.
+func (t *trial) handedBack(after time.Time) {
+	t.Helper()
+	t.decided(v1alpha1.DecisionHandedBack, after)
+	must(t.T, cluster.UntilActive(t.ctx, t.exs, primary))
+	t.answered(primary)
+}
+
+// report stops the calls and prints what became of them; a second time it only returns it.
+func (t *trial) report() load.Report {
+	report := t.live.Stop()
+	if !t.printed {
+		t.printed = true
+		t.Logf("\n%s\n%s\n%s", report.Timeline(time.Second), report.Summary(), strings.Join(scene.History(t.exs), "\n"))
+	}
+	return report
+}
+
+// nothingFailed fails the test if any call failed.
+func (t *trial) nothingFailed() {
+	t.Helper()
+	if report := t.report(); report.Failed > 0 {
+		t.Errorf("%d of %d calls failed, first %s %q", report.Failed, report.Total, report.FirstFailure.Code, report.FirstFailure.Message)
+	}
+}
+
+// onlyFailedBetween fails the test if a call failed that was due before a time or after another.
+func (t *trial) onlyFailedBetween(from, to time.Time) {
+	t.Helper()
+	report := t.report()
+	t.Logf("failed: %d of %d, between the death and the arrival of the route", report.Failed, report.Total)
+	for call := range report.Calls() {
+		if call.Failed() && (call.Due.Before(from) || call.Due.After(to)) {
+			t.Errorf("a call due at %s failed with %s, outside of %s to %s", call.Due.Format("15:04:05.000"), call.Code,
+				from.Format("15:04:05.000"), to.Format("15:04:05.000"))
+			return
+		}
+	}
+}
+
+// arrival is how long after a decision its route may take to reach Envoy: generous, for a busy machine.
+const arrival = 2 * time.Second
+
+func TestDeletedPrimariesAreLeftHeldAndHandedBack(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range shapes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trial := try(t, "deleted-"+name, strategy, nil)
+			killed := trial.mark("primaries deleted")
+			must(t, cluster.Kill(trial.ctx, trial.space, primary))
+			left := trial.decided(v1alpha1.DecisionSwitchedToBackup, killed)
+			trial.answered(backup)
+			must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
+			trial.mark("primaries ready")
+			back := trial.decided(v1alpha1.DecisionHandingBack, killed)
+			if held := back.Time.Sub(left.Time.Time); held < healthyFor {
+				t.Errorf("handed back after %s, want at least %s", held, healthyFor)
+			}
+			trial.handedBack(killed)
+			if steps := scene.Decided(trial.exs, v1alpha1.DecisionHandingBack); steps != 2 {
+				t.Errorf("%d steps of the ramp before the last, want 2 (10 %%, 50 %%)", steps)
+			}
+			if strategy == v1alpha1.StrategyPriorities {
+				trial.nothingFailed()
+			} else {
+				trial.onlyFailedBetween(killed, left.Time.Add(arrival))
+			}
+		})
+	}
+}
+
+func TestUnreadyPrimariesAreLeft(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range shapes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trial := try(t, "unready-"+name, strategy, nil)
+			marked := trial.mark("primaries not ready")
+			must(t, cluster.Order(trial.ctx, trial.space, primary, "not-ready"))
+			trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+			trial.answered(backup)
+			trial.mark("primaries ready")
+			must(t, cluster.Order(trial.ctx, trial.space, primary, "ready"))
+			trial.handedBack(marked)
+			trial.nothingFailed()
+		})
+	}
+}
+
+func TestOneOfTwoPrimariesLostSwitchesNothing(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "one-of-two", v1alpha1.StrategyPriorities, nil)
+	pods, err := cluster.Pods(trial.ctx, trial.space, primary)
+	must(t, err)
+	trial.mark("one primary deleted")
+	must(t, cluster.KillPod(trial.ctx, trial.space, pods[0]))
+	trial.answered(primary)
+	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
+	trial.answered(primary)
+	trial.nothingFailed()
+	if switches := scene.Decided(trial.exs, v1alpha1.DecisionSwitchedToBackup); switches > 0 {
+		t.Errorf("%d switches", switches)
+	}
+}
+
+func withErrors(failover *v1alpha1.Failover) { failover.Errors = &v1alpha1.ErrorBound{MaxPercent: "5"} }
+
+func TestFailingPrimariesAreLeftByEvidence(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "failing", v1alpha1.StrategyPriorities, withErrors)
+	marked := trial.mark("30 % INTERNAL")
+	must(t, cluster.Order(trial.ctx, trial.space, primary, "errors", "share", "0.3", "code", "INTERNAL"))
+	left := trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+	t.Logf("left after %.1f s: %s", left.Time.Sub(marked).Seconds(), left.Message)
+	trial.answered(backup)
+	trial.answered(backup)
+	trial.onlyFailedBetween(marked, left.Time.Add(arrival))
+}
+
+// TestErrorsOfBothBackendsSwitchNothing: a dependency of both fails; moving would help nobody.
+func TestErrorsOfBothBackendsSwitchNothing(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "both-failing", v1alpha1.StrategyPriorities, withErrors)
+	trial.mark("30 % INTERNAL of both")
+	must(t, cluster.Order(trial.ctx, trial.space, backup, "errors", "share", "0.3", "code", "INTERNAL"))
+	must(t, cluster.Order(trial.ctx, trial.space, primary, "errors", "share", "0.3", "code", "INTERNAL"))
+	_, seen := trial.live.Recent(0)
+	must(t, scene.Until(trial.ctx, "3,000 calls", func(context.Context) error {
+		if recent, _ := trial.live.Recent(seen); recent.Calls < 3000 {
+			return errors.New("not yet")
+		}
+		return nil
+	}))
+	must(t, cluster.UntilActive(trial.ctx, trial.exs, primary))
+	if switches := scene.Decided(trial.exs, v1alpha1.DecisionSwitchedToBackup); switches > 0 {
+		t.Errorf("%d switches", switches)
+	}
+}
+
+func TestFlappingPrimariesAreHeldOff(t *testing.T) {
+	t.Parallel()
+	const allowed = 4
+	trial := try(t, "flapping", v1alpha1.StrategyPriorities, func(f *v1alpha1.Failover) { f.MaxSwitchesPerHour = ptr.To(int32(allowed)) })
+	marked := trial.mark("flapping begins")
+	flap := time.NewTicker(5 * time.Second)
+	defer flap.Stop()
+	for i := range 24 {
+		order := "not-ready"
+		if i%2 == 1 {
+			order = "ready"
+		}
+		must(t, cluster.Order(trial.ctx, trial.space, primary, order))
+		<-flap.C
+	}
+	trial.mark("flapping ends")
+	trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+	switches := scene.Decided(trial.exs, v1alpha1.DecisionSwitchedToBackup)
+	t.Logf("%d switches in 12 flaps, %d allowed", switches, allowed)
+	if switches > allowed {
+		t.Errorf("%d switches, at most %d allowed", switches, allowed)
+	}
+	trial.nothingFailed()
+}
+
+func TestBothDownStaysAndRecovers(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "both-down", v1alpha1.StrategyPriorities, nil)
+	marked := trial.mark("both scaled to 0")
+	must(t, cluster.Scale(trial.ctx, trial.space, primary, 0))
+	must(t, cluster.Scale(trial.ctx, trial.space, backup, 0))
+	condition, err := cluster.UntilCondition(trial.ctx, trial.exs, v1alpha1.ConditionBackendsHealthy, metav1.ConditionFalse, "NoBackendUp")
+	must(t, err)
+	t.Log(condition.Message)
+	up := trial.mark("both scaled up")
+	must(t, cluster.Scale(trial.ctx, trial.space, backup, 1))
+	must(t, cluster.Scale(trial.ctx, trial.space, primary, 2))
+	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
+	must(t, cluster.UntilActive(trial.ctx, trial.exs, primary))
+	trial.answered(primary)
+	trial.onlyFailedBetween(marked, up.Add(time.Minute))
+}
+
+func TestPrimaryScaledToZeroAndBack(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "to-zero", v1alpha1.StrategyPriorities, nil)
+	marked := trial.mark("scaled to 0")
+	must(t, cluster.Scale(trial.ctx, trial.space, primary, 0))
+	trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+	trial.answered(backup)
+	trial.mark("Service deleted and made again")
+	must(t, cluster.RemoveService(trial.ctx, trial.space, primary))
+	trial.answered(backup)
+	trial.mark("scaled to 2")
+	must(t, cluster.Deploy(trial.ctx, trial.space, scene.App{Name: primary, Replicas: 2}))
+	trial.handedBack(marked)
+	trial.nothingFailed()
+}
+
+// TestHeadgateKilledInTheMiddle: the same end and no switch more, though every replica is killed
+// right after the primaries, and the leader again in the middle of the ramp.
+func TestHeadgateKilledInTheMiddle(t *testing.T) {
+	trial := try(t, "killed", v1alpha1.StrategyPriorities, nil)
+	marked := trial.mark("primaries deleted, Headgate killed")
+	must(t, cluster.Kill(trial.ctx, trial.space, primary))
+	must(t, cluster.KillHeadgate(trial.ctx))
+	trial.decided(v1alpha1.DecisionHandingBack, marked)
+	trial.mark("leader killed in the middle of the ramp")
+	must(t, cluster.KillLeader(trial.ctx))
+	trial.handedBack(marked)
+	trial.nothingFailed()
+	if switches := scene.Decided(trial.exs, v1alpha1.DecisionSwitchedToBackup); switches > 1 {
+		t.Errorf("%d switches, want at most one", switches)
+	}
+	must(t, cluster.UntilReady(trial.ctx, scene.HeadgateNamespace, scene.HeadgateDeployment))
+}
+
+// TestEnvoyGatewayDownDuringFailover: the decision is taken and shown, and applied when Envoy
+// Gateway is back.
+func TestEnvoyGatewayDownDuringFailover(t *testing.T) {
+	trial := try(t, "gateway-down", v1alpha1.StrategyPriorities, nil)
+	restore := func() {
+		must(t, cluster.Scale(context.Background(), scene.EnvoyGatewayNamespace, scene.EnvoyGatewayDeployment, 1))
+		must(t, cluster.UntilReady(context.Background(), scene.EnvoyGatewayNamespace, scene.EnvoyGatewayDeployment))
+	}
+	t.Cleanup(restore)
+	trial.mark("Envoy Gateway scaled to 0")
+	must(t, cluster.Scale(trial.ctx, scene.EnvoyGatewayNamespace, scene.EnvoyGatewayDeployment, 0))
+	must(t, cluster.UntilReady(trial.ctx, scene.EnvoyGatewayNamespace, scene.EnvoyGatewayDeployment))
+	marked := trial.mark("primaries deleted")
+	must(t, cluster.Kill(trial.ctx, trial.space, primary))
+	trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+	trial.answered(backup)
+	_, err := cluster.UntilCondition(trial.ctx, trial.exs, v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	must(t, err)
+	trial.mark("Envoy Gateway back")
+	restore()
+	_, err = cluster.UntilCondition(trial.ctx, trial.exs, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
+	must(t, err)
+	trial.handedBack(marked)
+	trial.nothingFailed()
+}
+
+func TestAPIServerRestartedDuringFailover(t *testing.T) {
+	onCluster(t)
+	if os.Getenv("CLUSTER_COMMAND") == "" {
+		t.Skip("only a local cluster's API server can be restarted: CLUSTER_COMMAND is not set")
+	}
+	trial := try(t, "api-restart", v1alpha1.StrategyPriorities, nil)
+	marked := trial.mark("primaries scaled to 0")
+	must(t, cluster.Scale(trial.ctx, trial.space, primary, 0))
+	trial.mark("API server killed")
+	must(t, scene.RestartComponent(trial.ctx, "kube-apiserver"))
+	trial.answered(backup)
+	trial.decided(v1alpha1.DecisionSwitchedToBackup, marked)
+	trial.mark("scaled to 2")
+	must(t, scene.Until(trial.ctx, "the API server", func(ctx context.Context) error { return cluster.Scale(ctx, trial.space, primary, 2) }))
+	trial.handedBack(marked)
+	trial.nothingFailed()
+}
+
+// TestPin: a person decides, whatever the signals say, and takes the decision back.
+func TestPin(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "pin", v1alpha1.StrategyPriorities, nil)
+	marked := trial.mark("backup pinned")
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.Failover.Pin = backup }))
+	trial.decided(v1alpha1.DecisionPinned, marked)
+	trial.answered(backup)
+	trial.mark("pin removed")
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.Failover.Pin = "" }))
+	trial.handedBack(marked)
+	trial.nothingFailed()
+}
