@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,13 +19,13 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 	query := signals.Query{
 		Namespace: s.exs.Namespace, Name: s.exs.Name, Cluster: gateway.ClusterName(s.exs), Proxies: r.proxies(ctx, s),
 	}
-	slices := gateway.Slices(s.exs, s.facts)
+	seen := gateway.Slices(s.exs, s.facts)
 	ref := 0
 	for _, b := range s.exs.Spec.Backends {
 		facts := s.facts.Backends[b.Name]
 		backend := signals.Backend{
 			Name:      b.Name,
-			Endpoints: signals.EndpointsOf(slices[b.Name].Slices, slices[b.Name].Port),
+			Endpoints: signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port),
 		}
 		if _, named := s.facts.LiveWeights[b.Name]; named {
 			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
@@ -37,7 +38,7 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 		addresses := facts.Addresses
 		if facts.OwnService != nil {
 			// Envoy is given the ClusterIP of the fallback as well.
-			addresses = append(addresses[:len(addresses):len(addresses)], facts.OwnService.Spec.ClusterIP)
+			addresses = append(slices.Clip(addresses), facts.OwnService.Spec.ClusterIP)
 		}
 		backend.Endpoints = append(backend.Endpoints, endpointsAt(addresses)...)
 		query.Backends = append(query.Backends, backend)

@@ -29,11 +29,7 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 		}
 	}
 	if p.ramp != nil && l.backends[p.ramp.to].up() && l.backends[p.ramp.to].seen {
-		interval := l.settings.rampInterval
-		if p.ramp.isTrial() {
-			interval = trialTime
-		}
-		consider(p.ramp.since.Add(interval))
+		consider(p.ramp.since.Add(l.stepTime(p.ramp)))
 	}
 	consider(l.settledAt)
 	if p.active != l.active {
@@ -43,4 +39,12 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 		consider(roomAt(switches, l.settings.maxSwitches))
 	}
 	return next
+}
+
+// stepTime is how long a step lasts.
+func (l *look) stepTime(r *ramp) time.Duration {
+	if r.isTrial() {
+		return trialTime
+	}
+	return l.settings.rampInterval
 }

@@ -33,8 +33,8 @@ func (l *look) follows(p plan, previous *v1alpha1.TrafficStatus, traffic v1alpha
 // settledAt is when the last change of the serving backend has settled, by the history. One ahead of
 // now is from a clock that has been put back since, and has.
 func settledAt(history []v1alpha1.Decision, now time.Time) time.Time {
-	for i := len(history) - 1; i >= 0; i-- {
-		switch d := history[i]; {
+	for _, d := range slices.Backward(history) {
+		switch {
 		case d.Time.After(now):
 			return time.Time{}
 		case d.From == "" || d.From == d.To:

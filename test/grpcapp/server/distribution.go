@@ -60,6 +60,7 @@ func clamp(nanoseconds float64) time.Duration {
 func (d Constant) String() string { return fmt.Sprintf("constant value=%s", d.Value) }
 func (d Uniform) String() string  { return fmt.Sprintf("uniform min=%s max=%s", d.Min, d.Max) }
 func (d Normal) String() string   { return fmt.Sprintf("normal mean=%s stddev=%s", d.Mean, d.StdDev) }
+
 func (d LogNormal) String() string {
 	return fmt.Sprintf("lognormal mean=%s stddev=%s", d.Mean, d.StdDev)
 }
