@@ -67,6 +67,9 @@ func (r *exposureReconciler) reportDecisions(s *scope, out failover.Outcome) {
 		r.metrics.countDecision(d.Reason)
 		kind := corev1.EventTypeNormal
 		switch d.Reason {
+		case v1alpha1.DecisionNetChanged:
+			// Nobody has to know while a backend flaps that does not serve: the history has it.
+			continue
 		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld:
 			kind = corev1.EventTypeWarning
 		}

@@ -136,9 +136,18 @@ func (b *backend) comeUp(now time.Time, hold time.Duration) {
 	case b.down() && m.HealthySince == nil:
 		m.HealthySince = micro(now)
 	}
-	if b.unmet() || b.down() && now.Sub(m.HealthySince.Time) >= hold {
+	if b.unmet() || b.down() && now.Sub(m.HealthySince.Time) >= b.ownHold(hold) {
 		*m = v1alpha1.BackendMemory{Name: m.Name, Standing: v1alpha1.BackendHealthy, CountedUntil: m.CountedUntil}
 	}
+}
+
+// ownHold is the hold of this backend. One whose calls failed stays down for longer than the trial of
+// another takes, which would otherwise seem to be no better.
+func (b *backend) ownHold(hold time.Duration) time.Duration {
+	if b.memory.Cause == string(FaultCallsFail) {
+		return max(hold, 2*trialTime)
+	}
+	return hold
 }
 
 // status is what is said of it, with the hold that is in force after the look.

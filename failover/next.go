@@ -22,7 +22,7 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 			consider(b.staleAt.Add(time.Microsecond))
 		}
 		if b.down() && b.seen && b.memory.HealthySince != nil {
-			consider(b.memory.HealthySince.Add(hold))
+			consider(b.memory.HealthySince.Add(b.ownHold(hold)))
 			if len(switches) > 0 {
 				consider(switches[0].Add(window)) // The hold is shorter then.
 			}

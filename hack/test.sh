@@ -88,7 +88,7 @@ e2e() {
 # e2e_on_local starts a cluster, installs Headgate on it as a user would, and runs the tests in the
 # cluster's network. (`set -e` does not work in a function whose status is asked for.)
 e2e_on_local() {
-  export GREETER_IMAGE=ghcr.io/headgate/greeter:test
+  export GREETER_IMAGE=ghcr.io/headgate/greeter:test CLUSTER_COMMAND=$cache/bin/cluster
   cluster down || return # what an interrupted run may have left
   start_headgate "$GREETER_IMAGE" || return
   run_e2e "$cache/bin/cluster" exec --
@@ -107,7 +107,7 @@ run_e2e() {
     cd test/e2e
     tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/e2e.json" \
       --raw-command -- go tool test2json -t -p "$module/test/e2e" \
-      "$@" "$cache/bin/e2e.test" -test.v=test2json -test.timeout 30m
+      "$@" "$cache/bin/e2e.test" -test.v=test2json -test.parallel 2 -test.timeout 30m
   )
 }
 
