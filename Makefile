@@ -49,8 +49,22 @@ lint: ## Check style and common mistakes in Go and shell code.
 	hack/lint.sh
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities in the dependencies that are used (needs vuln.go.dev).
+vulncheck: ## Look for known vulnerabilities in the dependencies that are used (asks the vulnerability database).
 	$(TOOL) govulncheck ./...
+
+##@ Measure
+
+.PHONY: bench-judge
+bench-judge: ## Print what the judge of canaries decides, beside what others decide.
+	go run ./test/bench/judge
+
+.PHONY: bench-failover
+bench-failover: ## Print how long each stage of a failover takes, on a local cluster.
+	hack/bench.sh failover
+
+.PHONY: bench-idle
+bench-idle: ## Print what a hundred settled ExposedServices cost, on a local cluster.
+	hack/bench.sh idle
 
 ##@ Change
 

@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"os/exec"
@@ -12,9 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/signals"
 )
 
 func TestChartPassesLint(t *testing.T) {
@@ -32,6 +39,9 @@ func TestChartRefusesWrongValues(t *testing.T) {
 		"an unknown log level":     "logging.level=loud",
 		"a digest that is none":    "image.digest=latest",
 		"a namespace with a space": "watchNamespaces={a b}",
+		"Secrets without names":    "rbac.secrets[0].namespace=shop",
+		"Secrets by a wildcard":    "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={*}",
+		"egress without a list":    "networkPolicy.extraEgress=all",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if output, err := helmTemplate(t, "--set", value); err == nil {
@@ -227,6 +237,20 @@ func TestOptions(t *testing.T) {
 			set: []string{"metrics.serviceMonitor.enabled=true"},
 			has: []string{"ServiceMonitor headgate"},
 		},
+		"alerts on request": {
+			set:    []string{"metrics.prometheusRule.enabled=true"},
+			has:    []string{"PrometheusRule headgate"},
+			hasNot: []string{"ConfigMap headgate-dashboard"},
+		},
+		"a dashboard on request": {
+			set:    []string{"metrics.grafanaDashboard.enabled=true"},
+			has:    []string{"ConfigMap headgate-dashboard"},
+			hasNot: []string{"PrometheusRule headgate"},
+		},
+		"neither by default": {
+			set:    []string{"replicas=2"},
+			hasNot: []string{"PrometheusRule headgate", "ConfigMap headgate-dashboard", "Role headgate-secrets", "RoleBinding headgate-secrets"},
+		},
 		"without metrics": {
 			set:    []string{"metrics.enabled=false"},
 			has:    []string{"NetworkPolicy headgate"},
@@ -256,6 +280,102 @@ func TestOptions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With honorLabels the label "namespace" of a metric stays that of the ExposedService; the alerts and
+// the dashboard stand on it.
+func TestTheServiceMonitorKeepsTheLabelsOfTheMetrics(t *testing.T) {
+	monitor := render(t, "--set", "metrics.serviceMonitor.enabled=true").get(t, "ServiceMonitor headgate")
+	endpoints, _, err := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+	if err != nil || len(endpoints) != 1 {
+		t.Fatalf("endpoints: %v, %v", endpoints, err)
+	}
+	if endpoint, _ := endpoints[0].(map[string]any); endpoint["honorLabels"] != true {
+		t.Errorf("honorLabels is %v", endpoint["honorLabels"])
+	}
+}
+
+// Secrets are read one by one, where somebody has named them.
+func TestTheChartLetsTheOperatorReadTheNamedSecretsOnly(t *testing.T) {
+	rendered := render(t,
+		"--set", "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={prometheus-token,prometheus-ca}",
+		"--set", "rbac.secrets[1].namespace=bank,rbac.secrets[1].names={prometheus-token}")
+	namespaces := map[string][]string{}
+	for _, role := range rendered.all("Role headgate-secrets") {
+		granted := rules(t, role)
+		if len(granted) != 1 {
+			t.Fatalf("%s: %v", role.GetNamespace(), granted)
+		}
+		namespaces[role.GetNamespace()] = granted[0].ResourceNames
+		want := rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}, ResourceNames: granted[0].ResourceNames,
+		}
+		if diff := cmp.Diff(want, granted[0]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", role.GetNamespace(), diff)
+		}
+	}
+	want := map[string][]string{"shop": {"prometheus-token", "prometheus-ca"}, "bank": {"prometheus-token"}}
+	if diff := cmp.Diff(want, namespaces); diff != "" {
+		t.Errorf("Secrets that may be read (-want +got):\n%s", diff)
+	}
+	bound := map[string]bool{}
+	for _, object := range rendered.all("RoleBinding headgate-secrets") {
+		binding := convert[rbacv1.RoleBinding](t, object)
+		bound[binding.Namespace] = true
+		account := []rbacv1.Subject{{Kind: "ServiceAccount", Name: "headgate", Namespace: "headgate-system"}}
+		if diff := cmp.Diff(account, binding.Subjects); diff != "" || binding.RoleRef.Kind != "Role" || binding.RoleRef.Name != "headgate-secrets" {
+			t.Errorf("%s is bound to %v: %s", binding.Namespace, binding.RoleRef, diff)
+		}
+	}
+	if !cmp.Equal(bound, map[string]bool{"shop": true, "bank": true}) {
+		t.Errorf("bound in %v", bound)
+	}
+	for name, object := range rendered {
+		if object.GetName() == "headgate-secrets" || !strings.Contains(object.GetKind(), "Role") || strings.HasSuffix(object.GetKind(), "Binding") {
+			continue
+		}
+		for _, rule := range rules(t, object) {
+			if slices.Contains(rule.Resources, "secrets") {
+				t.Errorf("%s has secrets as well", name)
+			}
+		}
+	}
+}
+
+// Without these rules the pods that count calls could not be reached.
+func TestTheNetworkPolicyLetsTheStatisticsOfTheProxiesOut(t *testing.T) {
+	server := networkingv1.NetworkPolicyEgressRule{
+		To:    []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "monitoring"}}}},
+		Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(9090))}},
+	}
+	more, err := json.Marshal([]networkingv1.NetworkPolicyEgressRule{server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxies := networkingv1.NetworkPolicyEgressRule{
+		To: []networkingv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{},
+			PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{
+				"app.kubernetes.io/managed-by": "envoy-gateway", "app.kubernetes.io/component": "proxy",
+			}},
+		}},
+		Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(signals.StatsPort)), Protocol: ptr.To(corev1.ProtocolTCP)}},
+	}
+	has := func(rendered objects, want networkingv1.NetworkPolicyEgressRule) bool {
+		policy := convert[networkingv1.NetworkPolicy](t, rendered.get(t, "NetworkPolicy headgate"))
+		return slices.ContainsFunc(policy.Spec.Egress, func(rule networkingv1.NetworkPolicyEgressRule) bool { return cmp.Equal(rule, want) })
+	}
+	withMore := render(t, "--set-json", "networkPolicy.extraEgress="+string(more))
+	for name, rendered := range map[string]objects{
+		"chart": render(t), "chart with more": withMore, "kustomize": kustomize(t, repository("config", "default")),
+	} {
+		if !has(rendered, proxies) {
+			t.Errorf("%s: the proxies cannot be reached", name)
+		}
+	}
+	if !has(withMore, server) {
+		t.Error("networkPolicy.extraEgress is not there")
 	}
 }
 

@@ -5,25 +5,27 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Each reason that a condition can have is a heading of the page that people look it up in, and
 // nothing else is.
 func TestTroubleshootingHasEveryReason(t *testing.T) {
 	reasons := map[string]bool{}
-	for name, value := range stringConstants(t, repository("api", "v1alpha1", "conditions.go")) {
-		if strings.HasPrefix(name, "Reason") {
-			reasons[value] = true
+	for _, path := range []string{repository("api", "v1alpha1", "conditions.go"), repository("failover", "condition.go")} {
+		found := withPrefix(stringConstants(t, path), "Reason")
+		if len(found) == 0 {
+			t.Fatalf("found no reasons in %s: have they moved?", path)
 		}
-	}
-	if len(reasons) == 0 {
-		t.Fatal("found no reasons: have they moved?")
+		maps.Copy(reasons, found)
 	}
 	page, err := os.ReadFile(repository("docs", "troubleshooting.md"))
 	if err != nil {
@@ -45,6 +47,41 @@ func TestTroubleshootingHasEveryReason(t *testing.T) {
 	}
 }
 
+// Reasons of decisions and of the health of a backend are rows of a table there.
+func TestTroubleshootingHasEveryDecisionAndHealth(t *testing.T) {
+	page, err := os.ReadFile(repository("docs", "troubleshooting.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	health := stringConstants(t, repository("failover", "health.go"))
+	for section, reasons := range map[string]map[string]bool{
+		"## Events of decisions":    withPrefix(stringConstants(t, repository("api", "v1alpha1", "failover_types.go")), "Decision"),
+		"## Health of the backends": union(withPrefix(health, "Fault"), withPrefix(health, "Health")),
+	} {
+		if len(reasons) == 0 {
+			t.Fatalf("found no reasons for %s: have they moved?", section)
+		}
+		_, text, found := strings.Cut(string(page), "\n"+section+"\n")
+		if !found {
+			t.Errorf("docs/troubleshooting.md has no section %q", section)
+		}
+		text, _, _ = strings.Cut(text, "\n## ")
+		rows := map[string]bool{}
+		for _, match := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\|").FindAllStringSubmatch(text, -1) {
+			rows[match[1]] = true
+		}
+		if diff := cmp.Diff(reasons, rows); diff != "" {
+			t.Errorf("docs/troubleshooting.md, %s (-reasons +rows):\n%s", section, diff)
+		}
+	}
+}
+
+func union(a, b map[string]bool) map[string]bool {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}
+
 func TestTheIndexListsEveryPage(t *testing.T) {
 	index, err := os.ReadFile(repository("docs", "README.md"))
 	if err != nil {
@@ -61,7 +98,7 @@ func TestTheIndexListsEveryPage(t *testing.T) {
 	}
 }
 
-// Links to files of the repository lead somewhere.
+// Links to files of the repository, and to sections of its pages, lead somewhere.
 func TestNoLinkIsBroken(t *testing.T) {
 	link := regexp.MustCompile(`(?:^|[^\\])\[[^\[\]]+\]\(([^)\s]+)\)`)
 	code := regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
@@ -79,15 +116,46 @@ func TestNoLinkIsBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, match := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), "``"), -1) {
-			target, _, _ := strings.Cut(match[1], "#")
-			if target == "" || strings.Contains(target, ":") {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, ":") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+			path := page
+			if target != "" {
+				path = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(path); err != nil {
 				t.Errorf("%s links to %s, which is not there", page, target)
+			} else if anchor != "" && strings.HasSuffix(path, ".md") && !anchorsOf(t, path)[anchor] {
+				t.Errorf("%s links to %s, which has no section #%s", page, path, anchor)
 			}
 		}
 	}
+}
+
+// anchorsOf are the anchors that GitHub gives the headings of a page: lower case, without punctuation, with hyphens for
+// spaces, and with a number from the second of the same name on.
+func anchorsOf(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withoutCode := regexp.MustCompile("(?ms)^ *```.*?^ *```").ReplaceAllString(string(text), "")
+	anchors := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(withoutCode, -1) {
+		slug := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(match[1]), "")
+		slug = strings.ReplaceAll(slug, " ", "-")
+		anchor := slug
+		for i := 1; anchors[anchor]; i++ {
+			anchor = slug + "-" + strconv.Itoa(i)
+		}
+		anchors[anchor] = true
+	}
+	for _, match := range regexp.MustCompile(`<a (?:id|name)="([^"]+)"`).FindAllStringSubmatch(withoutCode, -1) {
+		anchors[match[1]] = true
+	}
+	return anchors
 }
 
 // stringConstants returns the string constants of a Go file, by name.

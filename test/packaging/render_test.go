@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,7 +22,8 @@ func repository(parts ...string) string {
 	return filepath.Join(append([]string{"..", ".."}, parts...)...)
 }
 
-// objects are Kubernetes objects by kind and name.
+// objects are Kubernetes objects by kind and name; of a second one with both, in another namespace, the key has the namespace
+// as well.
 type objects map[string]*unstructured.Unstructured
 
 // render returns what the chart installs as release headgate in namespace headgate-system. It skips
@@ -74,7 +76,11 @@ func decode(t *testing.T, content []byte) objects {
 			t.Fatalf("decode objects: %v", err)
 		}
 		if len(object.Object) > 0 {
-			decoded[object.GetKind()+" "+object.GetName()] = object
+			name := object.GetKind() + " " + object.GetName()
+			if _, taken := decoded[name]; taken {
+				name += " in " + object.GetNamespace()
+			}
+			decoded[name] = object
 		}
 	}
 }
@@ -96,4 +102,15 @@ func (o objects) get(t *testing.T, name string) *unstructured.Unstructured {
 		t.Fatalf("there is no %s", name)
 	}
 	return object
+}
+
+// all returns the objects of a kind and name in all namespaces.
+func (o objects) all(name string) []*unstructured.Unstructured {
+	var out []*unstructured.Unstructured
+	for key, object := range o {
+		if key == name || strings.HasPrefix(key, name+" in ") {
+			out = append(out, object)
+		}
+	}
+	return out
 }
