@@ -33,7 +33,7 @@ type failover struct {
 	calls, failed int
 }
 
-func (f failover) String() string {
+func (f *failover) String() string {
 	return fmt.Sprintf("%s -> %s: order +%s pod +%s EndpointSlice +%s decision +%s route +%s accepted", f.from, f.to,
 		f.podUnready.Sub(f.ordered).Round(time.Millisecond), f.sliceEmpty.Sub(f.podUnready).Round(time.Millisecond),
 		f.decided.Sub(f.sliceEmpty).Round(time.Millisecond), f.written.Sub(f.decided).Round(time.Millisecond),
@@ -41,7 +41,7 @@ func (f failover) String() string {
 }
 
 // movedByItself: Envoy sent a call to the other application before Headgate had written the route.
-func (f failover) movedByItself() bool { return f.firstAnswer.Before(f.written) }
+func (f *failover) movedByItself() bool { return f.firstAnswer.Before(f.written) }
 
 var (
 	// errDisturbed: something else happened at the same time, and the times say nothing.

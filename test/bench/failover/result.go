@@ -29,9 +29,9 @@ type result struct {
 // mostLosses is how many failed calls are printed.
 const mostLosses = 20
 
-func (r result) met() bool { return percentile(headgate.times(r.failovers), 99) <= goal }
+func (r *result) met() bool { return percentile(headgate.times(r.failovers), 99) <= goal }
 
-func (r result) print(to io.Writer) {
+func (r *result) print(to io.Writer) {
 	fmt.Fprintf(to, "\nshape %s: %d failovers by failed readiness under %d calls/s (%d more were disturbed and left out), times in ms\n",
 		r.strategy, len(r.failovers), rate, r.disturbed)
 	fmt.Fprintf(to, "load average of the machine (%d processors): %s at the beginning, %s at the end\n", runtime.NumCPU(), r.load[0], r.load[1])

@@ -72,7 +72,7 @@ func runShape(ctx context.Context, strategy v1alpha1.FailoverStrategy, failovers
 		}
 		out.failovers = append(out.failovers, f)
 		if verbose {
-			fmt.Fprintf(os.Stderr, "%s %3d: %s\n", strategy, len(out.failovers), f)
+			fmt.Fprintf(os.Stderr, "%s %3d: %s\n", strategy, len(out.failovers), &f)
 		}
 	}
 	out.addCalls(b.live.Stop())
