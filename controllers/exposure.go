@@ -119,6 +119,11 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 		r.releaseFinalizer(ctx, s)
 	}
 
+	if s.expansion.Unfinished && !s.expansion.Blocked && len(s.failures) == 0 && len(s.errs) == 0 && !s.conflicted {
+		// The weights are on their way: what the data plane thinks of half of it is no news.
+		return ctrl.Result{RequeueAfter: nextStep}, nil
+	}
+
 	// 10. Judge, and 11. say so.
 	live := s.dataPlane()
 	if s.expansion.Blocked && live.Route == nil {
@@ -134,8 +139,6 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 	if s.conflicted {
 		s.runAgain(conflictRetry)
-	} else if s.expansion.Unfinished && !s.expansion.Blocked && len(s.failures) == 0 {
-		s.runAgain(nextStep)
 	}
 	return ctrl.Result{RequeueAfter: s.again}, nil
 }
