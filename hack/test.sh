@@ -102,12 +102,24 @@ e2e_on_current() {
 run_e2e() {
   say 'building the end-to-end tests'
   go test -c -o "$cache/bin/e2e.test" ./test/e2e || return
+  # After a restart of the API server whoever watches it catches up kind by kind, for half a minute:
+  # nothing else is tested in that time.
+  local restarts=TestAPIServerRestarted
   say 'end-to-end tests'
+  e2e_tests e2e -test.skip "$restarts" "$@" || return
+  say 'end-to-end tests that restart the API server'
+  e2e_tests e2e-restart -test.run "$restarts" "$@"
+}
+
+# e2e_tests NAME FLAG TESTS PREFIX...: runs those end-to-end tests that the flag selects.
+e2e_tests() {
+  local name=$1 flag=$2 tests=$3
+  shift 3
   (
     cd test/e2e
-    tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/e2e.json" \
+    tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/$name.json" \
       --raw-command -- go tool test2json -t -p "$module/test/e2e" \
-      "$@" "$cache/bin/e2e.test" -test.v=test2json -test.parallel 2 -test.timeout 30m
+      "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 2 -test.timeout 30m
   )
 }
 
