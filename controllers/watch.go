@@ -171,9 +171,8 @@ func (m mapper) all() handler.EventHandler {
 	})
 }
 
-// decisionMatters lets through changes of the spec, and of the decision in the status, which is
-// somebody else's to make and ours to follow. What the exposure controller itself writes into the
-// status wakes nobody.
+// decisionMatters lets through changes of the spec, and of the decision in the status, whoever made
+// them. What else is written into the status wakes nobody.
 func decisionMatters() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)

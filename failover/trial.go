@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -28,7 +29,7 @@ func tryBackup(l *look, c choice) (plan, bool) {
 	p.ramp = &ramp{to: c.to, percent: trialPercent, trial: true, since: l.now}
 	p.to = c.to
 	p.reason = v1alpha1.DecisionTryingBackup
-	p.message = shorten(from.name+" is down: "+from.describe()+"; "+to.name+" is tried with a fifth of the calls, to see whether it does better", mostMessage)
+	p.message = fmt.Sprintf("%s is down: %s; %s is tried with a fifth of the calls, to see whether it does better", from.name, from.describe(), to.name)
 	return p, true
 }
 
@@ -58,7 +59,7 @@ func endTrial(l *look, c choice) (plan, bool) {
 		// It counts as a switch, so that the next trial waits longer and there are not too many.
 		p.ramp, p.from, p.to, p.switched = nil, l.ramp.to, l.active, true
 		p.reason = v1alpha1.DecisionBackupNoBetter
-		p.message = shorten(tried.name+" does no better: "+tried.describe()+"; "+l.name(l.active)+" serves on", mostMessage)
+		p.message = fmt.Sprintf("%s does no better: %s; %s serves on", tried.name, tried.describe(), l.name(l.active))
 		return p, true
 	}
 	return l.unchanged(), c.to == l.ramp.to

@@ -102,9 +102,14 @@ const (
 // Until asks again and again until the answer is nil, and fails with the last answer when
 // patience runs out.
 func Until(ctx context.Context, what string, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	return UntilWithin(ctx, Patience, pollInterval, what, ask)
+}
+
+// UntilWithin is Until with a patience and an interval of the caller's own.
+func UntilWithin(ctx context.Context, patience, interval time.Duration, what string, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(pollInterval)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := ask(ctx)
@@ -113,7 +118,7 @@ func Until(ctx context.Context, what string, ask func(context.Context) error) er
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s: %w", Patience, what, err)
+			return fmt.Errorf("waited %s for %s: %w", patience, what, err)
 		case <-tick.C:
 		}
 	}

@@ -63,21 +63,7 @@ func (b *bench) fetch(ctx context.Context, path string) ([]byte, error) {
 
 // until asks again and again until the answer is nil, and fails with the last answer after a time.
 func until(ctx context.Context, patience time.Duration, what string, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(lookInterval)
-	defer tick.Stop()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s: %w", patience, what, err)
-		case <-tick.C:
-		}
-	}
+	return scene.UntilWithin(ctx, patience, lookInterval, what, ask)
 }
 
 // cleanUp removes all that was made, and waits until the namespace is gone, so that the next user of
