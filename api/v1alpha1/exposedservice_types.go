@@ -57,7 +57,7 @@ type ExposedServiceList struct {
 
 // ExposedServiceSpec is what is asked for.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.gateway)",message="gateway is required: name a GatewayClass in gateway.className, or a Gateway that exists in gateway.parentRef"
+// +kubebuilder:validation:XValidation:rule="has(self.gateway) || has(self.xds)",message="gateway or xds is required: name a GatewayClass in gateway.className or a Gateway that exists in gateway.parentRef, or set xds to serve Envoys of your own and gRPC clients"
 // +kubebuilder:validation:XValidation:rule="!has(self.rules) || self.rules.map(r, r.matches.size()).sum() <= 64",message="rules must hold at most 64 matches in all, the most that one GRPCRoute rule can carry: split the service into several ExposedServices"
 // +kubebuilder:validation:XValidation:rule="!has(self.failover) || !has(self.failover.pin) || self.failover.pin.size() == 0 || self.backends.exists(b, b.name == self.failover.pin)",message="failover.pin must be the name of one of spec.backends, or empty"
 type ExposedServiceSpec struct {
@@ -85,6 +85,12 @@ type ExposedServiceSpec struct {
 	//
 	// +optional
 	Gateway *Gateway `json:"gateway,omitempty"`
+
+	// XDS is the data plane that Headgate itself configures over xDS: Envoys that somebody else runs,
+	// and gRPC clients without a proxy. It can stand beside gateway or alone.
+	//
+	// +optional
+	XDS *XDS `json:"xds,omitempty"`
 
 	// Backends serve the calls, in order of preference: the first one serves while it has
 	// ready endpoints, the next one stands by.

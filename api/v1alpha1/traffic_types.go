@@ -2,9 +2,10 @@ package v1alpha1
 
 // Traffic says how calls are timed out, retried, limited, balanced and health-checked.
 //
-// The fields take effect with Envoy Gateway, as a BackendTrafficPolicy; other implementations of
-// Gateway API have no standard way to say them, and the Accepted condition says so when they are
-// set. What is left out has the default that was measured to lose no call when backends die,
+// The fields take effect with Envoy Gateway, as a BackendTrafficPolicy, and with xds; other
+// implementations of Gateway API have no standard way to say them, and the Accepted condition says so
+// when they are set. gRPC clients without a proxy do what they know of it: the request timeout,
+// retries of calls that may run twice, the bound of parallel requests, and the load balancer. What is left out has the default that was measured to lose no call when backends die,
 // drain, scale and change.
 type Traffic struct {
 	// RequestTimeout bounds a whole call, retries included; 0s means no bound. The default is 0s,
@@ -162,7 +163,8 @@ type OutlierDetection struct {
 	BaseEjectionTime *Duration `json:"baseEjectionTime,omitempty"`
 
 	// MaxEjectionPercent bounds the share of endpoints, of all backends together, that may be
-	// ejected at once. The default is 10. With 100, a fault that strikes every endpoint leaves none.
+	// ejected at once. The default is 10 behind a Gateway, where it ejects nothing of fewer than ten
+	// endpoints, and 100 with xds. With 100, a fault that strikes every endpoint leaves none.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -191,7 +193,8 @@ const (
 type HealthCheck struct {
 	// Mode says whether endpoints are checked. The default, Auto, checks where the pods of every
 	// backend declare a gRPC readiness probe on the backend's port and for the same service name,
-	// because a check that a backend cannot answer would call all of it dead. With checks, an
+	// because a check that a backend cannot answer would call all of it dead; with xds, the backends
+	// that can answer are checked and the others are not. With checks, an
 	// endpoint that freezes is left after about half a second; without, each call to it waits
 	// for its own timeout.
 	// +optional

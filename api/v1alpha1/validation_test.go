@@ -91,7 +91,10 @@ func TestBadInputIsRefused(t *testing.T) {
 		"an fqdn that is an address":   {spec: with("backends: [{name: a, fqdn: {hostname: 203.0.113.7, port: 1}}]"), want: []string{"spec.backends[0].fqdn.hostname", "Service without a selector"}},
 		"an fqdn with a wildcard":      {spec: with("backends: [{name: a, fqdn: {hostname: '*.example.com', port: 1}}]"), want: []string{"spec.backends[0].fqdn.hostname", "full DNS name"}},
 
-		"neither gateway nor anything else": {spec: with("gateway: null"), want: []string{"gateway is required", "gateway.className", "gateway.parentRef"}},
+		"neither gateway nor anything else": {spec: with("gateway: null"), want: []string{"gateway or xds is required", "gateway.className", "gateway.parentRef", "set xds"}},
+		"an xds port out of range":          {spec: with("xds: {port: 65536}"), want: []string{"spec.xds.port", "less than or equal to 65535"}},
+		"an xds port of 0":                  {spec: with("xds: {port: 0}"), want: []string{"spec.xds.port", "greater than or equal to 1"}},
+		"an unknown field of xds":           {spec: with("xds: {listener: 9090}"), want: []string{`unknown field "spec.xds.listener"`}},
 		"an empty gateway":                  {spec: with("gateway: {}"), want: []string{"spec.gateway", "one of className and parentRef is required"}},
 		"both className and parentRef":      {spec: with("gateway: {className: a, parentRef: {name: b}}"), want: []string{"spec.gateway", "must not both be set"}},
 		"listener with parentRef":           {spec: with("gateway: {parentRef: {name: b}, listener: {port: 80}}"), want: []string{"spec.gateway", "listener must not be set with parentRef", "sectionName"}},
@@ -211,6 +214,9 @@ func TestGoodInputIsTaken(t *testing.T) {
 		"all of failover":             {spec: with("failover: {strategy: Auto, minReadyPercent: 50, errors: {maxPercent: '0.5'}, recovery: {healthyFor: 1m, ramp: [1, 10, 100], rampInterval: 1500ms}, maxSwitchesPerHour: 3, pin: primary}")},
 		"a Service of other clusters": {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, serviceImport: {name: s, port: 1}}]")},
 		"a PDB in percent":            {spec: with("gateway: {className: a, proxy: {podDisruptionBudget: {maxUnavailable: 50%}}}")},
+		"xds alone":                   {spec: with("{gateway: null, xds: {port: 9090}}")},
+		"xds for gRPC clients alone":  {spec: with("{gateway: null, xds: {}}")},
+		"a gateway and xds":           {spec: with("xds: {port: 9090}")},
 		"a shared Gateway elsewhere":  {spec: with("gateway: {parentRef: {name: public, namespace: infra, sectionName: grpc}}")},
 	}
 	for title, test := range tests {
