@@ -22,6 +22,7 @@ const KindExposedService = "ExposedService"
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.active`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0].value`
 // +kubebuilder:printcolumn:name="Failover",type=string,JSONPath=`.status.failover.mode`
+// +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.status.rollout.progress`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Host",type=string,priority=1,JSONPath=`.spec.hostnames[0]`
 // +kubebuilder:printcolumn:name="Backends",type=string,priority=1,JSONPath=`.status.endpoints`
@@ -60,6 +61,9 @@ type ExposedServiceList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.gateway) || has(self.xds)",message="gateway or xds is required: name a GatewayClass in gateway.className or a Gateway that exists in gateway.parentRef, or set xds to serve Envoys of your own and gRPC clients"
 // +kubebuilder:validation:XValidation:rule="!has(self.rules) || self.rules.map(r, r.matches.size()).sum() <= 64",message="rules must hold at most 64 matches in all, the most that one GRPCRoute rule can carry: split the service into several ExposedServices"
 // +kubebuilder:validation:XValidation:rule="!has(self.failover) || !has(self.failover.pin) || self.failover.pin.size() == 0 || self.backends.exists(b, b.name == self.failover.pin)",message="failover.pin must be the name of one of spec.backends, or empty"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollout) || has(self.backends[0].service)",message="rollout ships new versions of the first backend, which must be a service: put the Service of the workload first in backends, or remove rollout"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollout) || !has(self.rollout.workloadRef) || !has(self.backends[0].service) || !has(self.backends[0].service.namespace)",message="rollout.workloadRef needs the first backend's Service in the same namespace: remove backends[0].service.namespace"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollout) || self.backends.all(b, b.name != 'canary')",message="backends must not be called canary with rollout, because the canary is: choose another name"
 type ExposedServiceSpec struct {
 	// Hostnames are the host names (the :authority of a call) that clients use. A leading
 	// "*." matches any one or more labels. Without host names, calls for every host that
@@ -107,6 +111,10 @@ type ExposedServiceSpec struct {
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
 
+	// Rollout says how a new version of the first backend is shipped.
+	// +optional
+	Rollout *Rollout `json:"rollout,omitempty"`
+
 	// Traffic says how calls are timed out, retried, limited, balanced and health-checked on
 	// their way to the backends. Every field has a default that suits production.
 	//
@@ -150,7 +158,8 @@ type ExposedServiceStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// Conditions are Ready, Accepted, Exposed, PriorityFailover, BackendsHealthy, FailedOver, with
-	// spec.failover.errors SignalsAvailable, and, while they hold, Reconciling and Stalled (kstatus).
+	// spec.failover.errors SignalsAvailable, with spec.rollout Progressing, and, while they hold,
+	// Reconciling and Stalled (kstatus).
 	//
 	// +optional
 	// +listType=map
@@ -197,6 +206,10 @@ type ExposedServiceStatus struct {
 	// Failover says who leaves a backend that is down, and which backend stands by.
 	// +optional
 	Failover *FailoverStatus `json:"failover,omitempty"`
+
+	// Rollout is where the rollout is. It is there only with spec.rollout.
+	// +optional
+	Rollout *RolloutStatus `json:"rollout,omitempty"`
 }
 
 // BackendStatus is what was observed of one backend.

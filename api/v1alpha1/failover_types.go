@@ -181,12 +181,13 @@ type TrafficStatus struct {
 	// +required
 	Revision int64 `json:"revision"`
 
-	// Weights are the backends' shares of the calls, in parts of 1,000,000, which they add up to.
+	// Weights are the backends' shares of the calls, in parts of 1,000,000, which they add up to. While
+	// a rollout is under way, the canary is among them, after the first backend.
 	//
 	// +required
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=9
 	Weights []BackendWeight `json:"weights"`
 
 	// Fallback is the backend that Envoy turns to when none of those with a weight is left.

@@ -61,6 +61,16 @@ func override(kind, patch string) string {
 	return with("overrides: [{kind: " + kind + ", patch: " + patch + "}]")
 }
 
+// rollout is the minimal spec with a rollout of a Deployment, unless the fields name another target.
+func rollout(fields string) string {
+	if !strings.Contains(fields, "workloadRef") {
+		fields = "workloadRef: {name: greeter}, " + fields
+	}
+	return with("rollout: {" + fields + "}")
+}
+
+func analysis(fields string) string { return rollout("analysis: {" + fields + "}") }
+
 func rule(match string) string { return with("rules: [{matches: [" + match + "]}]") }
 
 // TestBadInputIsRefused applies what users get wrong to the real API server, with strict validation
@@ -157,6 +167,45 @@ func TestBadInputIsRefused(t *testing.T) {
 		"no switches at all":            {spec: with("failover: {maxSwitchesPerHour: 0}"), want: []string{"spec.failover.maxSwitchesPerHour", "greater than or equal to 1"}},
 		"an unknown strategy":           {spec: with("failover: {strategy: Random}"), want: []string{"spec.failover.strategy", `"Auto", "Priorities", "Weights"`}},
 
+		"a rollout of nothing":             {spec: with("rollout: {}"), want: []string{"spec.rollout", "exactly one of workloadRef and canary"}},
+		"a rollout of both kinds":          {spec: with("rollout: {workloadRef: {name: a}, canary: {service: {name: b, port: 1}}, revision: '1'}"), want: []string{"spec.rollout", "exactly one of workloadRef and canary"}},
+		"a canary without revision":        {spec: with("rollout: {canary: {service: {name: b, port: 1}}}"), want: []string{"spec.rollout", "revision is required with canary"}},
+		"a revision without canary":        {spec: with("rollout: {workloadRef: {name: a}, revision: '1'}"), want: []string{"spec.rollout", "must not be set without it"}},
+		"a revision that is no label":      {spec: with("rollout: {canary: {service: {name: b, port: 1}}, revision: 'a b'}"), want: []string{"spec.rollout.revision", "such as 2.4.0"}},
+		"a canary with tracked config":     {spec: with("rollout: {canary: {service: {name: b, port: 1}}, revision: '1', trackConfig: true}"), want: []string{"spec.rollout", "trackConfig needs workloadRef"}},
+		"a workload of another kind":       {spec: rollout("workloadRef: {kind: StatefulSet, name: a}"), want: []string{"spec.rollout.workloadRef.kind", `"Deployment"`}},
+		"a workload with too long a name":  {spec: rollout("workloadRef: {name: " + strings.Repeat("a", 57) + "}"), want: []string{"spec.rollout.workloadRef.name", "56"}},
+		"a rollout of an fqdn":             {spec: with("backends: [{name: a, fqdn: {hostname: a.example.com, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"first backend, which must be a service"}},
+		"a rollout elsewhere":              {spec: with("backends: [{name: a, service: {name: s, namespace: eu, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"remove backends[0].service.namespace"}},
+		"a backend called canary":          {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: canary, service: {name: t, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"must not be called canary"}},
+		"no steps at all":                  {spec: rollout("steps: []"), want: []string{"spec.rollout.steps", "at least 1"}},
+		"21 steps":                         {spec: rollout("steps: [" + strings.Repeat("{weight: 1},", 21) + "]"), want: []string{"spec.rollout.steps", "at most 20"}},
+		"steps that fall":                  {spec: rollout("steps: [{weight: 10}, {weight: '9.5'}]"), want: []string{"spec.rollout.steps", "must rise"}},
+		"steps of equal weight":            {spec: rollout("steps: [{weight: 10}, {weight: '10.0'}]"), want: []string{"spec.rollout.steps", "must rise"}},
+		"a step of 0 %":                    {spec: rollout("steps: [{weight: 0}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},
+		"a step of 101 %":                  {spec: rollout("steps: [{weight: 101}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},
+		"a step of 100.5 %":                {spec: rollout("steps: [{weight: '100.5'}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},
+		"a step of five places":            {spec: rollout("steps: [{weight: '0.00001'}]"), want: []string{"spec.rollout.steps[0].weight", "up to four places"}},
+		"a step with a sign":               {spec: rollout("steps: [{weight: 10%}]"), want: []string{"spec.rollout.steps[0].weight", "decimal number in quotes"}},
+		"a step that holds for no time":    {spec: rollout("steps: [{weight: 1, hold: 0s}]"), want: []string{"spec.rollout.steps[0].hold", "at least 1s"}},
+		"a step with another approval":     {spec: rollout("steps: [{weight: 1, approval: Maybe}]"), want: []string{"spec.rollout.steps[0].approval", `"Required"`}},
+		"an unknown source of calls":       {spec: analysis("source: Datadog"), want: []string{"spec.rollout.analysis.source", `"Prometheus"`}},
+		"Prometheus without its queries":   {spec: analysis("source: Prometheus"), want: []string{"spec.rollout.analysis", "prometheus is required"}},
+		"false rollbacks of 0":             {spec: analysis("falseRollbacks: '0.0'"), want: []string{"spec.rollout.analysis.falseRollbacks", "above 0 and below 0.5"}},
+		"false rollbacks of a half":        {spec: analysis("falseRollbacks: '0.5'"), want: []string{"spec.rollout.analysis.falseRollbacks", "above 0 and below 0.5"}},
+		"false rollbacks in percent":       {spec: analysis("falseRollbacks: 1%"), want: []string{"spec.rollout.analysis.falseRollbacks", "decimal number in quotes"}},
+		"an unknown policy of doubt":       {spec: analysis("whenUndecided: Guess"), want: []string{"spec.rollout.analysis.whenUndecided", `"Hold", "Advance", "RollBack"`}},
+		"a longest hold of no time":        {spec: analysis("maxHold: 0s"), want: []string{"spec.rollout.analysis.maxHold", "at least 1s"}},
+		"a ratio below 1":                  {spec: analysis("errors: {tolerate: {ratio: '0.9'}}"), want: []string{"errors.tolerate.ratio", "from 1 to 10"}},
+		"a tolerance of 100 %":             {spec: analysis("errors: {tolerate: {percent: '100'}}"), want: []string{"errors.tolerate.percent", "below 100"}},
+		"nothing to prove":                 {spec: analysis("errors: {provePercent: '0'}"), want: []string{"errors.provePercent", "above 0 and below 100"}},
+		"a canary's error bound of 0 %":    {spec: analysis("errors: {maxPercent: '0'}"), want: []string{"errors.maxPercent", "above 0 and below 100"}},
+		"an unknown code":                  {spec: analysis("errors: {codes: [OK]}"), want: []string{"errors.codes[0]", `"DeadlineExceeded"`}},
+		"a slowdown over 100 %":            {spec: analysis("latency: {slowdownPercent: 101}"), want: []string{"latency.slowdownPercent", "100"}},
+		"a webhook without a scheme":       {spec: analysis("webhooks: [{name: a, url: gates.example.com}]"), want: []string{"webhooks[0].url", "must be a URL"}},
+		"two webhooks of one name":         {spec: analysis("webhooks: [{name: a, url: 'https://a'}, {name: a, url: 'https://b'}]"), want: []string{"webhooks[1]", "Duplicate"}},
+		"a webhook's timeout without unit": {spec: analysis("webhooks: [{name: a, url: 'https://a', timeout: '10'}]"), want: []string{"webhooks[0].timeout", "such as 250ms"}},
+
 		"an override that is a list":    {spec: override("Gateway", "[]"), want: []string{"spec.overrides[0].patch", "object"}},
 		"an override that is a text":    {spec: override("Gateway", "no"), want: []string{"spec.overrides[0].patch", "object"}},
 		"an override of what is ours":   {spec: override("Service", "{}"), want: []string{"spec.overrides[0].kind", `"Gateway"`}},
@@ -212,6 +261,10 @@ func TestGoodInputIsTaken(t *testing.T) {
 		"everything may run twice":    {spec: with("traffic: {retry: {idempotent: true, perTryTimeout: 1s500ms, retryOn: [reset, unavailable]}}")},
 		"an override with unknown":    {spec: override("BackendTrafficPolicy", "{metadata: {labels: {a: b}}, spec: {http2: {maxConcurrentStreams: 5}, loadBalancer: null}}")},
 		"all of failover":             {spec: with("failover: {strategy: Auto, minReadyPercent: 50, errors: {maxPercent: '0.5'}, recovery: {healthyFor: 1m, ramp: [1, 10, 100], rampInterval: 1500ms}, maxSwitchesPerHour: 3, pin: primary}")},
+		"the least rollout":           {spec: rollout("")},
+		"a rollout of a canary":       {spec: with("rollout: {canary: {service: {name: c, port: 1}}, revision: 2.4.0, paused: true}")},
+		"a rollout of all sizes":      {spec: rollout("steps: [{weight: '0.0001', hold: 1m}, {weight: 1}, {weight: '12.5', approval: Required}, {weight: 100}], trackConfig: true")},
+		"all of an analysis":          {spec: analysis("source: Prometheus, prometheus: {address: 'https://p:9090', calls: a, errors: b, latencies: c}, errors: {tolerate: {ratio: '1', percent: '0'}, provePercent: '1', maxPercent: '5', codes: [Internal, NotFound]}, latency: {slowdownPercent: 0}, falseRollbacks: '0.499', whenUndecided: Advance, maxHold: 30m, warmUp: 0s, mustHaveTraffic: true, webhooks: [{name: a, url: 'https://gates.example.com/x', timeout: 3s, secretRef: {name: s, key: k}, caBundle: QQ==}]")},
 		"a Service of other clusters": {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, serviceImport: {name: s, port: 1}}]")},
 		"a PDB in percent":            {spec: with("gateway: {className: a, proxy: {podDisruptionBudget: {maxUnavailable: 50%}}}")},
 		"xds alone":                   {spec: with("{gateway: null, xds: {port: 9090}}")},

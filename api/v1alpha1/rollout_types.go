@@ -1,0 +1,684 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Annotations by which people speak to a rollout.
+const (
+	// AnnotationApprove lets a rollout leave a step that requires approval. Its value is
+	// "<revision>/<step>", both as the status shows them: an approval is for one step of one revision
+	// and cannot be taken for another.
+	AnnotationApprove = "headgate.dev/approve"
+	// AnnotationRetry tries a revision again that was rolled back, each time that its value changes.
+	AnnotationRetry = "headgate.dev/retry"
+	// AnnotationSwapped holds the revision that the first backend has been changed to after a
+	// rollout with a canary Service of the user's own: the canary can go.
+	AnnotationSwapped = "headgate.dev/swapped"
+)
+
+// CanaryName is how status, events and metrics call the canary beside the backends.
+const CanaryName = "canary"
+
+// ConditionProgressing says whether a rollout is under way and gets on. It is there only with
+// spec.rollout.
+const ConditionProgressing = "Progressing"
+
+// Rollout says how a new version of the first backend is shipped: step by step, each left only on
+// evidence that the new version is no worse.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.workloadRef) != has(self.canary)",message="exactly one of workloadRef and canary must be set: workloadRef for a Deployment whose changed pod template starts a rollout, canary for a Service of your own that runs the new version"
+// +kubebuilder:validation:XValidation:rule="has(self.canary) == has(self.revision)",message="revision is required with canary and must not be set without it: name the version that the canary Service runs, a new name for each rollout; with workloadRef the pod template is the revision"
+// +kubebuilder:validation:XValidation:rule="!has(self.trackConfig) || !self.trackConfig || has(self.workloadRef)",message="trackConfig needs workloadRef: remove it, and change revision when the configuration of your canary changes"
+type Rollout struct {
+	// WorkloadRef is the workload behind the first backend. A changed pod template is not rolled out
+	// by Kubernetes any more but starts a rollout: Headgate holds it by spec.paused, which is the one
+	// field of the workload that it owns, and ships it with a canary Deployment of its own.
+	// +optional
+	WorkloadRef *WorkloadReference `json:"workloadRef,omitempty"`
+
+	// Canary is a Service of your own that runs the new version. A changed revision starts a rollout;
+	// in the end the canary has all calls, and the status says AwaitingSwap until the annotation
+	// headgate.dev/swapped names the revision.
+	// +optional
+	Canary *CanaryBackend `json:"canary,omitempty"`
+
+	// Revision is the name of the version that the canary Service runs.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",message="must hold only letters, digits, '-', '_' and '.', and start and end with a letter or digit, such as 2.4.0"
+	Revision *string `json:"revision,omitempty"`
+
+	// Steps are the weights that the canary gets, one after the other. The default is 1, 10, 25 and
+	// 50 percent.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.map(s, double(string(s.weight))).isSorted() && self.all(a, self.exists_one(b, double(string(b.weight)) == double(string(a.weight))))",message="steps must rise in weight, such as 1, 10, 25, 50: put them in order and remove steps of equal weight"
+	Steps []RolloutStep `json:"steps,omitempty"`
+
+	// Analysis says from what evidence the rollout advances and rolls back.
+	// +optional
+	Analysis *Analysis `json:"analysis,omitempty"`
+
+	// Paused holds the rollout where it is: no step is left and none is started. What is worse than it
+	// may be is still rolled back.
+	// +optional
+	Paused *bool `json:"paused,omitempty"`
+
+	// TrackConfig makes the contents of the ConfigMaps and Secrets that the pod template names a part
+	// of the revision: a change of them starts a rollout too. To make the workload take them in the end,
+	// Headgate then also owns the annotation headgate.dev/config of its pod template.
+	// +optional
+	TrackConfig *bool `json:"trackConfig,omitempty"`
+}
+
+// WorkloadKind is the kind of a workload.
+//
+// +kubebuilder:validation:Enum=Deployment
+type WorkloadKind string
+
+// WorkloadDeployment is a Deployment of apps/v1.
+const WorkloadDeployment WorkloadKind = "Deployment"
+
+// WorkloadReference names a workload in the same namespace.
+type WorkloadReference struct {
+	// Kind is its kind. The default is Deployment.
+	// +optional
+	Kind *WorkloadKind `json:"kind,omitempty"`
+
+	// Name is its name, at most 56 characters, because the canary is called <name>-canary.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=56
+	Name string `json:"name"`
+}
+
+// CanaryBackend is where a canary of the user's own is reached.
+type CanaryBackend struct {
+	// Service is a Kubernetes Service.
+	// +required
+	Service ServiceBackend `json:"service"`
+}
+
+// Approval says whether a person has to agree.
+//
+// +kubebuilder:validation:Enum=Required
+type Approval string
+
+// ApprovalRequired waits for the annotation headgate.dev/approve.
+const ApprovalRequired Approval = "Required"
+
+// RolloutStep is one step of a rollout.
+type RolloutStep struct {
+	// Weight is the canary's share of the calls of the first backend, in percent: a whole number, or a
+	// decimal number in quotes such as "0.5", with up to four places.
+	//
+	// +required
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="(type(self) == int || self.matches('^[0-9]{1,3}([.][0-9]{1,4})?$')) && double(string(self)) > 0.0 && double(string(self)) <= 100.0",message="must be a percentage above 0 and up to 100: a whole number, or a decimal number in quotes such as \"0.5\", with up to four places"
+	Weight intstr.IntOrString `json:"weight"`
+
+	// Hold is how long the step lasts at least, from when the data plane serves its weight. The
+	// default is 1m.
+	// +optional
+	Hold *LongDuration `json:"hold,omitempty"`
+
+	// Approval, when Required, lets the step be left only when the annotation headgate.dev/approve is
+	// "<revision>/<step>", as status.rollout shows them.
+	// +optional
+	Approval *Approval `json:"approval,omitempty"`
+}
+
+// AnalysisSource says where the counts of the calls of both sides come from.
+//
+// +kubebuilder:validation:Enum=Auto;Envoy;LoadReports;Prometheus
+type AnalysisSource string
+
+const (
+	// AnalysisAuto takes the best source that there is.
+	AnalysisAuto AnalysisSource = "Auto"
+	// AnalysisEnvoy reads the statistics of the Gateway's own proxies. They have no latencies and no
+	// gRPC codes: what counts as an error is what Envoy counts as one.
+	AnalysisEnvoy AnalysisSource = "Envoy"
+	// AnalysisLoadReports takes what the clients of spec.xds report.
+	AnalysisLoadReports AnalysisSource = "LoadReports"
+	// AnalysisPrometheus asks a Prometheus server.
+	AnalysisPrometheus AnalysisSource = "Prometheus"
+)
+
+// UndecidedPolicy says what happens when the evidence does not suffice within maxHold.
+//
+// +kubebuilder:validation:Enum=Hold;Advance;RollBack
+type UndecidedPolicy string
+
+const (
+	// UndecidedHold goes on holding.
+	UndecidedHold UndecidedPolicy = "Hold"
+	// UndecidedAdvance advances unless something speaks against the canary.
+	UndecidedAdvance UndecidedPolicy = "Advance"
+	// UndecidedRollBack rolls back.
+	UndecidedRollBack UndecidedPolicy = "RollBack"
+)
+
+// Analysis says from what evidence a rollout advances and rolls back. Canary and stable are compared
+// over the same seconds by sequential tests, which may be looked at as often as one likes.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Prometheus' || has(self.prometheus)",message="prometheus is required with source: Prometheus: name the server's address and the queries"
+type Analysis struct {
+	// Source says where the counts come from. The default is Auto.
+	// +optional
+	Source *AnalysisSource `json:"source,omitempty"`
+
+	// Errors says which error rate of the canary is tolerated.
+	// +optional
+	Errors *ErrorTolerance `json:"errors,omitempty"`
+
+	// Latency has latencies compared as well, where the source has them. Without it only errors are.
+	// +optional
+	Latency *LatencyTolerance `json:"latency,omitempty"`
+
+	// FalseRollbacks is the probability of rolling back a canary that is no worse than is tolerated,
+	// over a whole rollout, as a decimal number in quotes. The default is "0.01": one in a hundred.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=12
+	// +kubebuilder:validation:XValidation:rule="self.matches('^0[.][0-9]{1,10}$') && double(self) > 0.0 && double(self) < 0.5",message="must be a probability above 0 and below 0.5, as a decimal number in quotes such as \"0.01\""
+	FalseRollbacks *string `json:"falseRollbacks,omitempty"`
+
+	// WhenUndecided says what happens when a step was observed for maxHold and the evidence still
+	// suffices for nothing. The default is Hold. While the source cannot be read nothing but Hold ever
+	// happens.
+	// +optional
+	WhenUndecided *UndecidedPolicy `json:"whenUndecided,omitempty"`
+
+	// MaxHold is for how long a step is observed before whenUndecided applies. Time in which the source
+	// could not be read does not count. The default is 1h.
+	// +optional
+	MaxHold *LongDuration `json:"maxHold,omitempty"`
+
+	// WarmUp is for how long after its newest pod became ready the latencies of the canary are not
+	// judged. Its errors always are. The default is 60s.
+	// +optional
+	WarmUp *Duration `json:"warmUp,omitempty"`
+
+	// MustHaveTraffic keeps whenUndecided from leaving a step, forward or back, in which the canary
+	// had no calls. Silence is never counted as failure.
+	// +optional
+	MustHaveTraffic *bool `json:"mustHaveTraffic,omitempty"`
+
+	// Prometheus is the server to ask with source Prometheus.
+	// +optional
+	Prometheus *AnalysisQueries `json:"prometheus,omitempty"`
+
+	// Webhooks are asked before each step is left; it stays until all agree. They cannot roll back.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Webhooks []RolloutWebhook `json:"webhooks,omitempty"`
+}
+
+// GRPCCode is the name of a gRPC status code.
+//
+// +kubebuilder:validation:Enum=Canceled;Unknown;InvalidArgument;DeadlineExceeded;NotFound;AlreadyExists;PermissionDenied;ResourceExhausted;FailedPrecondition;Aborted;OutOfRange;Unimplemented;Internal;Unavailable;DataLoss;Unauthenticated
+type GRPCCode string
+
+// ErrorTolerance says which error rate of the canary is tolerated.
+type ErrorTolerance struct {
+	// Tolerate is what the canary's error rate may be, compared with stable's.
+	// +optional
+	Tolerate *Tolerance `json:"tolerate,omitempty"`
+
+	// ProvePercent takes the place of tolerate.percent where leaving a step asks for evidence that
+	// the canary is within it. A smaller one asks for more calls: about 340 divided by it, without an
+	// error. The default is "0.5".
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"0.5\""
+	ProvePercent *string `json:"provePercent,omitempty"`
+
+	// MaxPercent is an error rate that the canary must not exceed, whatever stable does. Without it
+	// errors on both sides, such as an outage of something that both depend on, roll nothing back.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"5\""
+	MaxPercent *string `json:"maxPercent,omitempty"`
+
+	// Codes are the gRPC status codes that count as errors, where the source knows them. The default
+	// are those that are the service's fault: Unknown, DeadlineExceeded, ResourceExhausted,
+	// Unimplemented, Internal, Unavailable and DataLoss.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Codes []GRPCCode `json:"codes,omitempty"`
+}
+
+// Tolerance is an error rate compared with stable's: up to ratio times stable's, and percent more.
+type Tolerance struct {
+	// Ratio is how many times stable's error rate the canary's may be, from 1 to 10, as a decimal
+	// number in quotes. The default is "1.5".
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) >= 1.0 && double(self) <= 10.0",message="must be a ratio from 1 to 10, as a decimal number in quotes such as \"1.5\""
+	Ratio *string `json:"ratio,omitempty"`
+
+	// Percent is how much more it may be, in percent of the calls, as a decimal number in quotes. The
+	// default is "0.05".
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$')",message="must be a percentage from 0 and below 100, as a decimal number in quotes such as \"0.05\""
+	Percent *string `json:"percent,omitempty"`
+}
+
+// LatencyTolerance says how much slower the canary may be.
+type LatencyTolerance struct {
+	// SlowdownPercent is by how much all calls may be slower. It must cover the differences in speed
+	// of healthy pods. The default is 5.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	SlowdownPercent *int32 `json:"slowdownPercent,omitempty"`
+}
+
+// AnalysisQueries is a Prometheus server, and what to ask it about each side. In the queries
+// {{.Namespace}} and {{.Name}} are replaced by those of the ExposedService, {{.Side}} by stable or
+// canary, {{.Service}} by the side's Service, and {{.Workload}} by its Deployment, if it has one.
+type AnalysisQueries struct {
+	// Address is the base URL of the server, such as https://prometheus.monitoring:9090.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('http://') || self.startsWith('https://')",message="must be a URL that starts with http:// or https://"
+	Address string `json:"address"`
+
+	// Calls is a query for the number of calls that a side has finished since ever: a counter, not a
+	// rate. A query may answer with several series, which are added up.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Calls string `json:"calls"`
+
+	// Errors is a query for the number of those that failed.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Errors string `json:"errors"`
+
+	// Latencies is a query for their latencies: a native histogram, or the counters of a classic one
+	// with their label le.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Latencies *string `json:"latencies,omitempty"`
+
+	// BearerTokenSecretRef is a key of a Secret, in this namespace, that holds a bearer token.
+	// +optional
+	BearerTokenSecretRef *corev1.SecretKeySelector `json:"bearerTokenSecretRef,omitempty"`
+
+	// CASecretRef is a key of a Secret, in this namespace, that holds the certificates (PEM) that
+	// the server's certificate is verified with; without it the system's are used.
+	// +optional
+	CASecretRef *corev1.SecretKeySelector `json:"caSecretRef,omitempty"`
+}
+
+// RolloutWebhook is asked, by an HTTP POST that names the ExposedService, the revision and the step,
+// whether a step may be left. A status of 200 agrees.
+type RolloutWebhook struct {
+	// Name is how status and events call it.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Name string `json:"name"`
+
+	// URL is where it is asked. Certificates are always verified.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHost() != ''",message="must be a URL such as https://gates.example.com/greeter"
+	URL string `json:"url"`
+
+	// Timeout is how long an answer may take. The default is 10s.
+	// +optional
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// SecretRef is a key of a Secret, in this namespace, that requests are signed with (HMAC-SHA256
+	// of the body).
+	// +optional
+	SecretRef *corev1.SecretKeySelector `json:"secretRef,omitempty"`
+
+	// CABundle holds the certificates (PEM) that the server's certificate is verified with; without it
+	// the system's are used.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	CABundle []byte `json:"caBundle,omitempty"`
+}
+
+// RolloutPhase is what a rollout is doing.
+//
+// +kubebuilder:validation:Enum=Idle;Preparing;Stepping;AwaitingApproval;Promoting;AwaitingSwap;HandingOver;RollingBack;Suspended
+type RolloutPhase string
+
+const (
+	// RolloutIdle: no rollout is under way.
+	RolloutIdle RolloutPhase = "Idle"
+	// RolloutPreparing: the canary gets the pods that the next step takes, at the weight that it has.
+	RolloutPreparing RolloutPhase = "Preparing"
+	// RolloutStepping: the canary has the weight of a step, and evidence is gathered.
+	RolloutStepping RolloutPhase = "Stepping"
+	// RolloutAwaitingApproval: the step could be left if somebody approved.
+	RolloutAwaitingApproval RolloutPhase = "AwaitingApproval"
+	// RolloutPromoting: the workload takes the revision by its own rolling update, while the canary
+	// keeps its share; a canary Service of the user's own gets everything.
+	RolloutPromoting RolloutPhase = "Promoting"
+	// RolloutAwaitingSwap: the user's own canary Service has everything, until the first backend has
+	// been changed to the revision.
+	RolloutAwaitingSwap RolloutPhase = "AwaitingSwap"
+	// RolloutHandingOver: the first backend runs the revision, and the canary's share goes to zero.
+	RolloutHandingOver RolloutPhase = "HandingOver"
+	// RolloutRollingBack: the canary's weight is zero; its last calls end, then its pods.
+	RolloutRollingBack RolloutPhase = "RollingBack"
+	// RolloutSuspended: another backend serves, or the workload is scaled to zero. The canary's
+	// weight is zero; afterwards the rollout starts again at its first step.
+	RolloutSuspended RolloutPhase = "Suspended"
+)
+
+// Reasons of decisions about rollouts: each is a transition of the state machine.
+const (
+	// DecisionRolloutAdded: spec.rollout is new.
+	DecisionRolloutAdded DecisionReason = "RolloutAdded"
+	// DecisionRolloutWithdrawn: spec.rollout is gone, or names another target, in the middle.
+	DecisionRolloutWithdrawn DecisionReason = "RolloutWithdrawn"
+	// DecisionRolloutRemoved: spec.rollout is gone, and with it all that was made for it.
+	DecisionRolloutRemoved DecisionReason = "RolloutRemoved"
+	// DecisionStableAdopted: what the workload runs is now known as the stable revision.
+	DecisionStableAdopted DecisionReason = "StableAdopted"
+	// DecisionStableForgotten: the workload is gone.
+	DecisionStableForgotten DecisionReason = "StableForgotten"
+	// DecisionRolloutStarted: a new revision is to be shipped.
+	DecisionRolloutStarted DecisionReason = "RolloutStarted"
+	// DecisionStepStarted: the pods of a step are ready, and the canary gets its weight.
+	DecisionStepStarted DecisionReason = "StepStarted"
+	// DecisionStepPassed: the evidence suffices to leave a step.
+	DecisionStepPassed DecisionReason = "StepPassed"
+	// DecisionStepAltered: the spec has another weight for the step than the canary has.
+	DecisionStepAltered DecisionReason = "StepAltered"
+	// DecisionStepAdvanced: nothing stands in the way of the next step.
+	DecisionStepAdvanced DecisionReason = "StepAdvanced"
+	// DecisionApprovalAwaited: nothing but an approval does.
+	DecisionApprovalAwaited DecisionReason = "ApprovalAwaited"
+	// DecisionCanaryLost: the canary had weight and lost its last ready pod.
+	DecisionCanaryLost DecisionReason = "CanaryLost"
+	// DecisionCanaryDropped: the canary lost its last ready pod when it was no longer needed.
+	DecisionCanaryDropped DecisionReason = "CanaryDropped"
+	// DecisionPromotionStarted: the last step is passed.
+	DecisionPromotionStarted DecisionReason = "PromotionStarted"
+	// DecisionPromoted: the workload runs the revision with all of its pods.
+	DecisionPromoted DecisionReason = "Promoted"
+	// DecisionSwapAwaited: the user's own canary has everything.
+	DecisionSwapAwaited DecisionReason = "SwapAwaited"
+	// DecisionSwapped: the first backend has been changed to the revision.
+	DecisionSwapped DecisionReason = "Swapped"
+	// DecisionShareHandedOver: the canary gives back a part of its share.
+	DecisionShareHandedOver DecisionReason = "ShareHandedOver"
+	// DecisionRolloutFinished: the canary is no longer needed.
+	DecisionRolloutFinished DecisionReason = "RolloutFinished"
+	// DecisionRolloutFailed: the canary is worse than is tolerated, or cannot run.
+	DecisionRolloutFailed DecisionReason = "RolloutFailed"
+	// DecisionRolloutReplaced: there is another new revision.
+	DecisionRolloutReplaced DecisionReason = "RolloutReplaced"
+	// DecisionRolloutReverted: the revision to be shipped is the stable one again.
+	DecisionRolloutReverted DecisionReason = "RolloutReverted"
+	// DecisionWorkloadDeleted: the workload was deleted in the middle.
+	DecisionWorkloadDeleted DecisionReason = "WorkloadDeleted"
+	// DecisionRollbackFinished: the canary has no calls any more.
+	DecisionRollbackFinished DecisionReason = "RollbackFinished"
+	// DecisionRolloutSuspended: another backend serves, or the workload is scaled to zero.
+	DecisionRolloutSuspended DecisionReason = "RolloutSuspended"
+	// DecisionRolloutResumed: that is over.
+	DecisionRolloutResumed DecisionReason = "RolloutResumed"
+)
+
+// RolloutStatus is where a rollout is, and all that Headgate remembers of it.
+type RolloutStatus struct {
+	// Target is what is rolled out, as "Deployment/greeter" or "Service/greeter-canary:50051".
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=160
+	Target string `json:"target"`
+
+	// Phase is what the rollout is doing.
+	// +required
+	Phase RolloutPhase `json:"phase"`
+
+	// Since is when the phase began.
+	// +required
+	Since metav1.MicroTime `json:"since"`
+
+	// Stable is the revision that the first backend runs.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Stable string `json:"stable,omitempty"`
+
+	// Revision is the revision that is shipped, or was last.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision,omitempty"`
+
+	// Step is the number of the step, from 1.
+	// +optional
+	Step int32 `json:"step,omitempty"`
+
+	// StepStarted is when the canary got the weight of the step.
+	// +optional
+	StepStarted *metav1.MicroTime `json:"stepStarted,omitempty"`
+
+	// Weight is the canary's share of the calls of the first backend, in parts of 1,000,000.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Weight int32 `json:"weight,omitempty"`
+
+	// LiveSince is since when the data plane serves this weight.
+	// +optional
+	LiveSince *metav1.MicroTime `json:"liveSince,omitempty"`
+
+	// Replicas is how many pods the canary is to have.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// Lost is how often the canary has lost its last ready pod in this rollout.
+	// +optional
+	Lost int32 `json:"lost,omitempty"`
+
+	// Progress sums up for people where the rollout is, as "2/4 10%", "failed", "held" or "-".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Progress string `json:"progress,omitempty"`
+
+	// Message says what the rollout waits for.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// Verdicts are the steps that were passed, each recorded before the weight rises beyond it.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=step
+	// +kubebuilder:validation:MaxItems=20
+	Verdicts []StepVerdict `json:"verdicts,omitempty"`
+
+	// Evidence is what speaks for and against the canary.
+	// +optional
+	Evidence *RolloutEvidence `json:"evidence,omitempty"`
+
+	// Failed is the revision that was rolled back last. It is not tried again until there is another,
+	// or the annotation headgate.dev/retry changes.
+	// +optional
+	Failed *FailedRevision `json:"failed,omitempty"`
+}
+
+// VerdictReason is why a step was passed.
+//
+// +kubebuilder:validation:Enum=Evidence;WhenUndecided
+type VerdictReason string
+
+const (
+	// VerdictEvidence: the canary is surely within what is tolerated.
+	VerdictEvidence VerdictReason = "Evidence"
+	// VerdictUndecided: the evidence did not suffice within maxHold, nothing speaks against the canary,
+	// and whenUndecided is Advance.
+	VerdictUndecided VerdictReason = "WhenUndecided"
+)
+
+// StepVerdict is the verdict that lets a step be left.
+type StepVerdict struct {
+	// Step is the number of the step, from 1.
+	//
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	Step int32 `json:"step"`
+
+	// Revision is the revision that was judged.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision"`
+
+	// Reason is why it passed.
+	// +required
+	Reason VerdictReason `json:"reason"`
+
+	// Message are the numbers.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// Time is when it passed.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+}
+
+// RolloutEvidence is what speaks for and against the canary: the state of the tests, and the same
+// for people.
+type RolloutEvidence struct {
+	// State is the state of the tests. It is for Headgate only and may change between versions.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	State string `json:"state,omitempty"`
+
+	// Source is who counted the calls.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Source string `json:"source,omitempty"`
+
+	// CountedUntil is where the counts that were taken in end; no call is taken in twice.
+	// +optional
+	CountedUntil *metav1.MicroTime `json:"countedUntil,omitempty"`
+
+	// Canary are its calls since the rollout began.
+	// +optional
+	Canary CallCount `json:"canary,omitzero"`
+
+	// Stable are the calls of the other side in the same time.
+	// +optional
+	Stable CallCount `json:"stable,omitzero"`
+
+	// StepObserved is for how much of the present step calls were counted.
+	// +optional
+	StepObserved *metav1.Duration `json:"stepObserved,omitempty"`
+
+	// StepCalls is how many calls the canary had in it.
+	// +optional
+	StepCalls int64 `json:"stepCalls,omitempty"`
+
+	// Against is the evidence for rolling back in nats, and the amount that it takes, as "1.2 of 4.6".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Against string `json:"against,omitempty"`
+
+	// For is the evidence for leaving the step in nats, and the amount that each takes, as "errors 1.9
+	// of 3.0".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	For string `json:"for,omitempty"`
+}
+
+// CallCount counts calls.
+type CallCount struct {
+	// Calls is how many finished.
+	// +optional
+	Calls int64 `json:"calls,omitempty"`
+	// Errors is how many of them failed.
+	// +optional
+	Errors int64 `json:"errors,omitempty"`
+}
+
+// FailedRevision is a revision that was rolled back.
+type FailedRevision struct {
+	// Revision is the revision.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision"`
+
+	// Reason is why, one word for programs.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason"`
+
+	// Message is why, with the numbers or the pod's own words.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// Time is when.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+
+	// Retry is the value that the annotation headgate.dev/retry had.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Retry string `json:"retry,omitempty"`
+}
