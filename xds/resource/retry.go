@@ -1,0 +1,109 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	previousprioritiesv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/priority/previous_priorities/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+const (
+	defaultAttempts = 5
+	backOffBase     = 25 * time.Millisecond
+	backOffMax      = 200 * time.Millisecond
+	// hostSelections is how often Envoy looks for an endpoint that has not been tried, before it takes one that
+	// has.
+	hostSelections = 5
+	// attemptsPerPriority: each further attempt may go to the next priority, because the one that
+	// failed may be dead as a whole.
+	attemptsPerPriority = 1
+)
+
+// once are the attempts that can be made again although the call may not run twice: they have not run.
+var once = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset-before-request"}
+
+// twice are those that are made again where the call may run twice.
+var twice = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset", "unavailable", "cancelled"}
+
+// knownToGRPC are the triggers that gRPC clients know (gRFC A44): codes that a server answers with. Calls that no
+// server has seen they make again by themselves.
+var knownToGRPC = []v1alpha1.RetryTrigger{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
+
+func mayRunTwice(spec *v1alpha1.Retry) bool { return spec != nil && ptr.Deref(spec.Idempotent, false) }
+
+// retryForEnvoy is nil where nothing is to be tried again.
+func (s *service) retryForEnvoy() *routev3.RetryPolicy {
+	out := s.retry(s.triggers())
+	if out == nil {
+		return nil
+	}
+	if s.traffic.perTryTimeout > 0 {
+		out.PerTryTimeout = durationpb.New(s.traffic.perTryTimeout)
+	}
+	out.RetryPriority = &routev3.RetryPolicy_RetryPriority{
+		Name: "envoy.retry_priorities.previous_priorities",
+		ConfigType: &routev3.RetryPolicy_RetryPriority_TypedConfig{TypedConfig: packed(
+			&previousprioritiesv3.PreviousPrioritiesConfig{UpdateFrequency: attemptsPerPriority})},
+	}
+	out.RetryHostPredicate = []*routev3.RetryPolicy_RetryHostPredicate{{
+		Name: "envoy.retry_host_predicates.previous_hosts",
+		ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: packed(
+			&previoushostsv3.PreviousHostsPredicate{})},
+	}}
+	out.HostSelectionRetryMaxAttempts = hostSelections
+	return out
+}
+
+// retryForGRPC is nil where gRPC clients know none of the triggers.
+func (s *service) retryForGRPC() *routev3.RetryPolicy {
+	return s.retry(slices.DeleteFunc(slices.Clone(s.triggers()), func(t v1alpha1.RetryTrigger) bool {
+		return !slices.Contains(knownToGRPC, t)
+	}))
+}
+
+func (s *service) retry(triggers []v1alpha1.RetryTrigger) *routev3.RetryPolicy {
+	attempts := uint32(defaultAttempts)
+	if spec := s.retrySpec(); spec.Attempts != nil {
+		attempts = uint32(max(*spec.Attempts, 0))
+	}
+	if attempts == 0 || len(triggers) == 0 {
+		return nil
+	}
+	words := make([]string, len(triggers))
+	for i, trigger := range triggers {
+		words[i] = string(trigger)
+	}
+	return &routev3.RetryPolicy{
+		RetryOn:    strings.Join(words, ","),
+		NumRetries: wrapperspb.UInt32(attempts),
+		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(backOffBase), MaxInterval: durationpb.New(backOffMax),
+		},
+	}
+}
+
+func (s *service) triggers() []v1alpha1.RetryTrigger {
+	spec := s.retrySpec()
+	switch {
+	case len(spec.RetryOn) > 0:
+		return spec.RetryOn
+	case mayRunTwice(&spec):
+		return twice
+	}
+	return once
+}
+
+func (s *service) retrySpec() v1alpha1.Retry {
+	if t := s.exs.Spec.Traffic; t != nil && t.Retry != nil {
+		return *t.Retry
+	}
+	return v1alpha1.Retry{}
+}
