@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"slices"
+	"strings"
+)
+
+// Answer is what a client says about a response.
+type Answer struct {
+	// Nonce is the response's.
+	Nonce string
+	// Refusal holds the client's words if it refused the response.
+	Refusal string
+	// Refused: the client refused.
+	Refused bool
+}
+
+// Current says whether a request of state-of-the-world xDS answers the latest response of its type, or precedes
+// the first. What another says of names is out of date: the client says it again in its answer to the latest.
+func (cl *Client) Current(t Type, nonce string) bool {
+	cl.cache.mu.Lock()
+	defer cl.cache.mu.Unlock()
+	latest := cl.subs[t].latest
+	return latest == "" || latest == nonce
+}
+
+// Answer notes an answer. Responses before it count as accepted if they were not answered by themselves: a
+// client may answer several at once. An answer to a response that is not remembered means nothing.
+func (cl *Client) Answer(t Type, a Answer) {
+	c := cl.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &cl.subs[t]
+	i := slices.IndexFunc(s.flights, func(f flight) bool { return f.nonce == a.Nonce })
+	if i < 0 {
+		return
+	}
+	for _, earlier := range s.flights[:i] {
+		s.accepted(earlier.items)
+	}
+	if a.Refused {
+		s.refused(s.flights[i].items, a.Refusal)
+	} else {
+		s.accepted(s.flights[i].items)
+	}
+	s.flights = slices.Delete(s.flights, 0, i+1)
+	cl.wake()
+}
+
+func (s *subscription) accepted(entries []*Entry) {
+	for _, e := range entries {
+		if w := s.watches[e.name]; w != nil && (w.acked != e || w.wrong) {
+			w.acknowledge(e, true)
+		}
+	}
+}
+
+// refused parks what was refused: it counts as sent, so that it is not sent again before it changes.
+//
+// The client may say which resources are at fault. Of a whole response it has then taken the others: both Envoy
+// and gRPC go through clusters and listeners one by one. Of another it may have taken none, so those of other owners are sent
+// again without the ones at fault. That ends: each time the response becomes smaller.
+func (s *subscription) refused(entries []*Entry, words string) {
+	guilty := map[*owner]bool{}
+	for _, e := range entries {
+		if strings.Contains(words, e.name) {
+			guilty[e.owner] = true
+		}
+	}
+	told := map[*owner]bool{}
+	for _, e := range entries {
+		w := s.watches[e.name]
+		if w == nil || w.sent != e {
+			continue
+		}
+		switch {
+		case len(guilty) == 0 || guilty[e.owner]:
+			if w.acked == e {
+				continue // a whole response repeats what was accepted before
+			}
+			w.acknowledge(e, false)
+			if !told[e.owner] {
+				told[e.owner] = true
+				s.client.cache.nacked(e.owner, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
+			}
+		case s.whole():
+			w.acknowledge(e, true)
+		default:
+			w.asked = true
+			w.enqueue()
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package cache
+
+import (
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// Config is what a cache is made with. The zero value is right in production.
+type Config struct {
+	// Clock tells the time; nil: the system's.
+	Clock clock.PassiveClock
+	// Patience is how long listeners, routes and removals wait for the answer to what was sent before them;
+	// 0: 15 s, after which an Envoy has given up on a cluster that does not warm up.
+	Patience time.Duration
+}
+
+const defaultPatience = 15 * time.Second
+
+// Cache holds the resources. It is safe for concurrent use.
+type Cache struct {
+	clock    clock.PassiveClock
+	patience time.Duration
+	seed     maphash.Seed
+
+	mu         sync.Mutex
+	synced     bool
+	owners     map[Owner]*owner
+	namespaces map[string]map[*owner]struct{}
+	topics     map[key]*topic
+	selections [typeCount]selections
+	clients    map[*Client]struct{}
+	observers  map[*Observer]struct{}
+	// changedAt is the time of the change that is being made; zero: the work is a client's own.
+	changedAt time.Time
+}
+
+// New makes an empty cache, which serves nothing before it is Synced.
+func New(config Config) *Cache {
+	c := &Cache{
+		clock:      config.Clock,
+		patience:   config.Patience,
+		seed:       maphash.MakeSeed(),
+		owners:     map[Owner]*owner{},
+		namespaces: map[string]map[*owner]struct{}{},
+		topics:     map[key]*topic{},
+		clients:    map[*Client]struct{}{},
+		observers:  map[*Observer]struct{}{},
+	}
+	if c.clock == nil {
+		c.clock = clock.RealClock{}
+	}
+	if c.patience == 0 {
+		c.patience = defaultPatience
+	}
+	for t := range c.selections {
+		c.selections[t] = selections{}
+	}
+	return c
+}
+
+// Synced opens the cache: all owners that there are have been Set once. Before that clients wait, so that
+// after a restart none is told that something is gone which only has not been read yet.
+func (c *Cache) Synced() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced = true
+	for client := range c.clients {
+		client.wake()
+	}
+}
+
+// Set makes resources all that the owner has, and returns their version. It is atomic: no client is sent a part of it.
+// On an error (a resource is not valid, is there twice, or a cluster lacks its assignment) nothing changes.
+func (c *Cache) Set(name Owner, resources []Resource) (version string, err error) {
+	entries, err := build(resources)
+	if err != nil {
+		return "", fmt.Errorf("resources of %s: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.set(name, entries), nil
+}
+
+// Remove removes all that the owner has.
+func (c *Cache) Remove(name Owner) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owners[name] != nil {
+		c.set(name, nil)
+	}
+}
+
+// Status says where the owner's current version is live.
+func (c *Cache) Status(name Owner) Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o := c.owners[name]; o != nil {
+		return o.status()
+	}
+	return Status{}
+}
+
+// Live is the gate of a rollout's step: the owner's current version is the given one, as Set returned it, and
+// each connected client that uses the owner has acknowledged it. It speaks for the clients of this
+// replica.
+func (c *Cache) Live(name Owner, version string) bool {
+	status := c.Status(name)
+	return status.Version == version && status.Settled()
+}
+
+func (c *Cache) set(name Owner, entries map[key]*Entry) string {
+	o := c.owner(name)
+	version := versionOfOwner(entries)
+	if version == o.version {
+		return version
+	}
+	c.changedAt = c.clock.Now()
+	defer func() { c.changedAt = time.Time{} }()
+
+	old := o.entries
+	for k, e := range entries {
+		e.owner = o
+		if was := old[k]; was != nil && was.version == e.version && was.audience == e.audience {
+			entries[k] = was
+		}
+	}
+	o.entries, o.version = entries, version
+	for k := range old {
+		if entries[k] == nil {
+			t := c.topic(k)
+			t.drop(o)
+			c.refresh(t)
+		}
+	}
+	for k, e := range entries {
+		if old[k] == e {
+			continue
+		}
+		t := c.topic(k)
+		t.put(e)
+		c.refresh(t)
+		if k.typ.Whole() && e.audience == Envoy {
+			for sub := range c.selections[k.typ].of(name) {
+				sub.pick(e)
+			}
+		}
+	}
+	c.changed(o)
+	c.tidy(o)
+	return version
+}
+
+// refresh looks again at everyone who waits for the topic.
+func (c *Cache) refresh(t *topic) {
+	for _, w := range t.watches {
+		w.refresh()
+	}
+	c.clean(t)
+}
+
+func (c *Cache) topic(k key) *topic {
+	t := c.topics[k]
+	if t == nil {
+		t = &topic{key: k}
+		c.topics[k] = t
+	}
+	return t
+}
+
+func (c *Cache) clean(t *topic) {
+	if t.empty() {
+		delete(c.topics, t.key)
+	}
+}
+
+func (c *Cache) owner(name Owner) *owner {
+	o := c.owners[name]
+	if o == nil {
+		o = &owner{name: name}
+		c.owners[name] = o
+		if c.namespaces[name.Namespace] == nil {
+			c.namespaces[name.Namespace] = map[*owner]struct{}{}
+		}
+		c.namespaces[name.Namespace][o] = struct{}{}
+	}
+	return o
+}
+
+// tidy forgets an owner without resources.
+func (c *Cache) tidy(o *owner) {
+	if len(o.entries) > 0 {
+		return
+	}
+	delete(c.owners, o.name)
+	delete(c.namespaces[o.name.Namespace], o)
+	if len(c.namespaces[o.name.Namespace]) == 0 {
+		delete(c.namespaces, o.name.Namespace)
+	}
+}
+
+// selected are the owners that a wildcard selects.
+func (c *Cache) selected(scope Scope) []*owner {
+	everything := scope.Everything
+	if everything.Name != "" {
+		if o := c.owners[Owner(everything)]; o != nil {
+			return []*owner{o}
+		}
+		return nil
+	}
+	var all []*owner
+	for o := range c.namespaces[everything.Namespace] {
+		all = append(all, o)
+	}
+	return all
+}
+
+// hash tells lists of names apart without keeping them.
+func (c *Cache) hash(names []string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	for _, name := range names {
+		_, _ = h.WriteString(name)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,93 @@
+package cache
+
+// Refusal is a resource that a client refused.
+type Refusal struct {
+	// Node is the client's name for itself.
+	Node string
+	Type Type
+	// Version is that of the first resource refused.
+	Version string
+	// Words are the client's own.
+	Words string
+}
+
+// Event says what became of an owner since it was last taken.
+type Event struct {
+	Owner  Owner
+	Status Status
+	// Refusals are the latest, at most maxRefusals.
+	Refusals []Refusal
+}
+
+// maxRefusals bounds what is kept of the clients' words for each owner between two looks.
+const maxRefusals = 8
+
+// Observer collects what changed of the owners' status. Changes merge until they are taken, so that a slow observer
+// holds up nobody.
+type Observer struct {
+	cache   *Cache
+	ready   chan struct{}
+	changes map[Owner][]Refusal
+}
+
+// Observe starts to collect. It must be closed.
+func (c *Cache) Observe() *Observer {
+	o := &Observer{cache: c, ready: make(chan struct{}, 1), changes: map[Owner][]Refusal{}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observers[o] = struct{}{}
+	return o
+}
+
+// Ready is signalled when there is something to take.
+func (o *Observer) Ready() <-chan struct{} { return o.ready }
+
+// Take takes what was collected, in no order.
+func (o *Observer) Take() []Event {
+	c := o.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	events := make([]Event, 0, len(o.changes))
+	for name, refusals := range o.changes {
+		event := Event{Owner: name, Refusals: refusals}
+		if owner := c.owners[name]; owner != nil {
+			event.Status = owner.status()
+		}
+		events = append(events, event)
+	}
+	clear(o.changes)
+	return events
+}
+
+// Close ends the collecting.
+func (o *Observer) Close() {
+	o.cache.mu.Lock()
+	defer o.cache.mu.Unlock()
+	delete(o.cache.observers, o)
+}
+
+// changed tells the observers that the status of an owner may have changed.
+func (c *Cache) changed(o *owner) {
+	for observer := range c.observers {
+		observer.changes[o.name] = observer.changes[o.name]
+		observer.signal()
+	}
+}
+
+func (c *Cache) nacked(o *owner, refusal Refusal) {
+	for observer := range c.observers {
+		refusals := append(observer.changes[o.name], refusal)
+		if len(refusals) > maxRefusals {
+			refusals = refusals[1:]
+		}
+		observer.changes[o.name] = refusals
+		observer.signal()
+	}
+}
+
+func (o *Observer) signal() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}

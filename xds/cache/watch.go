@@ -1,0 +1,106 @@
+package cache
+
+// watch is one name that a client follows.
+type watch struct {
+	sub   *subscription
+	topic *topic
+	at    int // in the topic
+
+	named bool // subscribed to by name
+	wild  bool // selected by the wildcard
+	asked bool // to be answered, even if nothing changed or there is nothing
+	due   bool // in the subscription's queue
+	wrong bool // what was sent was refused
+
+	// need is what the client should have, sent what it was sent last, acked what it acknowledged last.
+	// Acked is nil or sent.
+	need, sent, acked *Entry
+	// use counts need.
+	use *use
+}
+
+// unwanted says that the client no longer follows the name. The watch stays until the removal is said.
+func (w *watch) unwanted() bool { return !w.named && !w.wild }
+
+func (w *watch) visible(e *Entry) bool {
+	scope := &w.sub.client.scope
+	return w.named && scope.Reads(e.owner.name.Namespace) ||
+		w.wild && e.audience == Envoy && scope.selects(e.owner.name)
+}
+
+// refresh finds out what the client should have now.
+func (w *watch) refresh() {
+	var need *Entry
+	for _, e := range w.topic.entries {
+		if w.visible(e) {
+			need = e
+			break
+		}
+	}
+	if need == w.need {
+		return
+	}
+	old, behind, wrong := w.use, w.behind(), w.wrong
+	w.use = nil
+	if need != nil {
+		w.use = w.sub.client.use(need.owner)
+	}
+	// The new one is counted before the old one is not, so that a change within one owner never looks like the end of its use.
+	w.need, w.wrong = need, false
+	if w.use != nil {
+		w.use.change(func() {
+			w.use.resources++
+			w.use.behind += count(w.behind())
+		})
+	}
+	if old != nil {
+		old.change(func() {
+			old.resources--
+			old.behind -= count(behind)
+			old.wrong -= count(wrong)
+		})
+		w.sub.client.release(old)
+	}
+	w.enqueue()
+}
+
+func (w *watch) behind() bool { return w.need != nil && (w.sent != w.need || w.acked != w.need) }
+
+// acknowledge notes the client's answer to e.
+func (w *watch) acknowledge(e *Entry, ok bool) {
+	behind, wrong := w.behind(), w.wrong
+	if w.sent != e {
+		return // it has been sent something else since
+	}
+	if ok {
+		w.acked = e
+	}
+	w.wrong = !ok && w.need == e
+	if w.use == nil || behind == w.behind() && wrong == w.wrong {
+		return
+	}
+	w.use.change(func() {
+		w.use.behind += count(w.behind()) - count(behind)
+		w.use.wrong += count(w.wrong) - count(wrong)
+	})
+	w.sub.client.cache.changed(w.use.owner)
+}
+
+// enqueue has the watch looked at before the next push.
+func (w *watch) enqueue() {
+	if !w.due {
+		w.due = true
+		w.sub.queue = append(w.sub.queue, w)
+	}
+	w.sub.client.wake()
+}
+
+// move notes that the client was sent e, or nothing any more.
+func (w *watch) move(e *Entry) {
+	if e == w.sent {
+		return
+	}
+	w.sub.digest.subtract(w.sent)
+	w.sub.digest.add(e)
+	w.sent, w.acked = e, nil
+}

@@ -1,0 +1,40 @@
+package server
+
+import (
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/headgate/headgate/xds/cache"
+)
+
+// delta is incremental xDS.
+var delta = dialect[*discovery.DeltaDiscoveryRequest, *discovery.DeltaDiscoveryResponse]{
+	protocol: cache.Incremental,
+	subscribe: func(client *cache.Client, t cache.Type, r *discovery.DeltaDiscoveryRequest) {
+		client.Adjust(t, r.GetResourceNamesSubscribe(), r.GetResourceNamesUnsubscribe(), r.GetInitialResourceVersions())
+	},
+	subscription: func(client *cache.Client, t cache.Type, r *discovery.DeltaDiscoveryRequest) ([]string, int) {
+		// What the client brings along names mostly what it subscribes to, and is followed as well.
+		names := r.GetResourceNamesSubscribe()
+		return names, client.Names(t) + max(len(names), len(r.GetInitialResourceVersions()))
+	},
+	absent: func(r *discovery.DeltaDiscoveryRequest) (*discovery.DeltaDiscoveryResponse, bool) {
+		names := r.GetResourceNamesSubscribe()
+		if len(names) == 0 {
+			return nil, false
+		}
+		return &discovery.DeltaDiscoveryResponse{TypeUrl: r.GetTypeUrl(), Nonce: "absent", RemovedResources: names}, true
+	},
+	encode: func(push *cache.Push) *discovery.DeltaDiscoveryResponse {
+		resources := make([]*discovery.Resource, 0, len(push.Entries))
+		for _, e := range push.Entries {
+			resources = append(resources, e.Resource())
+		}
+		return &discovery.DeltaDiscoveryResponse{
+			TypeUrl:           push.Type.URL(),
+			SystemVersionInfo: push.Version,
+			Nonce:             push.Nonce,
+			Resources:         resources,
+			RemovedResources:  push.Removed,
+		}
+	},
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headgate/headgate/xds/cache"
+)
+
+// metrics are all metrics of this package. Each replica has its own clients and counts those.
+type metrics struct {
+	// connections are open, streams have shown who they are, by protocol: sotw, delta.
+	connections prometheus.Gauge
+	streams     *prometheus.GaugeVec
+	// pushes and bytes are responses sent, by type: CDS, EDS, LDS, RDS.
+	pushes, bytes *prometheus.CounterVec
+	// nacks are responses that clients refused, by type.
+	nacks *prometheus.CounterVec
+	// latency is from a change of the cache to the response that carries it, in seconds.
+	latency prometheus.Histogram
+	// refused are clients or requests that the server refused, by reason.
+	refused *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "headgate_xds_connections",
+			Help: "Open connections to the xDS server.",
+		}),
+		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "headgate_xds_streams",
+			Help: "Open streams of xDS clients that have said who they are, by protocol (sotw, delta).",
+		}, []string{"protocol"}),
+		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_xds_pushes_total",
+			Help: "Responses sent to xDS clients, by type (CDS, EDS, LDS, RDS).",
+		}, []string{"type"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_xds_push_bytes_total",
+			Help: "Size of the responses sent to xDS clients, in bytes before encryption, by type.",
+		}, []string{"type"}),
+		nacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_xds_nacks_total",
+			Help: "Responses that xDS clients refused, by type.",
+		}, []string{"type"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "headgate_xds_push_latency_seconds",
+			Help:    "Time from a change of what is served to the response that carries it to a client, in seconds.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 15},
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_xds_refused_total",
+			Help: "Connections, streams and requests that the xDS server refused, by reason.",
+		}, []string{"reason"}),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	var problems []error
+	for _, c := range []prometheus.Collector{m.connections, m.streams, m.pushes, m.bytes, m.nacks, m.latency, m.refused} {
+		problems = append(problems, r.Register(c))
+	}
+	return errors.Join(problems...)
+}
+
+func protocolName(p cache.Protocol) string {
+	if p == cache.Incremental {
+		return "delta"
+	}
+	return "sotw"
+}
