@@ -421,6 +421,8 @@ const (
 	DecisionStableAdopted DecisionReason = "StableAdopted"
 	// DecisionStableForgotten: the workload is gone.
 	DecisionStableForgotten DecisionReason = "StableForgotten"
+	// DecisionFailureCleared: the pod template of a revision that failed was put back.
+	DecisionFailureCleared DecisionReason = "FailureCleared"
 	// DecisionRolloutStarted: a new revision is to be shipped.
 	DecisionRolloutStarted DecisionReason = "RolloutStarted"
 	// DecisionStepStarted: the pods of a step are ready, and the canary gets its weight.

@@ -23,6 +23,8 @@ type Verdict struct {
 	Decision Decision
 	// Evidence for rolling back, of all tests together and at its highest, and the Threshold that rolls back, in nats.
 	Evidence, Threshold float64
+	// Doubtful says that so much speaks against the canary now that it must not advance, whatever speaks for it.
+	Doubtful bool
 	// Tests for rolling back, with the evidence of each. Together is their average before the logarithm.
 	Tests []Finding
 	// Gates for advancing; all must reach GateThreshold nats.
@@ -47,14 +49,14 @@ func (j Judge) Decide(s State) Verdict {
 	now := j.total(s)
 	v := Verdict{
 		Decision: Hold,
-		Evidence: max(now, s.peak.ln()), Threshold: -math.Log(j.Alpha), Tests: j.tests(s),
+		Evidence: max(now, s.peak.ln()), Threshold: -math.Log(j.Alpha), Doubtful: now >= doubt, Tests: j.tests(s),
 		Gates: j.gates(s), GateThreshold: -math.Log(j.Beta),
 		Canary: s.canary, Stable: s.stable,
 	}
 	switch {
 	case v.Evidence >= v.Threshold:
 		v.Decision = RollBack
-	case now < doubt && v.passes():
+	case !v.Doubtful && v.passes():
 		v.Decision = Advance
 	}
 	return v

@@ -1,0 +1,108 @@
+package rollout
+
+import (
+	"fmt"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// added: the spec has a rollout, and the status has none.
+func added(l *look) (string, bool) {
+	return "new versions of " + l.settings.target + " are shipped step by step", l.asked
+}
+
+func (l *look) add() {
+	l.status = v1alpha1.RolloutStatus{Target: l.settings.target}
+}
+
+// stableGone: the workload was deleted. If it comes back, whatever it runs then is stable.
+func stableGone(l *look) (string, bool) {
+	w := l.seen.Workload
+	return l.status.Target + " does not exist any more", !l.withdrawn() && !l.ownCanary() && l.status.Stable != "" && w.Known && !w.Found
+}
+
+func (l *look) forgetStable() { l.status.Stable, l.status.Failed = "", nil }
+
+// adoptable: what the workload runs becomes known. A rollout of Kubernetes' own that is under way is left to end first.
+func adoptable(l *look) (string, bool) {
+	revision := l.adopted()
+	return l.status.Target + " runs " + revision, revision != ""
+}
+
+// adopted is the revision to adopt as stable, or nothing.
+func (l *look) adopted() string {
+	w := l.seen.Workload
+	if l.withdrawn() || l.ownCanary() || !w.Known || !w.Found || !w.Settled {
+		return ""
+	}
+	switch stable := l.status.Stable; {
+	case stable == "" && w.Others == 0:
+		return w.Revision
+	case stable == "" && w.Held:
+		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
+	case stable != "" && templateOf(stable) == templateOf(w.Revision) && (configOf(stable) == "") != (configOf(w.Revision) == ""):
+		return w.Revision // trackConfig was turned on or off: the same version has another name now.
+	}
+	return ""
+}
+
+func (l *look) adopt() { l.status.Stable = l.adopted() }
+
+// putBack: the pod template of a revision that failed was put back. If it comes again it is tried again.
+func putBack(l *look) (string, bool) {
+	return "the stable revision " + l.status.Stable + " is asked for again",
+		!l.withdrawn() && l.status.Failed != nil && l.desired != "" && l.desired == l.status.Stable
+}
+
+func (l *look) clearFailure() { l.status.Failed = nil }
+
+// startable: there is a new revision, and nothing keeps it.
+func startable(l *look) (string, bool) {
+	if l.withdrawn() || l.desired == "" || l.desired == l.status.Stable || l.unstartable() != "" {
+		return "", false
+	}
+	if l.status.Stable == "" {
+		return fmt.Sprintf("%s is to be shipped, in %d steps", l.desired, len(l.settings.steps)), true
+	}
+	return fmt.Sprintf("%s is to take the place of %s, in %d steps", l.desired, l.status.Stable, len(l.settings.steps)), true
+}
+
+// unstartable says what keeps a new revision from being shipped.
+func (l *look) unstartable() string {
+	failed := l.status.Failed
+	switch {
+	case l.status.Stable == "" && !l.ownCanary():
+		return "waits until " + l.status.Target + " has rolled out what it has"
+	case failed != nil && failed.Revision == l.desired && failed.Retry == l.retry():
+		return l.desired + " was rolled back and is not tried again; change it, or the annotation " + v1alpha1.AnnotationRetry
+	case l.settings.paused:
+		return "paused before " + l.desired
+	case l.away != "":
+		return l.desired + " waits: " + l.away
+	case l.scaledDown():
+		return l.desired + " waits: " + l.status.Target + " is scaled to zero"
+	}
+	return ""
+}
+
+// retry is the value of the annotation, as the status holds it.
+func (l *look) retry() string { return shorten(l.seen.Retry, 256) }
+
+func (l *look) start() {
+	s := &l.status
+	s.Revision, s.Failed, s.Lost, s.Evidence = l.desired, nil, 0, l.newEvidence()
+	l.restart()
+}
+
+// restart goes to the first step. What speaks against the revision stays.
+func (l *look) restart() {
+	s := &l.status
+	s.Step, s.StepStarted, s.Verdicts = 1, nil, nil
+	l.setWeight(0)
+	l.askAfresh()
+}
+
+// resumable: the first backend serves alone again, with pods.
+func resumable(l *look) (string, bool) {
+	return "starts again at the first step", l.away == "" && !l.scaledDown() && l.desired != "" && !l.settings.paused
+}

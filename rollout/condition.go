@@ -1,0 +1,160 @@
+package rollout
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// Reasons of Progressing. While a rollout is under way and gets on by itself, the reason is its phase.
+const (
+	// ReasonComplete: the first backend runs the revision that is asked for.
+	ReasonComplete v1alpha1.Reason = "RolloutComplete"
+	// ReasonFailed: the revision that is asked for was rolled back.
+	ReasonFailed v1alpha1.Reason = "RolloutFailed"
+	// ReasonWaiting: a rollout cannot start yet.
+	ReasonWaiting v1alpha1.Reason = "RolloutWaiting"
+	// ReasonPaused: spec.rollout.paused holds it.
+	ReasonPaused v1alpha1.Reason = "RolloutPaused"
+	// ReasonSuspended: another backend serves, or the workload is scaled to zero.
+	ReasonSuspended v1alpha1.Reason = "RolloutSuspended"
+	// ReasonAwaitingApproval: somebody has to approve.
+	ReasonAwaitingApproval v1alpha1.Reason = "AwaitingApproval"
+	// ReasonAwaitingSwap: somebody has to change the first backend.
+	ReasonAwaitingSwap v1alpha1.Reason = "AwaitingSwap"
+)
+
+// Condition is a condition without the time and the generation, which whoever writes it adds.
+type Condition struct {
+	Type    string
+	Status  metav1.ConditionStatus
+	Reason  v1alpha1.Reason
+	Message string
+}
+
+func (l *look) condition() *Condition {
+	s := &l.status
+	out := &Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse, Message: s.Message}
+	switch {
+	case s.Phase == idle && s.Failed != nil:
+		out.Reason = ReasonFailed
+	case s.Phase == idle && l.desired != "" && l.desired == s.Stable:
+		out.Reason = ReasonComplete
+	case s.Phase == idle && l.settings.paused:
+		out.Reason = ReasonPaused
+	case s.Phase == idle:
+		out.Reason = ReasonWaiting
+	case s.Phase == suspended:
+		out.Reason = ReasonSuspended
+	case s.Phase == awaitingApproval:
+		out.Reason = ReasonAwaitingApproval
+	case s.Phase == awaitingSwap:
+		out.Reason = ReasonAwaitingSwap
+	case l.settings.paused && (s.Phase == preparing || s.Phase == stepping):
+		out.Reason = ReasonPaused
+	default:
+		out.Status, out.Reason = metav1.ConditionTrue, v1alpha1.Reason(s.Phase)
+	}
+	return out
+}
+
+// message says where the rollout is and what it waits for.
+func (l *look) message() string {
+	s := &l.status
+	at := fmt.Sprintf("%s, step %d of %d at %s: ", s.Revision, s.Step, len(l.settings.steps), percentOf(s.Weight))
+	switch s.Phase {
+	case idle:
+		return l.idleMessage()
+	case preparing:
+		return at + or(l.firstObstacle(beforePods), "ready")
+	case stepping:
+		return at + or(l.firstObstacle(beforeApproval), "passed")
+	case awaitingApproval:
+		return at + or(l.firstObstacle(beforeApproval), "waits for the annotation "+v1alpha1.AnnotationApprove+": "+l.approval())
+	case promoting:
+		return l.promotionMessage()
+	case awaitingSwap:
+		return fmt.Sprintf("%s has all calls: change the first backend to it, and set the annotation %s: %s", s.Revision, v1alpha1.AnnotationSwapped, s.Revision)
+	case handingOver:
+		return fmt.Sprintf("%s is stable; the canary gives up its last %s", s.Revision, percentOf(s.Weight)) + because(l.unserved())
+	case rollingBack:
+		return fmt.Sprintf("%s has no calls any more; its last ones end", s.Revision) + because(l.unserved())
+	case suspended:
+		why, _ := interrupted(l)
+		return s.Revision + " is " + why
+	}
+	return ""
+}
+
+func (l *look) idleMessage() string {
+	s := &l.status
+	switch {
+	case l.withdrawn():
+		return s.Target + " is given up"
+	case s.Failed != nil && (l.desired == "" || l.desired == s.Failed.Revision):
+		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
+	case l.desired == "":
+		return unknownWorkload(l)
+	case l.desired == s.Stable:
+		return s.Stable + " is stable"
+	}
+	return or(l.unstartable(), l.desired+" is next")
+}
+
+func (l *look) promotionMessage() string {
+	w := l.seen.Workload
+	switch {
+	case l.ownCanary():
+		return "the canary gets everything" + because(l.unserved())
+	case !w.Known:
+		return unknownWorkload(l)
+	}
+	return fmt.Sprintf("%s rolls out %s: %d of %d pods available, %d still to be replaced", l.status.Target, l.status.Revision, w.Available, w.Replicas, w.Others)
+}
+
+// unserved says that the data plane does not serve the weight yet, if it does not.
+func (l *look) unserved() string { return notLive(l) }
+
+// progress is the message in a word or two, for a column.
+func (l *look) progress() string {
+	s := &l.status
+	at := fmt.Sprintf("%d/%d ", s.Step, len(l.settings.steps))
+	switch s.Phase {
+	case idle:
+		switch l.condition().Reason {
+		case ReasonFailed:
+			return "failed"
+		case ReasonComplete:
+			return "-"
+		case ReasonPaused:
+			return "paused"
+		}
+		return "waiting"
+	case preparing:
+		return at + "preparing"
+	case stepping:
+		return at + percentOf(s.Weight)
+	case awaitingApproval:
+		return at + "approval"
+	case promoting:
+		return "promoting"
+	case awaitingSwap:
+		return "swap"
+	case handingOver:
+		return "handing over"
+	case rollingBack:
+		return "rolling back"
+	case suspended:
+		return "suspended"
+	}
+	return ""
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

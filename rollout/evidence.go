@@ -1,0 +1,154 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/judge"
+)
+
+// comparing says whether canary and stable have calls that can be compared.
+func (l *look) comparing() bool {
+	switch l.status.Phase {
+	case v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval, v1alpha1.RolloutPromoting,
+		v1alpha1.RolloutAwaitingSwap:
+		return l.status.Weight > 0
+	}
+	return false
+}
+
+// takeCalls feeds the calls to the judge, and hears what it says. Each interval is taken in once: its end is remembered with the
+// state of the tests that it has changed.
+func (l *look) takeCalls() {
+	e := l.status.Evidence
+	if e == nil {
+		return
+	}
+	state, err := judge.ParseState(e.State)
+	if err != nil {
+		// Another version's evidence is none: the tests start over.
+		e.Canary, e.Stable = v1alpha1.CallCount{}, v1alpha1.CallCount{}
+	}
+	calls := l.seen.Calls
+	if l.comparing() && calls.tell(l.now) && !calls.Start.Truncate(time.Microsecond).Before(e.CountedUntil.Time) {
+		state = l.update(state, e, calls)
+	}
+	l.judged = l.settings.judge.Decide(state)
+	l.describe(e)
+}
+
+func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Calls) judge.State {
+	l.counted = true
+	tick := judge.Tick{Elapsed: calls.End.Sub(calls.Start), Canary: calls.Canary, Stable: calls.Stable}
+	if since := l.seen.Canary.ReadySince; !since.IsZero() && calls.Start.Before(since.Add(l.settings.warmUp)) {
+		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
+	}
+	state = l.settings.judge.Update(state, tick)
+	e.CountedUntil, e.Source = micro(earlier(calls.End, l.now)), shorten(calls.Source, 64)
+	e.Canary, e.Stable = add(e.Canary, calls.Canary), add(e.Stable, calls.Stable)
+
+	live := l.status.LiveSince
+	if !l.stepping() || live == nil || calls.Start.Truncate(time.Microsecond).Before(live.Time) {
+		// Calls from before the step: they speak against the canary as well as any, but not for leaving this step.
+		state = l.settings.judge.NextStep(state)
+	} else {
+		e.StepObserved = &metav1.Duration{Duration: ptr.Deref(e.StepObserved, metav1.Duration{}).Duration + tick.Elapsed}
+		e.StepCalls += count(calls.Canary.Calls)
+	}
+	e.State = state.String()
+	return state
+}
+
+// describe puts the evidence into words.
+func (l *look) describe(e *v1alpha1.RolloutEvidence) {
+	if e.State == "" {
+		return
+	}
+	v := l.judged
+	e.Against = fmt.Sprintf("%.1f of %.1f", max(0, v.Evidence), v.Threshold)
+	var gates []string
+	for _, g := range v.Gates {
+		gates = append(gates, fmt.Sprintf("%s %.1f of %.1f", g.Name, g.Evidence, v.GateThreshold))
+	}
+	e.For = strings.Join(gates, ", ")
+}
+
+// newEvidence starts the tests of a revision over. Only calls from now on count.
+func (l *look) newEvidence() *v1alpha1.RolloutEvidence {
+	state := l.settings.judge.Learn(judge.State{}, l.seen.Calls.Before)
+	return &v1alpha1.RolloutEvidence{State: state.String(), CountedUntil: micro(l.now)}
+}
+
+// askAfresh starts what speaks for leaving a step over. What speaks against the canary stays.
+func (l *look) askAfresh() {
+	e := l.status.Evidence
+	state, err := judge.ParseState(e.State)
+	if err == nil {
+		e.State = l.settings.judge.NextStep(state).String()
+	}
+	e.StepObserved, e.StepCalls = nil, 0
+}
+
+// undecided: the step was observed for maxHold, and the evidence still suffices for nothing. Only a look that counts calls may say so,
+// for without a source nothing is known; and silence says nothing where there must be traffic.
+func (l *look) undecided() bool {
+	e := l.status.Evidence
+	return l.stepping() && l.counted && !l.passed && l.judged.Decision == judge.Hold &&
+		ptr.Deref(e.StepObserved, metav1.Duration{}).Duration >= l.settings.maxHold &&
+		(e.StepCalls > 0 || !l.settings.mustHaveTraffic)
+}
+
+// verdict is the one that lets the present step be left, if the evidence suffices for one by now.
+func (l *look) verdict() *v1alpha1.StepVerdict {
+	out := &v1alpha1.StepVerdict{
+		Step: l.status.Step, Revision: l.status.Revision, Reason: v1alpha1.VerdictEvidence, Time: *micro(l.now),
+		Message: shorten(l.numbers(), mostMessage),
+	}
+	switch e := l.status.Evidence; {
+	case l.judged.Decision == judge.Advance && e.StepCalls > 0:
+		return out
+	case l.undecided() && l.settings.whenUndecided == v1alpha1.UndecidedAdvance && !l.judged.Doubtful:
+		out.Reason = v1alpha1.VerdictUndecided
+		return out
+	}
+	return nil
+}
+
+// verdictOf is the verdict on a step of the present revision, or nil.
+func (l *look) verdictOf(step int32) *v1alpha1.StepVerdict {
+	for i := range l.status.Verdicts {
+		if v := &l.status.Verdicts[i]; v.Step == step && v.Revision == l.status.Revision {
+			return v
+		}
+	}
+	return nil
+}
+
+// numbers are those that the judge goes by.
+func (l *look) numbers() string {
+	e := l.status.Evidence
+	text := fmt.Sprintf("canary failed %d of %d calls, stable %d of %d", e.Canary.Errors, e.Canary.Calls, e.Stable.Errors, e.Stable.Calls)
+	if e.Against != "" {
+		text += "; against the canary " + e.Against
+	}
+	if e.For != "" {
+		text += ", for it " + e.For
+	}
+	if e.Source != "" {
+		text += " (counted by " + e.Source + ")"
+	}
+	return text
+}
+
+func add(before v1alpha1.CallCount, more judge.Counts) v1alpha1.CallCount {
+	return v1alpha1.CallCount{Calls: before.Calls + count(more.Calls), Errors: before.Errors + count(min(more.Errors, more.Calls))}
+}
+
+// count is a number of calls of one look as the status holds it.
+func count(n uint64) int64 { return int64(min(n, math.MaxInt32)) } //nolint:gosec // within bounds

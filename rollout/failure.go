@@ -1,0 +1,68 @@
+package rollout
+
+import (
+	"fmt"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/judge"
+)
+
+// failure is why a revision cannot be shipped.
+type failure struct {
+	// reason is one word for programs.
+	reason string
+	// message has the numbers, or the pod's own words.
+	message string
+}
+
+// Reasons of a failed revision, beside the kinds of trouble.
+const (
+	// FailureWorse: the evidence says that the canary is worse than is tolerated.
+	FailureWorse = "Worse"
+	// FailureLost: the canary keeps losing its last ready pod.
+	FailureLost = "CanaryLost"
+	// FailureUndecided: the evidence does not suffice within maxHold, and whenUndecided is RollBack.
+	FailureUndecided = "Undecided"
+)
+
+// failures are the reasons to roll back, none of which needs anything but itself. The first that applies is taken.
+var failures = []func(*look) *failure{worse, inTrouble, keepsDying, undecidedForTooLong}
+
+func (l *look) failure() *failure {
+	for _, check := range failures {
+		if f := check(l); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func worse(l *look) *failure {
+	if l.status.Evidence == nil || l.judged.Decision != judge.RollBack {
+		return nil
+	}
+	return &failure{FailureWorse, "worse than is tolerated: " + l.numbers()}
+}
+
+// inTrouble: pods of this revision cannot run. Those of another one, which the canary may still have, say nothing.
+func inTrouble(l *look) *failure {
+	c := l.seen.Canary
+	if !c.Known || !c.Found || c.Trouble == nil || c.Revision != l.status.Revision {
+		return nil
+	}
+	return &failure{string(c.Trouble.Kind), "its pods cannot run: " + c.Trouble.Words}
+}
+
+func keepsDying(l *look) *failure {
+	if l.status.Weight == 0 || !l.dead() || l.status.Lost < mostLost {
+		return nil
+	}
+	return &failure{FailureLost, fmt.Sprintf("it lost its last ready pod for the %d. time", l.status.Lost+1)}
+}
+
+func undecidedForTooLong(l *look) *failure {
+	if l.settings.whenUndecided != v1alpha1.UndecidedRollBack || l.status.Evidence == nil || !l.undecided() {
+		return nil
+	}
+	return &failure{FailureUndecided, fmt.Sprintf("undecided after %s, and whenUndecided is RollBack: %s", l.settings.maxHold, l.numbers())}
+}

@@ -1,0 +1,115 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// brokenInvariants names what must hold of every single look and does not. It knows nothing of how the decider works.
+func brokenInvariants(
+	spec *v1alpha1.ExposedServiceSpec, before v1alpha1.ExposedServiceStatus, seen Observation, now time.Time, out Outcome,
+) []string {
+	var broken []string
+	breaks := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
+
+	was, is := rolloutOf(before), rolloutOf(v1alpha1.ExposedServiceStatus{Rollout: out.Rollout})
+	steps := settingsOf(spec.Rollout).steps
+	own := spec.Rollout != nil && spec.Rollout.Canary != nil
+
+	if is.Weight > was.Weight {
+		switch {
+		case is.Phase == stepping && is.Step == 1:
+		case is.Phase == stepping && !recorded(was, is.Revision, is.Step-1):
+			breaks("the weight rises to that of step %d, and no verdict on step %d of %s was on record", is.Step, is.Step-1, is.Revision)
+		case is.Phase == promoting && (!own || !recorded(was, is.Revision, was.Step)):
+			breaks("the weight rises in a promotion")
+		case is.Phase != stepping && is.Phase != promoting:
+			breaks("the weight rises from %d to %d in %s", was.Weight, is.Weight, is.Phase)
+		}
+		if seen.Canary.Known && seen.Canary.Ready <= 0 {
+			breaks("the weight rises, and the canary has no ready pod")
+		}
+		if is.Revision != was.Revision {
+			breaks("the weight rises with another revision")
+		}
+	}
+	if slices.Contains(phases(preparing, stepping, awaitingApproval), is.Phase) && int(is.Step) <= len(steps) && is.Step > 0 &&
+		is.Weight > steps[is.Step-1].weight && len(out.Decisions) == 0 {
+		breaks("the weight %d is more than step %d allows", is.Weight, is.Step)
+	}
+	if slices.Contains(phases(idle, rollingBack, suspended), is.Phase) && is.Weight != 0 {
+		breaks("%s with weight %d", is.Phase, is.Weight)
+	}
+	if is.Revision == was.Revision && is.Step > was.Step+1 {
+		breaks("from step %d to %d", was.Step, is.Step)
+	}
+	if is.Phase == promoting && was.Phase != promoting && !recorded(was, is.Revision, was.Step) {
+		breaks("promoted without a verdict on step %d", was.Step)
+	}
+	if was.Weight > 0 && !out.Intents.Canary.Present && !own && is.Target != "" && is.Target[0] == 'D' {
+		breaks("the canary goes while it has weight")
+	}
+	if out.Intents.Weight != is.Weight {
+		breaks("the followers are told %d and the status %d", out.Intents.Weight, is.Weight)
+	}
+	broken = append(broken, brokenTraffic(before, out, was, is)...)
+
+	changed := was.Phase != is.Phase || was.Step != is.Step || was.Weight != is.Weight || was.Stable != is.Stable
+	if changed != (len(out.Decisions) > 0) && changed {
+		breaks("from %s to %s without a decision", was.Phase, is.Phase)
+	}
+	for i, d := range out.Decisions {
+		if out.History[len(out.History)-len(out.Decisions)+i] != d || d.Message == "" || len(d.Message) > 512 {
+			breaks("decision %s is not as it should be in the history: %q", d.Reason, d.Message)
+		}
+	}
+	if len(out.History) > 20 {
+		breaks("the history has %d entries", len(out.History))
+	}
+	if !out.Next.IsZero() && !out.Next.After(now) {
+		breaks("the next look is at %s, not after %s", out.Next, now)
+	}
+	if len(is.Message) > 512 || len(is.Progress) > 32 || is.Phase != none && is.Message == "" {
+		breaks("the message is %q, the progress %q", is.Message, is.Progress)
+	}
+	return broken
+}
+
+// brokenTraffic is about the weights.
+func brokenTraffic(before v1alpha1.ExposedServiceStatus, out Outcome, was, is v1alpha1.RolloutStatus) []string {
+	if before.Traffic == nil {
+		return nil
+	}
+	var broken []string
+	sum := int32(0)
+	for _, w := range out.Traffic.Weights {
+		sum += w.Weight
+		if w.Weight < 0 {
+			broken = append(broken, fmt.Sprintf("%s has weight %d", w.Name, w.Weight))
+		}
+	}
+	if sum != 1_000_000 {
+		broken = append(broken, fmt.Sprintf("the weights sum to %d", sum))
+	}
+	if was.Weight != is.Weight && out.Traffic.Revision <= before.Traffic.Revision {
+		broken = append(broken, "the weight has changed and the revision has not")
+	}
+	if !slices.Equal(Gather(before.Traffic).Weights, Gather(out.Traffic).Weights) {
+		broken = append(broken, "a backend's weight has changed")
+	}
+	return broken
+}
+
+func rolloutOf(status v1alpha1.ExposedServiceStatus) v1alpha1.RolloutStatus {
+	if status.Rollout == nil {
+		return v1alpha1.RolloutStatus{}
+	}
+	return *status.Rollout
+}
+
+func recorded(s v1alpha1.RolloutStatus, revision string, step int32) bool {
+	return slices.ContainsFunc(s.Verdicts, func(v v1alpha1.StepVerdict) bool { return v.Step == step && v.Revision == revision })
+}

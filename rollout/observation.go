@@ -1,0 +1,128 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/headgate/headgate/rollout/judge"
+)
+
+// Observation is what one look at the world has found, without judgement. Whatever is not known changes nothing.
+type Observation struct {
+	// Workload is what was found of the Deployment that Target names; with a canary Service of the user's own it stays empty.
+	Workload Workload
+	Canary   Canary
+	// DataPlane is which weight of the canary is served.
+	DataPlane DataPlane
+	Calls     Calls
+	// Answers are those of the webhooks, by name.
+	Answers map[string]Answer
+	// Approve, Retry and Swapped are the values of the annotations of the same names.
+	Approve, Retry, Swapped string
+}
+
+// Workload is the Deployment behind the first backend.
+type Workload struct {
+	// Known says that the other fields were found out; Why says why not.
+	Known bool
+	Why   string
+	// Found says that it exists.
+	Found bool
+	// Settled says that its controller has seen its newest generation, so that what follows belongs together.
+	Settled bool
+	// Held says that spec.paused is true.
+	Held bool
+	// Revision is that of its pod template, by workload.Revision.
+	Revision string
+	// Running is the revision that all its pods run; empty when they run several, or there are none.
+	Running string
+	// Others is how many of its pods are not of Revision.
+	Others int32
+	// Replicas is how many pods it is to have; Ready and Available are how many are.
+	Replicas, Ready, Available int32
+}
+
+// Canary is the canary Deployment, or the endpoints of the user's own canary Service.
+type Canary struct {
+	// Known says that the other fields were found out; Why says why not.
+	Known bool
+	Why   string
+	// Found says that it exists.
+	Found bool
+	// Revision is that of its pod template; empty for a Service.
+	Revision string
+	// Ready is how many of its pods (endpoints) are ready, those of Revision alone.
+	Ready int32
+	// ReadySince is when the newest of them became ready; zero when that is not known.
+	ReadySince time.Time
+	// Trouble is what keeps a pod of Revision from running; nil: nothing does, as far as is known.
+	Trouble *Trouble
+}
+
+// TroubleKind is what keeps a pod from running. It is also the reason of a failed revision.
+type TroubleKind string
+
+const (
+	// TroubleCrashLoop: a container ends again and again (CrashLoopBackOff).
+	TroubleCrashLoop TroubleKind = "CrashLoop"
+	// TroubleImage: an image cannot be pulled (ImagePullBackOff, InvalidImageName, ErrImageNeverPull).
+	TroubleImage TroubleKind = "ImagePull"
+	// TroubleConfig: a container cannot be made from its configuration (CreateContainerConfigError).
+	TroubleConfig TroubleKind = "Config"
+	// TroubleNeverReady: the Deployment's progress deadline has passed.
+	TroubleNeverReady TroubleKind = "NeverReady"
+)
+
+// Trouble is a hard signal: it rolls back without statistics.
+type Trouble struct {
+	Kind TroubleKind
+	// Words are those of the pod or the Deployment itself.
+	Words string
+}
+
+// DataPlane is what the data planes say of the canary's weight.
+type DataPlane struct {
+	// Known says that all of them serve the same; Why says why not.
+	Known bool
+	Why   string
+	// Weight is the canary's share of the calls of the first backend that they serve, in parts of 1,000,000: a Gateway's route
+	// is accepted at its generation, all connected xDS clients have acknowledged.
+	Weight int32
+}
+
+// Calls is how many calls both sides have finished since the last look.
+type Calls struct {
+	// Known says that they were counted. No call in the interval is known as well; Why says why not.
+	Known bool
+	Why   string
+	// Source is who counted them, such as Envoy.
+	Source string
+	// The calls finished after Start and until End. Intervals must not overlap: one that begins before the end of one that was
+	// taken in is left out.
+	Start, End time.Time
+	// StaleAfter is how long after End they hold. Zero: for ever.
+	StaleAfter time.Duration
+	// Canary and Stable are the increments of each side. Latencies are from the same histogram, or empty on both.
+	Canary, Stable judge.Counts
+	// Before are stable's latencies of the last 30 minutes, if known. They are only read when a rollout starts.
+	Before []judge.Bucket
+}
+
+// Answer is what a webhook has answered.
+type Answer struct {
+	// Revision and Step are what it was asked for.
+	Revision string
+	Step     int32
+	Agrees   bool
+	// Words are its answer, or why there is none.
+	Words string
+}
+
+// tell says whether the calls tell anything.
+func (c Calls) tell(now time.Time) bool {
+	return c.Known && !c.Start.IsZero() && c.End.After(c.Start) && !(c.StaleAfter > 0 && now.Sub(c.End).Abs() > c.StaleAfter)
+}
+
+// complete says that all pods of the workload run its template and are available.
+func (w Workload) complete() bool {
+	return w.Known && w.Found && w.Settled && w.Others == 0 && w.Available >= w.Replicas
+}

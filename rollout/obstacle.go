@@ -1,0 +1,166 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// obstacle says why a step cannot be left, or nothing.
+type obstacle func(*look) string
+
+// beforeWebhooks are the obstacles that have to be out of the way before anybody is asked.
+var beforeWebhooks = []obstacle{paused, unknownWorkload, notLive, holding, unproven, doubtful, tooFewReady}
+
+// beforeApproval are all but the missing approval.
+var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
+
+// beforePods are what keeps a prepared step from being started.
+var beforePods = []obstacle{paused, unknownWorkload, doubtful, tooFewReady}
+
+// firstObstacle is the first of a list that is in the way.
+func (l *look) firstObstacle(list []obstacle) string {
+	for _, check := range list {
+		if why := check(l); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func paused(l *look) string {
+	if l.settings.paused {
+		return "paused"
+	}
+	return ""
+}
+
+func unknownWorkload(l *look) string {
+	if l.desired != "" {
+		return ""
+	}
+	return "nothing is known of " + l.status.Target + because(l.seen.Workload.Why)
+}
+
+func notLive(l *look) string {
+	if l.status.LiveSince != nil {
+		return ""
+	}
+	return "waits for the data plane to serve the weight" + because(l.seen.DataPlane.Why)
+}
+
+func holding(l *look) string {
+	if hold := l.step().hold; !l.liveFor(hold) {
+		return "holds until " + clock(l.status.LiveSince.Add(hold))
+	}
+	return ""
+}
+
+// unproven: the verdict has to be on record, not only in mind.
+func unproven(l *look) string {
+	if l.passed {
+		return ""
+	}
+	e := l.status.Evidence
+	switch {
+	case l.verdictOf(l.status.Step) != nil:
+		return "the verdict is recorded"
+	case !l.seen.Calls.Known && l.seen.Calls.Why != "":
+		return "waits for evidence; the calls cannot be counted" + because(l.seen.Calls.Why)
+	case e.CountedUntil == nil || e.StepObserved == nil:
+		return "waits for the first count of calls"
+	case e.StepCalls == 0:
+		return "waits for evidence; the canary has had no calls in this step"
+	case l.settings.latency && l.noLatencies():
+		return "waits for evidence; " + e.Source + " counts no latencies: take another source, or remove analysis.latency"
+	}
+	return "waits for evidence"
+}
+
+// noLatencies: calls were counted and none of their latencies, warm-up aside.
+func (l *look) noLatencies() bool {
+	c := l.seen.Calls
+	return l.counted && c.Stable.Calls > 0 && len(c.Stable.Latencies) == 0
+}
+
+func doubtful(l *look) string {
+	if l.status.Evidence == nil || !l.judged.Doubtful {
+		return ""
+	}
+	return "something speaks against the canary"
+}
+
+// tooFewReady: the pods that the weight takes are not ready, or not of this revision.
+func tooFewReady(l *look) string {
+	c, want := l.seen.Canary, l.status.Replicas
+	if l.ownCanary() {
+		want = 1
+	}
+	switch {
+	case !c.Known:
+		return "nothing is known of the canary's pods" + because(c.Why)
+	case !c.Found:
+		return "waits for the canary to be made"
+	case !l.ownCanary() && c.Revision != l.status.Revision:
+		return "waits for the canary to get the pod template"
+	case c.Ready < want:
+		return fmt.Sprintf("waits for the canary's pods: %d of %d ready", c.Ready, want)
+	}
+	return ""
+}
+
+func webhooksDisagree(l *look) string {
+	var missing []string
+	for _, name := range l.unanswered() {
+		why := name
+		if a, given := l.answer(name); given && a.Words != "" {
+			why += " (" + a.Words + ")"
+		}
+		missing = append(missing, why)
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return "waits for webhooks to agree: " + strings.Join(missing, ", ")
+}
+
+// unanswered are the webhooks that have not agreed to leaving this step of this revision.
+func (l *look) unanswered() []string {
+	var out []string
+	for _, name := range l.settings.webhooks {
+		if a, given := l.answer(name); !given || !a.Agrees {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (l *look) answer(name string) (Answer, bool) {
+	a, given := l.seen.Answers[name]
+	return a, given && a.Revision == l.status.Revision && a.Step == l.status.Step
+}
+
+// approved: nobody has to agree, or somebody did.
+func (l *look) approved() bool {
+	return !l.step().approval || l.seen.Approve == l.approval()
+}
+
+// approval is the value of the annotation that approves of leaving this step of this revision.
+func (l *look) approval() string { return fmt.Sprintf("%s/%d", l.status.Revision, l.status.Step) }
+
+// stepping: the canary has the weight of a step.
+func (l *look) stepping() bool {
+	return l.status.Phase == v1alpha1.RolloutStepping || l.status.Phase == v1alpha1.RolloutAwaitingApproval
+}
+
+// leaving: the step could be left as far as the state machine goes.
+func (l *look) leaving() bool { return l.stepping() && !l.withdrawn() }
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}

@@ -1,0 +1,15 @@
+package rollout
+
+import "strings"
+
+// A revision of a workload is the hash of its pod template, and with trackConfig that of the configuration, after a dash.
+
+func templateOf(revision string) string {
+	template, _, _ := strings.Cut(revision, "-")
+	return template
+}
+
+func configOf(revision string) string {
+	_, config, _ := strings.Cut(revision, "-")
+	return config
+}

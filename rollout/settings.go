@@ -1,0 +1,169 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/judge"
+)
+
+// The defaults that the API promises. Those of the judge are its own.
+const (
+	defaultHold    = time.Minute
+	defaultMaxHold = time.Hour
+	defaultWarmUp  = time.Minute
+)
+
+var defaultSteps = []int{1, 10, 25, 50}
+
+const (
+	// allParts is the weight of everything.
+	allParts = 1_000_000
+	// drainTime is how long the canary's pods stay after its weight was last served, for calls that are under way.
+	drainTime = 15 * time.Second
+	// handOverTime is how long each share lasts on the canary's way to zero after a promotion.
+	handOverTime = 5 * time.Second
+	// mostLost is how often a canary may lose its last ready pod in a rollout: evictions happen, dying does too.
+	mostLost = 2
+)
+
+// settings is spec.rollout with its defaults.
+type settings struct {
+	target    string
+	ownCanary bool
+	// revision is that of the user's own canary.
+	revision string
+	steps    []step
+	paused   bool
+
+	judge           judge.Judge
+	latency         bool
+	whenUndecided   v1alpha1.UndecidedPolicy
+	maxHold, warmUp time.Duration
+	mustHaveTraffic bool
+	webhooks        []string
+}
+
+// step is one step of the rollout.
+type step struct {
+	// weight is in parts of 1,000,000.
+	weight   int32
+	hold     time.Duration
+	approval bool
+}
+
+func settingsOf(spec *v1alpha1.Rollout) settings {
+	if spec == nil {
+		spec = &v1alpha1.Rollout{}
+	}
+	analysis := ptr.Deref(spec.Analysis, v1alpha1.Analysis{})
+	out := settings{
+		target: targetOf(spec), ownCanary: spec.Canary != nil, revision: ptr.Deref(spec.Revision, ""),
+		paused:          ptr.Deref(spec.Paused, false),
+		latency:         analysis.Latency != nil,
+		whenUndecided:   ptr.Deref(analysis.WhenUndecided, v1alpha1.UndecidedHold),
+		maxHold:         duration(analysis.MaxHold, defaultMaxHold),
+		warmUp:          duration(analysis.WarmUp, defaultWarmUp),
+		mustHaveTraffic: ptr.Deref(analysis.MustHaveTraffic, false),
+	}
+	for _, s := range spec.Steps {
+		out.steps = append(out.steps, step{
+			weight: parts(s.Weight), hold: duration(s.Hold, defaultHold), approval: ptr.Deref(s.Approval, "") == v1alpha1.ApprovalRequired,
+		})
+	}
+	if len(out.steps) == 0 {
+		for _, percent := range defaultSteps {
+			out.steps = append(out.steps, step{weight: parts(intstr.FromInt(percent)), hold: defaultHold})
+		}
+	}
+	for _, w := range analysis.Webhooks {
+		out.webhooks = append(out.webhooks, w.Name)
+	}
+	out.judge = judgeOf(analysis, out.planned())
+	return out
+}
+
+// planned is how long the rollout takes if nothing keeps it.
+func (s settings) planned() time.Duration {
+	var sum time.Duration
+	for _, step := range s.steps {
+		sum += step.hold
+	}
+	return sum
+}
+
+// judgeOf puts what is tolerated into the judge's words.
+func judgeOf(analysis v1alpha1.Analysis, planned time.Duration) judge.Judge {
+	out := judge.Default()
+	out.Planned = planned
+	out.Alpha = number(analysis.FalseRollbacks, out.Alpha)
+	errors := ptr.Deref(analysis.Errors, v1alpha1.ErrorTolerance{})
+	tolerate := ptr.Deref(errors.Tolerate, v1alpha1.Tolerance{})
+	out.Errors.Ratio = number(tolerate.Ratio, out.Errors.Ratio)
+	out.Errors.Difference = number(tolerate.Percent, out.Errors.Difference*100) / 100
+	out.Errors.AdvanceDifference = number(errors.ProvePercent, out.Errors.AdvanceDifference*100) / 100
+	out.MaxErrorRate = number(errors.MaxPercent, 0) / 100
+	if analysis.Latency == nil {
+		out.Latency = nil
+		return out
+	}
+	out.Latency.Slowdown = float64(ptr.Deref(analysis.Latency.SlowdownPercent, int32(math.Round(out.Latency.Slowdown*100)))) / 100
+	return out
+}
+
+// number parses what the API admits.
+func number(text *string, byDefault float64) float64 {
+	n, err := strconv.ParseFloat(ptr.Deref(text, ""), 64)
+	if err != nil {
+		return byDefault
+	}
+	return n
+}
+
+func duration[T ~string](value *T, byDefault time.Duration) time.Duration {
+	parsed, err := time.ParseDuration(string(ptr.Deref(value, "")))
+	if err != nil || parsed < 0 {
+		return byDefault
+	}
+	return parsed
+}
+
+// parts is a percentage in parts of 1,000,000, exactly: decimal numbers never go through binary ones. What the API would not
+// admit comes out as one of its bounds.
+func parts(percent intstr.IntOrString) int32 {
+	whole, fraction, _ := strings.Cut(percent.String(), ".")
+	fraction = (fraction + "0000")[:4]
+	n, err := strconv.ParseInt(whole+fraction, 10, 64)
+	if err != nil {
+		return 1
+	}
+	return int32(min(max(n, 1), allParts)) //nolint:gosec // within allParts
+}
+
+// percentOf is a weight for people, such as 0.5 %.
+func percentOf(weight int32) string {
+	return strconv.FormatFloat(float64(weight)/(allParts/100), 'f', -1, 64) + " %"
+}
+
+// targetOf is what is rolled out, for the status.
+func targetOf(spec *v1alpha1.Rollout) string {
+	switch {
+	case spec.WorkloadRef != nil:
+		return fmt.Sprintf("%s/%s", ptr.Deref(spec.WorkloadRef.Kind, v1alpha1.WorkloadDeployment), spec.WorkloadRef.Name)
+	case spec.Canary != nil:
+		service := spec.Canary.Service
+		target := fmt.Sprintf("Service/%s:%d", service.Name, service.Port)
+		if service.Namespace != nil {
+			target = fmt.Sprintf("Service/%s/%s:%d", *service.Namespace, service.Name, service.Port)
+		}
+		return target
+	}
+	return ""
+}

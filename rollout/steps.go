@@ -1,0 +1,96 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// altered: the spec was changed, so that the step is no more, or has another weight than the canary has.
+func altered(l *look) (string, bool) {
+	s := &l.status
+	want := l.step().weight
+	missing := int(s.Step) > len(l.settings.steps)
+	return fmt.Sprintf("step %d has %s now, and the canary %s", l.stepIndex()+1, percentOf(want), percentOf(min(want, s.Weight))),
+		missing || s.Weight > want || s.Phase != preparing && s.Weight != want
+}
+
+func (l *look) alter() {
+	s := &l.status
+	s.Step = int32(l.stepIndex() + 1) //nolint:gosec // at most 20
+	s.Verdicts = slices.DeleteFunc(s.Verdicts, func(v v1alpha1.StepVerdict) bool { return v.Step >= s.Step })
+	l.setWeight(min(s.Weight, l.step().weight))
+	l.askAfresh()
+}
+
+// prepared: the canary has the pods that the step takes, and gets its weight. That is the one place, but for a canary of the user's
+// own that takes over, where a weight rises.
+func prepared(l *look) (string, bool) {
+	if l.firstObstacle(beforePods) != "" || l.status.Step > 1 && l.verdictOf(l.status.Step-1) == nil {
+		return "", false
+	}
+	return fmt.Sprintf("step %d of %d: %s gets %s", l.status.Step, len(l.settings.steps), l.status.Revision, percentOf(l.step().weight)), true
+}
+
+func (l *look) startStep() {
+	l.status.StepStarted = micro(l.now)
+	l.setWeight(l.step().weight)
+	l.askAfresh()
+}
+
+// passes: the evidence suffices. The verdict is recorded first; what it allows happens in a later look, which finds it in the status.
+func passes(l *look) (string, bool) {
+	if l.verdictOf(l.status.Step) != nil {
+		return "", false
+	}
+	v := l.verdict()
+	if v == nil {
+		return "", false
+	}
+	why := "no worse than is tolerated"
+	if v.Reason == v1alpha1.VerdictUndecided {
+		why = "undecided after " + l.settings.maxHold.String() + ", and whenUndecided is Advance"
+	}
+	return fmt.Sprintf("step %d of %d passed, %s: %s", l.status.Step, len(l.settings.steps), why, v.Message), true
+}
+
+func (l *look) recordVerdict() { l.status.Verdicts = append(l.status.Verdicts, *l.verdict()) }
+
+// unapproved: nothing but somebody's approval is missing.
+func unapproved(l *look) (string, bool) {
+	return fmt.Sprintf("step %d of %d waits for the annotation %s: %s", l.status.Step, len(l.settings.steps), v1alpha1.AnnotationApprove, l.approval()),
+		!l.approved() && l.firstObstacle(beforeApproval) == ""
+}
+
+// advancing: nothing stands in the way of the next step.
+func advancing(l *look) (string, bool) {
+	if l.lastStep() || !l.approved() || l.firstObstacle(beforeApproval) != "" {
+		return "", false
+	}
+	next := l.settings.steps[l.stepIndex()+1]
+	return fmt.Sprintf("goes on to step %d of %d, %s", l.status.Step+1, len(l.settings.steps), percentOf(next.weight)), true
+}
+
+func (l *look) nextStep() {
+	l.status.Step++
+	l.status.StepStarted = nil
+	l.askAfresh()
+}
+
+// finishing: the last step is passed.
+func finishing(l *look) (string, bool) {
+	if !l.lastStep() || !l.approved() || l.firstObstacle(beforeApproval) != "" {
+		return "", false
+	}
+	if l.ownCanary() {
+		return "all steps are passed: the canary gets everything", true
+	}
+	return fmt.Sprintf("all steps are passed: %s rolls out %s, while the canary keeps %s", l.status.Target, l.status.Revision, percentOf(l.status.Weight)), true
+}
+
+func (l *look) promote() {
+	if l.ownCanary() {
+		l.setWeight(allParts)
+	}
+}

@@ -1,0 +1,41 @@
+package rollout
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// micro is a time as the status holds it.
+func micro(t time.Time) *metav1.MicroTime {
+	return &metav1.MicroTime{Time: t.UTC().Truncate(time.Microsecond)}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// clock is a time for people.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+// shorten keeps a message within a bound of the API, in bytes.
+func shorten(message string, most int) string {
+	if len(message) <= most {
+		return message
+	}
+	cut := most - len("…")
+	for cut > 0 && message[cut]&0xC0 == 0x80 { // not in the middle of a rune
+		cut--
+	}
+	return message[:cut] + "…"
+}
