@@ -44,11 +44,6 @@ func Build(exposures []Exposure) Result {
 	return out
 }
 
-type listenerKey struct {
-	namespace string
-	port      v1alpha1.PortNumber
-}
-
 func byName(a, b Exposure) int {
 	return cmp.Or(cmp.Compare(a.Service.Namespace, b.Service.Namespace), cmp.Compare(a.Service.Name, b.Service.Name))
 }

@@ -12,9 +12,15 @@ import (
 
 // claim is something that only one ExposedService can have.
 type claim struct {
-	// listener is PortName for a host on a port of Envoy; empty for a name that gRPC clients dial.
-	listener string
+	// listener is the port of Envoy on which it is a host; none: it is a name that gRPC clients dial.
+	listener listenerKey
 	host     string
+}
+
+// listenerKey names a port of Envoy.
+type listenerKey struct {
+	namespace string
+	port      v1alpha1.PortNumber
 }
 
 // claimsOf are the claims of an ExposedService, with the field that makes each.
@@ -26,7 +32,7 @@ func claimsOf(exs *v1alpha1.ExposedService) ([]claim, map[claim]string) {
 		fields[c] = field
 	}
 	if port := exs.Spec.XDS.Port; port != nil {
-		listener := PortName(exs.Namespace, *port)
+		listener := listenerKey{exs.Namespace, *port}
 		for i, hostname := range exs.Spec.Hostnames {
 			add(claim{listener, string(hostname)}, fmt.Sprintf("spec.hostnames[%d]", i))
 		}
@@ -68,25 +74,22 @@ func Conflicts(services []*v1alpha1.ExposedService) map[types.NamespacedName]Pro
 }
 
 func conflict(c claim, field string, holder *v1alpha1.ExposedService) Problem {
-	has := fmt.Sprintf("ExposedService %s, which is older, has host %s", keyOf(holder), c.host)
+	who, change := keyOf(holder), "spec.hostnames or spec.xds.port"
+	if c.listener == (listenerKey{}) {
+		change = "spec.hostnames"
+	}
+	var has string
 	switch {
-	case c.listener == "" && c.host == ClientName(holder):
-		has = fmt.Sprintf("gRPC clients find ExposedService %s by the name %s", keyOf(holder), c.host)
-	case c.listener == "":
-		has += " for gRPC clients"
+	case c.listener == (listenerKey{}) && c.host == ClientName(holder):
+		has = fmt.Sprintf("gRPC clients find ExposedService %s by the name %s", who, c.host)
+	case c.listener == (listenerKey{}):
+		has = fmt.Sprintf("ExposedService %s, which is older, has host %s for gRPC clients", who, c.host)
 	case c.host == everyHost:
-		has = fmt.Sprintf("ExposedService %s, which is older, takes the calls for every other host on port %s", keyOf(holder), c.listener)
+		has = fmt.Sprintf("ExposedService %s, which is older, takes the calls for every other host on port %d", who, c.listener.port)
 	default:
-		has += " on port " + c.listener
+		has = fmt.Sprintf("ExposedService %s, which is older, has host %s on port %d", who, c.host, c.listener.port)
 	}
-	return Problem{v1alpha1.ReasonRouteConflict, fmt.Sprintf("%s: %s: change %s of one of them, or delete one", field, has, remedy(c))}
-}
-
-func remedy(c claim) string {
-	if c.listener == "" {
-		return "spec.hostnames"
-	}
-	return "spec.hostnames or spec.xds.port"
+	return Problem{v1alpha1.ReasonRouteConflict, fmt.Sprintf("%s: %s: change %s of one of them, or delete one", field, has, change)}
 }
 
 func olderFirst(a, b *v1alpha1.ExposedService) int {

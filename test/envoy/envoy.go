@@ -1,0 +1,48 @@
+// Package envoy gives tests a real Envoy: the program that HEADGATE_ENVOY names.
+package envoy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+const program = "HEADGATE_ENVOY"
+
+// Path is where Envoy is. It skips the test where there is none.
+func Path(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv(program)
+	if path == "" {
+		t.Skip("no Envoy: HEADGATE_ENVOY is not set; `make test-unit` sets it")
+	}
+	return path
+}
+
+// Validate has Envoy read a bootstrap as it would before it starts, and says what it has against it.
+func Validate(t testing.TB, bootstrap *bootstrapv3.Bootstrap) {
+	t.Helper()
+	path := Path(t)
+	command := exec.CommandContext(t.Context(), path, "--mode", "validate", "--log-level", "error", "--config-path", Write(t, bootstrap))
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("Envoy refuses it: %v\n%s", err, output)
+	}
+}
+
+// Write writes a bootstrap into a file that is removed with the test.
+func Write(t testing.TB, bootstrap *bootstrapv3.Bootstrap) string {
+	t.Helper()
+	text, err := protojson.Marshal(bootstrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "envoy.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
