@@ -31,26 +31,26 @@ func (cl *Client) Answer(t Type, a Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &cl.subs[t]
-	i := slices.IndexFunc(s.flights, func(f flight) bool { return f.nonce == a.Nonce })
+	i := slices.IndexFunc(s.flights, func(f flight) bool { return nonce(f.number) == a.Nonce })
 	if i < 0 {
 		return
 	}
 	for _, earlier := range s.flights[:i] {
-		s.accepted(earlier.items)
+		s.accepted(earlier)
 	}
 	if a.Refused {
-		s.refused(s.flights[i].items, a.Refusal)
+		s.refused(s.flights[i], a.Refusal)
 	} else {
-		s.accepted(s.flights[i].items)
+		s.accepted(s.flights[i])
 	}
 	s.flights = slices.Delete(s.flights, 0, i+1)
 	cl.wake()
 }
 
-func (s *subscription) accepted(entries []*Entry) {
-	for _, e := range entries {
-		if w := s.watches[e.name]; w != nil && (w.acked != e || w.wrong) {
-			w.acknowledge(e, true)
+func (s *subscription) accepted(f flight) {
+	for _, e := range f.entries {
+		if w := s.watches[e.name]; w != nil {
+			w.answered(f.number, true)
 		}
 	}
 }
@@ -60,31 +60,31 @@ func (s *subscription) accepted(entries []*Entry) {
 // The client may say which resources are at fault. Of a whole response it has then taken the others: both Envoy
 // and gRPC go through clusters and listeners one by one. Of another it may have taken none, so those of other owners are sent
 // again without the ones at fault. That ends: each time the response becomes smaller.
-func (s *subscription) refused(entries []*Entry, words string) {
+func (s *subscription) refused(f flight, words string) {
 	guilty := map[*owner]bool{}
-	for _, e := range entries {
+	for _, e := range f.entries {
 		if strings.Contains(words, e.name) {
 			guilty[e.owner] = true
 		}
 	}
 	told := map[*owner]bool{}
-	for _, e := range entries {
+	for _, e := range f.entries {
 		w := s.watches[e.name]
-		if w == nil || w.sent != e {
+		if w == nil || f.number < w.number || w.sent == nil {
 			continue
 		}
 		switch {
 		case len(guilty) == 0 || guilty[e.owner]:
-			if w.acked == e {
+			if w.acked {
 				continue // a whole response repeats what was accepted before
 			}
-			w.acknowledge(e, false)
+			w.answered(f.number, false)
 			if !told[e.owner] {
 				told[e.owner] = true
 				s.client.cache.nacked(e.owner, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
 			}
 		case s.whole():
-			w.acknowledge(e, true)
+			w.answered(f.number, true)
 		default:
 			w.asked = true
 			w.enqueue()

@@ -25,9 +25,10 @@ type Client struct {
 	scope    Scope
 
 	ready     chan struct{}
-	nonces    uint64
+	responses uint64 // sent so far
 	subs      [typeCount]subscription
 	uses      map[*owner]*use
+	wildcards int       // how many types it asks for everything of
 	changedAt time.Time // of the first change that has not been sent
 	closed    bool
 }
@@ -48,11 +49,14 @@ func (c *Cache) Connect(protocol Protocol, node string, scope Scope) *Client {
 	return cl
 }
 
-// Close ends the client.
+// Close ends the client. It may be called again.
 func (cl *Client) Close() {
 	c := cl.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if cl.closed {
+		return
+	}
 	cl.closed = true
 	for t := range cl.subs {
 		s := &cl.subs[t]
@@ -111,6 +115,20 @@ func (cl *Client) AsksForEverything(t Type, names []string) bool {
 
 // Scope is what the client may read.
 func (cl *Client) Scope() Scope { return cl.scope }
+
+// countWildcards notes a wildcard more or less. That decides what the client's names mean.
+func (cl *Client) countWildcards(change int) {
+	before := cl.wildcards > 0
+	cl.wildcards += change
+	if before == (cl.wildcards > 0) {
+		return
+	}
+	for t := range cl.subs {
+		for _, w := range cl.subs[t].watches {
+			w.refresh()
+		}
+	}
+}
 
 func (cl *Client) wake() {
 	if cl.changedAt.IsZero() {

@@ -32,9 +32,9 @@ const maxFlights = 64
 
 // flight is a response that has not been answered.
 type flight struct {
-	nonce string
-	sent  time.Time
-	items []*Entry
+	number  uint64
+	sent    time.Time
+	entries []*Entry
 }
 
 // Next is the next response for the client, or nil if there is none now. Then again is when to ask next even if
@@ -188,19 +188,17 @@ func (s *subscription) remove(now time.Time) *Push {
 		if w.need != nil || s.keeps(w) {
 			return false
 		}
-		push.Removed = append(push.Removed, w.topic.name)
-		w.move(nil)
+		if s.tellsRemovals() {
+			push.Removed = append(push.Removed, w.topic.name)
+			w.move(nil)
+		}
 		return true
 	})
 	if len(push.Removed) == 0 {
 		return nil
 	}
-	if s.client.protocol == StateOfTheWorld {
-		push.Removed = nil
-		if !s.whole() {
-			return nil // there is no way to say it: the client drops what nothing refers to
-		}
-		push.Entries = s.all()
+	if s.whole() {
+		push.Entries, push.Removed = s.all(), nil
 	}
 	return s.launch(push, now)
 }
@@ -215,6 +213,12 @@ func (s *subscription) keeps(w *watch) bool {
 	return u != nil && u.wrong > 0
 }
 
+// tellsRemovals says whether a response can say that a resource is gone. Otherwise the client has it until nothing
+// refers to it any more, and its name is no longer asked for.
+func (s *subscription) tellsRemovals() bool {
+	return s.client.protocol == Incremental || s.typ.Whole()
+}
+
 func (s *subscription) whole() bool {
 	return s.client.protocol == StateOfTheWorld && s.typ.Whole()
 }
@@ -227,20 +231,24 @@ func (s *subscription) all() []*Entry {
 			entries = append(entries, w.sent)
 		}
 	}
-	slices.SortFunc(entries, func(a, b *Entry) int { return cmp.Compare(a.name, b.name) })
 	return entries
 }
 
 func (s *subscription) launch(push *Push, now time.Time) *Push {
 	cl := s.client
-	cl.nonces++
-	push.Nonce = strconv.FormatUint(cl.nonces, 10)
+	slices.SortFunc(push.Entries, func(a, b *Entry) int { return cmp.Compare(a.name, b.name) })
+	slices.Sort(push.Removed)
+	cl.responses++
+	push.Nonce = nonce(cl.responses)
 	push.Version = s.digest.String()
 	push.ChangedAt = cl.changedAt
 	if len(s.flights) == maxFlights {
 		s.flights = slices.Delete(s.flights, 0, 1)
 	}
 	s.latest = push.Nonce
-	s.flights = append(s.flights, flight{nonce: push.Nonce, sent: now, items: push.Entries})
+	s.flights = append(s.flights, flight{number: cl.responses, sent: now, entries: push.Entries})
 	return push
 }
+
+// nonce is the nonce of a response: its number in the stream.
+func nonce(number uint64) string { return strconv.FormatUint(number, 10) }

@@ -120,22 +120,22 @@ func (s *subscription) settle(w *watch) {
 // resume takes the client's word for what it has of a name.
 func (s *subscription) resume(name, version string) {
 	w := s.watches[name]
-	switch {
-	case w == nil && !s.wild:
-		return
-	case w == nil:
-		// Gone while the client was away.
+	if w == nil {
+		if !s.wild {
+			return
+		}
+		// Gone while the client was away: watched until that is said.
 		w = s.watch(name)
 		w.wild = true
-		w.move(&Entry{key: w.topic.key, version: version})
-		w.enqueue()
-	case w.need != nil && w.need.version == version:
-		w.asked = false
-		w.move(w.need)
-		w.acknowledge(w.need, true)
-	default:
-		w.move(&Entry{key: w.topic.key, version: version})
 	}
+	has := &Entry{key: w.topic.key, version: version}
+	if w.need != nil && w.need.version == version {
+		has = w.need
+	}
+	w.move(has)
+	w.asked = false
+	w.answered(w.number, true)
+	w.enqueue()
 }
 
 // setWild turns the wildcard on or off.
@@ -146,6 +146,7 @@ func (s *subscription) setWild(wild bool) {
 	c, selector := s.client.cache, s.client.scope.Everything
 	s.wild = wild
 	if !wild {
+		s.client.countWildcards(-1)
 		c.selections[s.typ].remove(selector, s)
 		for _, w := range s.watches {
 			if w.wild {
@@ -156,6 +157,7 @@ func (s *subscription) setWild(wild bool) {
 		return
 	}
 	s.answer = true
+	s.client.countWildcards(1)
 	if !s.typ.Whole() {
 		return
 	}

@@ -12,9 +12,12 @@ type watch struct {
 	due   bool // in the subscription's queue
 	wrong bool // what was sent was refused
 
-	// need is what the client should have, sent what it was sent last, acked what it acknowledged last.
-	// Acked is nil or sent.
-	need, sent, acked *Entry
+	acked bool // what was sent was acknowledged
+
+	// need is what the client should have, sent what it was sent last.
+	need, sent *Entry
+	// number is that of the response in which it was sent last.
+	number uint64
 	// use counts need.
 	use *use
 }
@@ -22,10 +25,14 @@ type watch struct {
 // unwanted says that the client no longer follows the name. The watch stays until the removal is said.
 func (w *watch) unwanted() bool { return !w.named && !w.wild }
 
+// visible says whether the client may have e under this name. One that asks for everything of an owner means that
+// owner's with its names too, and never gets those of another instead.
 func (w *watch) visible(e *Entry) bool {
-	scope := &w.sub.client.scope
-	return w.named && scope.Reads(e.owner.name.Namespace) ||
-		w.wild && e.audience == Envoy && scope.selects(e.owner.name)
+	cl := w.sub.client
+	if cl.wildcards > 0 {
+		return cl.scope.selects(e.owner.name) && (w.named || w.wild && e.audience == Envoy)
+	}
+	return w.named && cl.scope.Reads(e.owner.name.Namespace)
 }
 
 // refresh finds out what the client should have now.
@@ -41,6 +48,9 @@ func (w *watch) refresh() {
 		return
 	}
 	old, behind, wrong := w.use, w.behind(), w.wrong
+	if need != nil && w.sent != nil && need.version == w.sent.version {
+		w.sent = need // removed and made again, and the client has it
+	}
 	w.use = nil
 	if need != nil {
 		w.use = w.sub.client.use(need.owner)
@@ -64,18 +74,16 @@ func (w *watch) refresh() {
 	w.enqueue()
 }
 
-func (w *watch) behind() bool { return w.need != nil && (w.sent != w.need || w.acked != w.need) }
+func (w *watch) behind() bool { return w.need != nil && (w.sent != w.need || !w.acked) }
 
-// acknowledge notes the client's answer to e.
-func (w *watch) acknowledge(e *Entry, ok bool) {
-	behind, wrong := w.behind(), w.wrong
-	if w.sent != e {
+// answered notes the client's answer to what it was sent in the response of that number.
+func (w *watch) answered(number uint64, ok bool) {
+	if number < w.number || w.sent == nil {
 		return // it has been sent something else since
 	}
-	if ok {
-		w.acked = e
-	}
-	w.wrong = !ok && w.need == e
+	behind, wrong := w.behind(), w.wrong
+	w.acked = w.acked || ok
+	w.wrong = !ok && w.need == w.sent
 	if w.use == nil || behind == w.behind() && wrong == w.wrong {
 		return
 	}
@@ -95,12 +103,13 @@ func (w *watch) enqueue() {
 	w.sub.client.wake()
 }
 
-// move notes that the client was sent e, or nothing any more.
+// move notes that the next response brings the client e, or takes away what it has.
 func (w *watch) move(e *Entry) {
+	w.number = w.sub.client.responses + 1
 	if e == w.sent {
 		return
 	}
 	w.sub.digest.subtract(w.sent)
 	w.sub.digest.add(e)
-	w.sent, w.acked = e, nil
+	w.sent, w.acked = e, false
 }

@@ -1,0 +1,355 @@
+package cache
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	testclock "k8s.io/utils/clock/testing"
+)
+
+var ofShop = Scope{Namespace: "shop", Everything: Selector{Namespace: "shop"}}
+
+// envoy is a client that asks for everything and follows one service, as Envoy would.
+func envoy(t *testing.T, c *Cache, protocol Protocol, assignments ...string) *Client {
+	t.Helper()
+	cl := c.Connect(protocol, "envoy-1", ofShop)
+	t.Cleanup(cl.Close)
+	subscribe := func(typ Type, names ...string) {
+		if protocol == Incremental {
+			cl.Adjust(typ, names, nil, nil)
+		} else {
+			cl.Replace(typ, names)
+		}
+	}
+	subscribe(Clusters)
+	subscribe(Listeners)
+	subscribe(Assignments, assignments...)
+	subscribe(Routes, "greeter")
+	return cl
+}
+
+func synced(config Config) *Cache {
+	c := New(config)
+	c.Synced()
+	return c
+}
+
+func eachProtocol(t *testing.T, test func(t *testing.T, protocol Protocol)) {
+	t.Helper()
+	t.Run("state of the world", func(t *testing.T) { test(t, StateOfTheWorld) })
+	t.Run("incremental", func(t *testing.T) { test(t, Incremental) })
+}
+
+func expect(t *testing.T, what string, pushes []*Push, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(append([]string{}, want...), say(pushes)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestClustersComeFirstAndListenersWaitForThem(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := synced(Config{})
+		mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+		cl := envoy(t, c, protocol, "greeter-1")
+		first := take(cl)
+		expect(t, "before the clusters are acknowledged", first, "CDS greeter-1", "EDS greeter-1")
+		cl.Answer(Clusters, Answer{Nonce: first[0].Nonce})
+		expect(t, "after", take(cl), "LDS greeter", "RDS greeter")
+	})
+}
+
+func TestListenersDoNotWaitForever(t *testing.T) {
+	clk := testclock.NewFakePassiveClock(time.Unix(1e9, 0))
+	c := synced(Config{Clock: clk, Patience: time.Second})
+	mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+	cl := envoy(t, c, Incremental, "greeter-1")
+	expect(t, "at first", take(cl), "CDS greeter-1", "EDS greeter-1")
+	_, again := cl.Next()
+	if want := clk.Now().Add(time.Second); !again.Equal(want) {
+		t.Fatalf("it should be looked at again at %v, not %v", want, again)
+	}
+	clk.SetTime(again)
+	expect(t, "later", take(cl), "LDS greeter", "RDS greeter")
+}
+
+func TestReplacingAClusterMakesBeforeItBreaks(t *testing.T) {
+	tests := map[Protocol][]string{
+		StateOfTheWorld: {"CDS greeter-1 greeter-2", "EDS greeter-2", "RDS greeter", "CDS greeter-2"},
+		Incremental:     {"CDS greeter-2", "EDS greeter-2", "RDS greeter", "CDS -greeter-1", "EDS -greeter-1"},
+	}
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := synced(Config{})
+		mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+		cl := envoy(t, c, protocol, "greeter-1", "greeter-2")
+		takeAccepted(cl)
+		mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
+		expect(t, "the change", takeAccepted(cl), tests[protocol]...)
+	})
+}
+
+func TestWhatARefusedRouteStillUsesStays(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := synced(Config{})
+		mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+		cl := envoy(t, c, protocol, "greeter-1", "greeter-2")
+		takeAccepted(cl)
+		mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
+		for _, push := range append(take(cl), answerClusters(cl)...) {
+			if push.Type == Routes {
+				cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "greeter: no"})
+			} else {
+				cl.Answer(push.Type, Answer{Nonce: push.Nonce})
+			}
+		}
+		expect(t, "after the route was refused", takeAccepted(cl))
+		mustSet(t, c, greeter("shop"), aService("greeter", 3, 0)...)
+		var removed []string
+		for _, line := range say(takeAccepted(cl)) {
+			if strings.Contains(line, "-greeter-1") || line == "CDS greeter-3" {
+				removed = append(removed, line)
+			}
+		}
+		if len(removed) == 0 {
+			t.Error("when the next route is accepted, the old cluster must go")
+		}
+	})
+}
+
+// answerClusters acknowledges the clusters in flight and takes what waited for that.
+func answerClusters(cl *Client) []*Push {
+	cl.Answer(Clusters, Answer{Nonce: cl.subs[Clusters].latest})
+	return take(cl)
+}
+
+func TestAnAssignmentComesAgainAfterItsClusterChanged(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := synced(Config{})
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 1), anAssignment("greeter", 0))
+		cl := envoy(t, c, protocol, "greeter")
+		takeAccepted(cl)
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 0))
+		expect(t, "cluster changed", takeAccepted(cl), "CDS greeter", "EDS greeter")
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 1))
+		expect(t, "assignment changed", takeAccepted(cl), "EDS greeter")
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 1))
+		expect(t, "nothing changed", takeAccepted(cl))
+	})
+}
+
+func TestNothingIsServedBeforeTheCacheIsSynced(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := New(Config{})
+		mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+		cl := envoy(t, c, protocol, "greeter-1")
+		expect(t, "before", take(cl))
+		c.Synced()
+		select {
+		case <-cl.Ready():
+		default:
+			t.Error("the client should be woken")
+		}
+		if len(take(cl)) == 0 {
+			t.Error("after: nothing")
+		}
+	})
+}
+
+func TestAnEmptyWorldIsSaid(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		cl := envoy(t, synced(Config{}), protocol)
+		expect(t, "everything of nothing", takeAccepted(cl)[:2], "CDS", "LDS")
+	})
+}
+
+func TestNamesThatDoNotExist(t *testing.T) {
+	c := synced(Config{})
+	t.Run("state of the world: a whole response lacks them, a partial one is not sent", func(t *testing.T) {
+		cl := c.Connect(StateOfTheWorld, "grpc", ofShop)
+		defer cl.Close()
+		cl.Replace(Listeners, []string{"absent"})
+		cl.Replace(Assignments, []string{"absent"})
+		expect(t, "absent", takeAccepted(cl), "LDS")
+	})
+	t.Run("incremental: they are removed", func(t *testing.T) {
+		cl := c.Connect(Incremental, "envoy", ofShop)
+		defer cl.Close()
+		cl.Adjust(Assignments, []string{"absent"}, nil, nil)
+		expect(t, "absent", takeAccepted(cl), "EDS -absent")
+		mustSet(t, c, greeter("shop"), anAssignment("absent", 0))
+		expect(t, "there after all", takeAccepted(cl), "EDS absent")
+	})
+}
+
+func TestSubscribingAgainIsAnswered(t *testing.T) {
+	c := synced(Config{})
+	mustSet(t, c, greeter("shop"), anAssignment("a", 0), anAssignment("b", 0))
+	t.Run("state of the world", func(t *testing.T) {
+		cl := c.Connect(StateOfTheWorld, "grpc", ofShop)
+		defer cl.Close()
+		cl.Replace(Assignments, []string{"a"})
+		expect(t, "first", takeAccepted(cl), "EDS a")
+		cl.Replace(Assignments, []string{"a", "b"})
+		expect(t, "one more", takeAccepted(cl), "EDS b")
+		cl.Replace(Assignments, []string{"b"})
+		expect(t, "one less", takeAccepted(cl))
+		cl.Replace(Assignments, []string{"a", "b"})
+		expect(t, "again", takeAccepted(cl), "EDS a")
+		cl.Replace(Assignments, nil)
+		cl.Replace(Assignments, nil)
+		expect(t, "none", takeAccepted(cl))
+	})
+	t.Run("incremental", func(t *testing.T) {
+		cl := c.Connect(Incremental, "envoy", ofShop)
+		defer cl.Close()
+		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		expect(t, "first", takeAccepted(cl), "EDS a")
+		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		expect(t, "without unsubscribing", takeAccepted(cl), "EDS a")
+		cl.Adjust(Assignments, nil, []string{"a"}, nil)
+		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		expect(t, "after unsubscribing", takeAccepted(cl), "EDS a")
+	})
+}
+
+func TestIncrementalResumesWhereItWas(t *testing.T) {
+	c := synced(Config{})
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("b", 1), anAssignment("b", 0))
+	before := envoy(t, c, Incremental, "a", "b")
+	known := map[Type]map[string]string{Clusters: {}, Assignments: {}}
+	for _, push := range takeAccepted(before) {
+		for _, e := range push.Entries {
+			known[push.Type][e.Name()] = e.Version()
+		}
+	}
+	before.Close()
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("c", 1), anAssignment("c", 0))
+
+	cl := c.Connect(Incremental, "envoy-1", ofShop)
+	t.Cleanup(cl.Close)
+	cl.Adjust(Clusters, nil, nil, known[Clusters])
+	cl.Adjust(Assignments, []string{"a", "b"}, nil, known[Assignments])
+	expect(t, "what changed meanwhile", takeAccepted(cl), "CDS c", "CDS -b", "EDS -b")
+	if status := c.Status(greeter("shop")); !status.Settled() || status.Clients != 1 {
+		t.Errorf("what the client brought counts as acknowledged: %+v", status)
+	}
+}
+
+func TestAWildcardCanEndAndNamesStay(t *testing.T) {
+	c := synced(Config{})
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("b", 1), anAssignment("b", 0))
+	cl := c.Connect(Incremental, "envoy", ofShop)
+	t.Cleanup(cl.Close)
+	cl.Adjust(Clusters, []string{"*", "a"}, nil, nil)
+	expect(t, "everything", takeAccepted(cl), "CDS a b")
+	cl.Adjust(Clusters, nil, []string{"a"}, nil)
+	expect(t, "a name less that is selected anyway is said again", takeAccepted(cl), "CDS a")
+	cl.Adjust(Clusters, []string{"b"}, []string{"*"}, nil)
+	takeAccepted(cl)
+	mustSet(t, c, greeter("shop"), aCluster("a", 2), anAssignment("a", 0), aCluster("b", 2), anAssignment("b", 0))
+	expect(t, "only the name", takeAccepted(cl), "CDS b")
+}
+
+func TestAClientSeesItsScope(t *testing.T) {
+	c := synced(Config{})
+	for _, namespace := range []string{"bank", "shop"} {
+		mustSet(t, c, greeter(namespace), append(aService("greeter", 1, 0), aCluster(namespace, 1), anAssignment(namespace, 0))...)
+	}
+	mustSet(t, c, Owner{Namespace: "shop", Name: "cart"}, aCluster("cart", 1), anAssignment("cart", 0),
+		Resource{Message: aCluster("proxyless", 1).Message}, anAssignment("proxyless", 0))
+	tests := map[string]struct {
+		scope Scope
+		want  string
+	}{
+		"a namespace":            {Scope{Namespace: "shop", Everything: Selector{Namespace: "shop"}}, "CDS cart greeter-1 shop"},
+		"one owner":              {Scope{Namespace: "shop", Everything: Selector{"shop", "cart"}}, "CDS cart"},
+		"another's namespace":    {Scope{Namespace: "shop", Everything: Selector{Namespace: "bank"}}, "CDS"},
+		"all, and picks one":     {Scope{AllNamespaces: true, Everything: Selector{Namespace: "bank"}}, "CDS bank greeter-1"},
+		"all, and picks nothing": {Scope{AllNamespaces: true}, "CDS"},
+	}
+	for name, test := range tests {
+		t.Run("everything: "+name, func(t *testing.T) {
+			cl := c.Connect(StateOfTheWorld, "n", test.scope)
+			defer cl.Close()
+			cl.Replace(Clusters, nil)
+			expect(t, "everything", takeAccepted(cl), test.want)
+		})
+	}
+	t.Run("by name: another's do not exist, one's own of the same name does", func(t *testing.T) {
+		cl := c.Connect(Incremental, "n", Scope{Namespace: "shop"})
+		defer cl.Close()
+		cl.Adjust(Clusters, []string{"bank", "greeter-1", "proxyless"}, nil, nil)
+		pushes := takeAccepted(cl)
+		expect(t, "named", pushes, "CDS greeter-1 proxyless -bank")
+		if got := pushes[0].Entries[0].owner.name; got != greeter("shop") {
+			t.Errorf("greeter-1 is that of %s", got)
+		}
+	})
+}
+
+func TestResponsesAreBounded(t *testing.T) {
+	c := synced(Config{})
+	var resources []Resource
+	var names []string
+	for i := range 4 {
+		name := strings.Repeat(string(rune('a'+i)), maxPushBytes/2)
+		names = append(names, name)
+		resources = append(resources, anAssignment(name, 0))
+	}
+	mustSet(t, c, greeter("shop"), resources...)
+	cl := c.Connect(StateOfTheWorld, "n", ofShop)
+	defer cl.Close()
+	cl.Replace(Assignments, names)
+	var sizes []int
+	for _, push := range take(cl) {
+		sizes = append(sizes, len(push.Entries))
+	}
+	if diff := cmp.Diff([]int{2, 2}, sizes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSetRefusesWhatNobodyCouldUse(t *testing.T) {
+	tests := map[string][]Resource{
+		"a cluster without its assignment": {aCluster("a", 1)},
+		"two of one name":                  {aListener("a"), aListener("a")},
+		"no name":                          {aListener("")},
+		"the wildcard as a name":           {aListener("*")},
+		"another type":                     {{Message: aCluster("a", 1).Message}, {Message: anAssignment("a", 0).Message}, {}},
+		"against the validation rules":     {anAssignment("a", 1000)},
+	}
+	for name, resources := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := synced(Config{})
+			before := mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+			if _, err := c.Set(greeter("shop"), resources); err == nil {
+				t.Fatal("it should be refused")
+			}
+			if got := c.Status(greeter("shop")).Version; got != before {
+				t.Errorf("version %q, want what was there: %q", got, before)
+			}
+		})
+	}
+}
+
+func TestVersionsAreThoseOfTheContent(t *testing.T) {
+	one, other := synced(Config{}), synced(Config{})
+	a := mustSet(t, one, greeter("shop"), aService("greeter", 1, 0)...)
+	mustSet(t, other, greeter("shop"), aService("greeter", 2, 1)...)
+	b := mustSet(t, other, greeter("shop"), aService("greeter", 1, 0)...)
+	if a != b {
+		t.Errorf("two replicas call the same content %q and %q", a, b)
+	}
+	versions := func(c *Cache) []string {
+		var all []string
+		for _, push := range takeAccepted(envoy(t, c, StateOfTheWorld, "greeter-1")) {
+			all = append(all, push.Version)
+		}
+		return all
+	}
+	if diff := cmp.Diff(versions(one), versions(other)); diff != "" {
+		t.Errorf("responses of two replicas (-one +other):\n%s", diff)
+	}
+}
