@@ -2,16 +2,23 @@
 package envoy
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-const program = "HEADGATE_ENVOY"
+const (
+	program = "HEADGATE_ENVOY"
+	// stopTimeout is how long Envoy may take to end before it is killed.
+	stopTimeout = 5 * time.Second
+)
 
 // Path is where Envoy is. It skips the test where there is none.
 func Path(t testing.TB) string {
@@ -45,4 +52,26 @@ func Write(t testing.TB, bootstrap *bootstrapv3.Bootstrap) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Run starts Envoy, and ends it with the test. What it has to say is in the test's log.
+func Run(t testing.TB, bootstrap *bootstrapv3.Bootstrap) {
+	t.Helper()
+	path := Path(t)
+	var output bytes.Buffer
+	command := exec.CommandContext(t.Context(), path,
+		"--config-path", Write(t, bootstrap), "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning")
+	command.Stdout, command.Stderr = &output, &output
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = stopTimeout
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The test's context has ended when this runs.
+	t.Cleanup(func() {
+		_ = command.Wait()
+		if output.Len() > 0 {
+			t.Logf("Envoy said:\n%s", &output)
+		}
+	})
 }

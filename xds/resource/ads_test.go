@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,7 +26,8 @@ type ads struct {
 
 	mu        sync.Mutex
 	resources []resource.Resource
-	// changed is closed when resources or answers have.
+	streams   map[*stream]struct{}
+	// changed is closed when the resources have, or what is known of the clients.
 	changed chan struct{}
 	// taken are the resources that a client has acknowledged, by type and name, and refused what they said to
 	// those that they did not take.
@@ -40,7 +42,10 @@ func serve(t *testing.T, resources []resource.Resource) *ads {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &ads{address: listener.Addr().String(), changed: make(chan struct{}), taken: map[string]bool{}, resources: resources}
+	a := &ads{
+		address: listener.Addr().String(), resources: resources,
+		streams: map[*stream]struct{}{}, changed: make(chan struct{}), taken: map[string]bool{},
+	}
 	server := grpc.NewServer()
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, a)
 	go func() { _ = server.Serve(listener) }()
@@ -48,12 +53,46 @@ func serve(t *testing.T, resources []resource.Resource) *ads {
 	return a
 }
 
-// publish replaces the resources.
-func (a *ads) publish(resources []resource.Resource) {
+// replace replaces the resources in the order in which nothing is ever named that is not there: first what
+// is new or other among clusters and assignments, then listeners and routes, then what is gone. Each waits until
+// the clients have acknowledged the one before, which Envoy does when its new clusters are warm.
+func (a *ads) replace(ctx context.Context, resources []resource.Resource) error {
+	isRoute := func(r resource.Resource) bool {
+		return strings.HasSuffix(r.TypeURL(), ".Listener") || strings.HasSuffix(r.TypeURL(), ".RouteConfiguration")
+	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.resources, a.taken = resources, map[string]bool{}
-	a.stir()
+	before := a.resources
+	a.mu.Unlock()
+	made := slices.DeleteFunc(slices.Clone(resources), isRoute)
+	gone := slices.DeleteFunc(slices.Clone(before), func(r resource.Resource) bool {
+		return slices.ContainsFunc(resources, func(other resource.Resource) bool {
+			return id(other.TypeURL(), other.Name) == id(r.TypeURL(), r.Name)
+		})
+	})
+	routesBefore := slices.DeleteFunc(slices.Clone(before), func(r resource.Resource) bool { return !isRoute(r) })
+	goneClusters := slices.DeleteFunc(slices.Clone(gone), isRoute)
+	for _, stage := range [][]resource.Resource{
+		slices.Concat(made, goneClusters, routesBefore),
+		slices.Concat(resources, gone),
+		resources,
+	} {
+		a.mu.Lock()
+		a.resources = stage
+		a.stir()
+		a.mu.Unlock()
+		err := a.await(ctx, func() bool {
+			for s := range a.streams {
+				if !s.settled(stage) {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *ads) stir() {
@@ -61,11 +100,11 @@ func (a *ads) stir() {
 	a.changed = make(chan struct{})
 }
 
-// await waits until done of what the clients have taken, and fails as soon as one refuses anything.
-func (a *ads) await(ctx context.Context, done func(taken map[string]bool) bool) error {
+// await waits until done, and fails as soon as a client refuses anything. Done is called with the lock held.
+func (a *ads) await(ctx context.Context, done func() bool) error {
 	for {
 		a.mu.Lock()
-		finished, refused, taken, changed := done(a.taken), slices.Clone(a.refused), len(a.taken), a.changed
+		finished, refused, taken, changed := done(), slices.Clone(a.refused), len(a.taken), a.changed
 		a.mu.Unlock()
 		switch {
 		case len(refused) > 0:
@@ -83,115 +122,153 @@ func (a *ads) await(ctx context.Context, done func(taken map[string]bool) bool) 
 
 func id(typeURL, name string) string { return typeURL + " " + name }
 
-// subscription is what one stream has been told of one type.
-type subscription struct {
-	names   []string
-	version string
-	nonce   string
-	sent    []string
+// stream is one client, with what it has been told of each type.
+type stream struct {
+	subscriptions map[string]*subscription
 }
 
-func (a *ads) StreamAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+type subscription struct {
+	names []string
+	// version is what was sent, nonce its number, and acknowledged the last number that the client took.
+	version             string
+	nonce, acknowledged int
+	sent                []string
+}
+
+// settled says whether the client has taken all that it wants of these resources.
+func (s *stream) settled(resources []resource.Resource) bool {
+	for typeURL, sub := range s.subscriptions {
+		_, version, err := sub.selected(typeURL, resources)
+		if err != nil || version != sub.version || sub.acknowledged != sub.nonce {
+			return false
+		}
+	}
+	return true
+}
+
+// selected are the resources of a type that the client wants.
+func (s *subscription) selected(typeURL string, resources []resource.Resource) (out *discoveryv3.DiscoveryResponse, version string, err error) {
+	out, version = &discoveryv3.DiscoveryResponse{TypeUrl: typeURL}, "v"
+	for _, r := range resources {
+		wanted := slices.Contains(s.names, r.Name) || len(s.names) == 0 && r.Audience != resource.GRPCClients
+		if r.TypeURL() != typeURL || !wanted {
+			continue
+		}
+		value, err := r.Marshal()
+		if err != nil {
+			return nil, "", err
+		}
+		out.Resources = append(out.Resources, &anypb.Any{TypeUrl: typeURL, Value: value})
+		version += r.Name + string(value)
+	}
+	return out, version, nil
+}
+
+func (a *ads) StreamAggregatedResources(server discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
 	requests := make(chan *discoveryv3.DiscoveryRequest)
 	go func() {
 		defer close(requests)
 		for {
-			request, err := stream.Recv()
+			request, err := server.Recv()
 			if err != nil {
 				return
 			}
 			select {
 			case requests <- request:
-			case <-stream.Context().Done():
+			case <-server.Context().Done():
 				return
 			}
 		}
 	}()
-	subscriptions := map[string]*subscription{}
+	client := &stream{subscriptions: map[string]*subscription{}}
+	a.mu.Lock()
+	a.streams[client] = struct{}{}
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.streams, client)
+		a.stir()
+	}()
 	for {
 		a.mu.Lock()
 		changed := a.changed
+		responses, err := a.answers(client)
 		a.mu.Unlock()
-		if err := a.answer(stream, subscriptions); err != nil {
+		if err != nil {
 			return err
+		}
+		for _, response := range responses {
+			if err := server.Send(response); err != nil {
+				return err
+			}
 		}
 		select {
 		case request, open := <-requests:
 			if !open {
 				return nil
 			}
-			a.hear(subscriptions, request)
+			a.hear(client, request)
 		case <-changed:
 		}
 	}
 }
 
 // hear takes in what a client asks for, and what it says to the last response.
-func (a *ads) hear(subscriptions map[string]*subscription, request *discoveryv3.DiscoveryRequest) {
-	s := subscriptions[request.GetTypeUrl()]
-	if s == nil {
-		s = &subscription{}
-		subscriptions[request.GetTypeUrl()] = s
-	}
-	if !slices.Equal(s.names, request.GetResourceNames()) {
-		s.names, s.version = request.GetResourceNames(), ""
-	}
-	if request.GetResponseNonce() == "" || request.GetResponseNonce() != s.nonce {
-		return
-	}
+func (a *ads) hear(client *stream, request *discoveryv3.DiscoveryRequest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if detail := request.GetErrorDetail(); detail != nil {
-		a.refused = append(a.refused, detail.GetMessage())
-	} else {
-		for _, name := range s.sent {
-			a.taken[name] = true
+	typeURL := request.GetTypeUrl()
+	s := client.subscriptions[typeURL]
+	if s == nil {
+		s = &subscription{}
+		client.subscriptions[typeURL] = s
+	}
+	s.names = request.GetResourceNames()
+	if request.GetResponseNonce() != "" && request.GetResponseNonce() == strconv.Itoa(s.nonce) {
+		if detail := request.GetErrorDetail(); detail != nil {
+			a.refused = append(a.refused, detail.GetMessage())
+		} else {
+			s.acknowledged = s.nonce
+			for _, name := range s.sent {
+				a.taken[id(typeURL, name)] = true
+			}
 		}
 	}
 	a.stir()
 }
 
-// answer sends what has changed since the last answer, by type in the order of a Result.
-func (a *ads) answer(stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer, subscriptions map[string]*subscription) error {
-	a.mu.Lock()
-	resources := a.resources
-	a.mu.Unlock()
+// answers are what a client does not have yet, by type in the order of a Result.
+func (a *ads) answers(client *stream) ([]*discoveryv3.DiscoveryResponse, error) {
 	var types []string
-	for _, r := range resources {
+	for _, r := range a.resources {
 		if !slices.Contains(types, r.TypeURL()) {
 			types = append(types, r.TypeURL())
 		}
 	}
+	var out []*discoveryv3.DiscoveryResponse
 	for _, typeURL := range types {
-		s := subscriptions[typeURL]
+		s := client.subscriptions[typeURL]
 		if s == nil {
 			continue
 		}
-		response := &discoveryv3.DiscoveryResponse{TypeUrl: typeURL}
-		sent, version := []string{}, "v"
-		for _, r := range resources {
-			wanted := slices.Contains(s.names, r.Name) || len(s.names) == 0 && r.Audience != resource.GRPCClients
-			if r.TypeURL() != typeURL || !wanted {
-				continue
-			}
-			value, err := r.Marshal()
-			if err != nil {
-				return err
-			}
-			response.Resources = append(response.Resources, &anypb.Any{TypeUrl: typeURL, Value: value})
-			sent = append(sent, id(typeURL, r.Name))
-			version += r.Name + string(value)
+		response, version, err := s.selected(typeURL, a.resources)
+		if err != nil {
+			return nil, err
 		}
 		if version == s.version {
 			continue
 		}
-		s.version, s.sent = version, sent
-		number, _ := strconv.Atoi(s.nonce)
-		s.nonce = strconv.Itoa(number + 1)
-		response.Nonce, response.VersionInfo = s.nonce, s.nonce
-		if err := stream.Send(response); err != nil {
-			return err
+		s.version = version
+		s.nonce++
+		s.sent = nil
+		for _, r := range a.resources {
+			if r.TypeURL() == typeURL && (slices.Contains(s.names, r.Name) || len(s.names) == 0) {
+				s.sent = append(s.sent, r.Name)
+			}
 		}
+		response.Nonce, response.VersionInfo = strconv.Itoa(s.nonce), strconv.Itoa(s.nonce)
+		out = append(out, response)
 	}
-	return nil
+	return out, nil
 }

@@ -52,9 +52,9 @@ func TestGRPCClientsTakeEverything(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		err := server.await(ctx, func(taken map[string]bool) bool {
+		err := server.await(ctx, func() bool {
 			for name := range want {
-				if !taken[name] {
+				if !server.taken[name] {
 					return false
 				}
 			}
