@@ -13,6 +13,10 @@ import (
 	"github.com/headgate/headgate/rollout/judge"
 )
 
+// longestTick is for how long one count of calls counts at most. A longer one comes from a clock that was put ahead or a source
+// that was away: it must neither spend the judge's budget for changes that are still to come nor pass for time that was observed.
+const longestTick = time.Minute
+
 // comparing says whether canary and stable have calls that can be compared.
 func (l *look) comparing() bool {
 	switch l.status.Phase {
@@ -45,7 +49,7 @@ func (l *look) takeCalls() {
 
 func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Calls) judge.State {
 	l.counted = true
-	tick := judge.Tick{Elapsed: calls.End.Sub(calls.Start), Canary: calls.Canary, Stable: calls.Stable}
+	tick := judge.Tick{Elapsed: min(calls.End.Sub(calls.Start), longestTick), Canary: calls.Canary, Stable: calls.Stable}
 	if since := l.seen.Canary.ReadySince; !since.IsZero() && calls.Start.Before(since.Add(l.settings.warmUp)) {
 		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
 	}
@@ -115,6 +119,10 @@ func (l *look) verdict() *v1alpha1.StepVerdict {
 		return out
 	case l.undecided() && l.settings.whenUndecided == v1alpha1.UndecidedAdvance && !l.judged.Doubtful:
 		out.Reason = v1alpha1.VerdictUndecided
+		return out
+	case l.status.Weight == allParts && l.verdictOf(l.status.Step-1) != nil && l.liveFor(l.step().hold) &&
+		!l.judged.Doubtful && tooFewReady(l) == "":
+		out.Reason = v1alpha1.VerdictAllCalls
 		return out
 	}
 	return nil

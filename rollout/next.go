@@ -20,7 +20,7 @@ func (l *look) next(taken *transition) time.Time {
 	switch s.Phase {
 	case v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval:
 		next = live.Add(l.step().hold)
-	case v1alpha1.RolloutRollingBack:
+	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutSuspended:
 		next = live.Add(drainTime)
 	case v1alpha1.RolloutHandingOver:
 		next = later(live, s.Since.Time).Add(handOverTime)

@@ -86,8 +86,8 @@ func (l *look) noLatencies() bool {
 }
 
 func doubtful(l *look) string {
-	if l.status.Evidence == nil || !l.judged.Doubtful {
-		return ""
+	if l.status.Weight == 0 || l.status.Evidence == nil || !l.judged.Doubtful {
+		return "" // Without calls no doubt would ever be dispelled: the first step may be started with one.
 	}
 	return "something speaks against the canary"
 }

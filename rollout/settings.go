@@ -90,13 +90,14 @@ func settingsOf(spec *v1alpha1.Rollout) settings {
 	return out
 }
 
-// planned is how long the rollout takes if nothing keeps it.
+// planned is how long the rollout takes if nothing keeps it, and an hour at least: most are kept by something, and the judge finds
+// what comes after the plan more slowly.
 func (s settings) planned() time.Duration {
 	var sum time.Duration
 	for _, step := range s.steps {
 		sum += step.hold
 	}
-	return sum
+	return max(sum, time.Hour)
 }
 
 // judgeOf puts what is tolerated into the judge's words.

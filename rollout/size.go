@@ -15,7 +15,9 @@ func (l *look) resize() {
 	case v1alpha1.RolloutPromoting:
 		s.Replicas = size(s.Weight, w, s.Replicas)
 	case v1alpha1.RolloutSuspended:
-		s.Replicas = min(s.Replicas, max(w.Replicas, 0))
+		if l.drained() {
+			s.Replicas = min(s.Replicas, max(w.Replicas, 0))
+		}
 	}
 }
 

@@ -49,8 +49,11 @@ func passes(l *look) (string, bool) {
 		return "", false
 	}
 	why := "no worse than is tolerated"
-	if v.Reason == v1alpha1.VerdictUndecided {
+	switch v.Reason {
+	case v1alpha1.VerdictUndecided:
 		why = "undecided after " + l.settings.maxHold.String() + ", and whenUndecided is Advance"
+	case v1alpha1.VerdictAllCalls:
+		why = "with nothing left to compare with"
 	}
 	return fmt.Sprintf("step %d of %d passed, %s: %s", l.status.Step, len(l.settings.steps), why, v.Message), true
 }

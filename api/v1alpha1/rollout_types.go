@@ -54,13 +54,15 @@ type Rollout struct {
 	Revision *string `json:"revision,omitempty"`
 
 	// Steps are the weights that the canary gets, one after the other. The default is 1, 10, 25 and
-	// 50 percent.
+	// 50 percent. In a step of 100 percent there is nothing to compare with: it lasts for its hold, and
+	// only errors.maxPercent and dying pods speak against the canary.
 	//
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:XValidation:rule="self.map(s, double(string(s.weight))).isSorted() && self.all(a, self.exists_one(b, double(string(b.weight)) == double(string(a.weight))))",message="steps must rise in weight, such as 1, 10, 25, 50: put them in order and remove steps of equal weight"
+	// +kubebuilder:validation:XValidation:rule="double(string(self[0].weight)) < 100.0",message="steps must begin below 100, because with all calls on the canary there is nothing to compare it with: put a smaller step first"
 	Steps []RolloutStep `json:"steps,omitempty"`
 
 	// Analysis says from what evidence the rollout advances and rolls back.
@@ -554,7 +556,7 @@ type RolloutStatus struct {
 
 // VerdictReason is why a step was passed.
 //
-// +kubebuilder:validation:Enum=Evidence;WhenUndecided
+// +kubebuilder:validation:Enum=Evidence;WhenUndecided;AllCalls
 type VerdictReason string
 
 const (
@@ -563,6 +565,9 @@ const (
 	// VerdictUndecided: the evidence did not suffice within maxHold, nothing speaks against the canary,
 	// and whenUndecided is Advance.
 	VerdictUndecided VerdictReason = "WhenUndecided"
+	// VerdictAllCalls: the canary has all calls, so that there is nothing to compare with; it passed the
+	// steps before.
+	VerdictAllCalls VerdictReason = "AllCalls"
 )
 
 // StepVerdict is the verdict that lets a step be left.

@@ -182,6 +182,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		"21 steps":                         {spec: rollout("steps: [" + strings.Repeat("{weight: 1},", 21) + "]"), want: []string{"spec.rollout.steps", "at most 20"}},
 		"steps that fall":                  {spec: rollout("steps: [{weight: 10}, {weight: '9.5'}]"), want: []string{"spec.rollout.steps", "must rise"}},
 		"steps of equal weight":            {spec: rollout("steps: [{weight: 10}, {weight: '10.0'}]"), want: []string{"spec.rollout.steps", "must rise"}},
+		"a first step of 100 %":            {spec: rollout("steps: [{weight: 100}]"), want: []string{"spec.rollout.steps", "must begin below 100"}},
 		"a step of 0 %":                    {spec: rollout("steps: [{weight: 0}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},
 		"a step of 101 %":                  {spec: rollout("steps: [{weight: 101}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},
 		"a step of 100.5 %":                {spec: rollout("steps: [{weight: '100.5'}]"), want: []string{"spec.rollout.steps[0].weight", "above 0 and up to 100"}},

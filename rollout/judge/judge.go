@@ -124,7 +124,7 @@ func (j Judge) updateErrors(s State, t Tick) State {
 	}
 	s.errorCarry = carry{}
 	s.errors = s.errors.advance(j.changes(), moreThan(j.Errors.Ratio, j.Errors.Difference).gains(n), elapsed)
-	s.errorGate = s.errorGate.advance(pace{}, lessThan(j.Errors.Ratio, j.Errors.AdvanceDifference).gains(n), elapsed)
+	s.errorGate = s.errorGate.advance(j.recoveries(), lessThan(j.Errors.Ratio, j.Errors.AdvanceDifference).gains(n), elapsed)
 	return s
 }
 
@@ -160,7 +160,7 @@ func (j Judge) updateLatency(s State, t Tick) State {
 	s.latency = s.latency.advance(j.changes(), latencyContrast(s.window, j.Latency.Slowdown).gains(n), elapsed)
 	if slow := j.Latency.Slow; slow != nil {
 		above := n.above(slow.bin(s.window))
-		s.latencyGate = s.latencyGate.advance(pace{}, lessThan(slow.Ratio, slow.Difference).gains(above), elapsed)
+		s.latencyGate = s.latencyGate.advance(j.recoveries(), lessThan(slow.Ratio, slow.Difference).gains(above), elapsed)
 		if slow.RollBack {
 			s.slow = s.slow.advance(j.changes(), moreThan(slow.Ratio, slow.Difference).gains(above), elapsed)
 		}
@@ -171,8 +171,12 @@ func (j Judge) updateLatency(s State, t Tick) State {
 // changes is the pace of a test that looks for changes. Two ticks at least lift one test alone to the threshold of all.
 func (j Judge) changes() pace {
 	share := 1 / float64(max(1, len(j.tests(State{}))))
-	return pace{planned: j.Planned, perTick: -math.Log(j.Alpha*share) / 2}
+	return pace{planned: j.Planned, first: 0.5, perTick: -math.Log(j.Alpha*share) / 2}
 }
+
+// recoveries is the pace of a gate. Nearly everything is bet on a canary that is within the margin from the first tick on, and the
+// rest on one that gets there later: without it, errors at the beginning of a step would close its gate for ever.
+func (j Judge) recoveries() pace { return pace{planned: j.Planned, first: 0.9} }
 
 // tests are the tests for rolling back.
 func (j Judge) tests(s State) []Finding {

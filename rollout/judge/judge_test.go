@@ -60,6 +60,20 @@ func TestAdvancingAsksAfreshInEachStep(t *testing.T) {
 	}
 }
 
+func TestErrorsAtTheBeginningOfAStepDoNotCloseItsGateForEver(t *testing.T) {
+	j := onlyErrors()
+	s := j.Update(judge.State{}, tickOf(1000, 300, 9000, 0))
+	if v := j.Decide(s); v.Decision != judge.Hold || v.Gates[0].Evidence > -2 {
+		t.Fatalf("the scene is not one of errors at the beginning: %v", v)
+	}
+	for calls := 0; j.Decide(s).Decision != judge.Advance; calls += 100 {
+		if calls > 5000 {
+			t.Fatalf("after %d healthy calls: %v", calls, j.Decide(s))
+		}
+		s = j.Update(s, tickOf(100, 0, 900, 0))
+	}
+}
+
 func TestDoubtForbidsToAdvance(t *testing.T) {
 	j := onlyErrors()
 	j.Errors.AdvanceDifference = 0.5

@@ -21,10 +21,11 @@ const budget = 1_000_000_000
 
 // pace says how a process may spend and gain.
 type pace struct {
-	// planned is the time over which changes are looked for: half of the budget is spent on the first tick, and planned/(2(planned+age))
-	// of it is left at any age. So a change after the plan is found too, at a price that grows with the logarithm of the age.
-	// Zero spends everything on the first tick.
+	// planned is the time over which changes are looked for: first is the share of the budget that is spent on the first tick, and
+	// (1-first) planned/(planned+age) of it is left at any age. So a change after the plan is found too, at a price that grows with
+	// the logarithm of the age. Zero spends everything on the first tick.
 	planned time.Duration
+	first   float64
 	// perTick is how many nats a tick may lift the evidence, and a thousandth more, so that rounding does not cost a tick. Zero is no
 	// limit. It is for errors that come in bursts, which are not the independent calls of the lemma.
 	perTick float64
@@ -35,7 +36,7 @@ func (p pace) spentBy(age time.Duration) int64 {
 		return budget
 	}
 	planned := p.planned.Seconds()
-	return budget - int64(math.Ceil(budget/2*planned/(planned+max(0, age.Seconds()))))
+	return budget - int64(math.Ceil(budget*(1-p.first)*planned/(planned+max(0, age.Seconds()))))
 }
 
 // advance takes the process through one tick with the gains l_j.
