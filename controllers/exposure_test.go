@@ -156,8 +156,9 @@ func TestSlicesOfTheClusterAreNotOurs(t *testing.T) {
 		slice.Labels[key] = value
 	}
 	slice.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, kindService.gvk)}
-	w.create(slice)
+	w.untilQuiet(o)
 	before := o.runs.of(exs)
+	w.create(slice)
 	w.eventually("the slice is seen", func() error {
 		if o.runs.of(exs) == before {
 			return fmt.Errorf("not yet")

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
@@ -162,6 +163,10 @@ func (r *exposureReconciler) readImport(ctx context.Context, s *scope, backend *
 	return facts, r.readOwnService(ctx, s, backend, &facts)
 }
 
+// newServiceAge is how long kube-proxy, or what stands in its place, is given to bring a new ClusterIP
+// to every node: it gathers changes for a second by default.
+const newServiceAge = 3 * time.Second
+
 // readOwnService reads the Service that Headgate made for a backend, and its EndpointSlices.
 func (r *exposureReconciler) readOwnService(ctx context.Context, s *scope, backend *v1alpha1.Backend, facts *gateway.BackendFacts) error {
 	name := types.NamespacedName{Namespace: s.exs.Namespace, Name: gateway.ServiceName(s.exs, backend.Name)}
@@ -170,6 +175,10 @@ func (r *exposureReconciler) readOwnService(ctx context.Context, s *scope, backe
 		return nil
 	}
 	facts.OwnService = own
+	if rest := newServiceAge - r.clock.Since(own.CreationTimestamp.Time); rest > 0 {
+		facts.OwnServiceIsNew = true
+		s.runAgain(rest)
+	}
 	var err error
 	facts.OwnSlices, err = r.slicesOf(ctx, name, indexService)
 	return err

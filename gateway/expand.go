@@ -39,15 +39,32 @@ func Expand(exs *v1alpha1.ExposedService, facts Facts) Expansion {
 	}
 	e.addFallback()
 	e.addHosts()
-	e.addRoute()
+	e.addRouteAndPolicies()
+	e.applyOverrides()
+	return e.out
+}
+
+// addRouteAndPolicies adds them in the order in which they are to be applied.
+//
+// Envoy warms a cluster whose configuration changes for up to 15 seconds before it uses the new one,
+// because Envoy Gateway does not send the endpoints again that belong to it. So a cluster is to be
+// complete when it is made, and to change once where it has to: a route that is new comes last, and
+// the patch, which says more about the policy's health check, before the policy. A route that is
+// there comes first: where traffic goes must not wait for a policy that somebody's override broke.
+func (e *expansion) addRouteAndPolicies() {
+	isNew := e.facts.LiveWeights == nil
+	if !isNew {
+		e.addRoute()
+	}
 	if e.shape.envoyGateway {
-		e.addPolicy()
 		e.addPatch()
+		e.addPolicy()
 	} else {
 		e.ignoreTraffic()
 	}
-	e.applyOverrides()
-	return e.out
+	if isNew {
+		e.addRoute()
+	}
 }
 
 // expansion is one run of Expand.

@@ -79,6 +79,8 @@ type BackendFacts struct {
 	Slices []discoveryv1.EndpointSlice
 	// OwnService is the Service that Headgate made for this backend. Nil: it does not exist.
 	OwnService *corev1.Service
+	// OwnServiceIsNew: OwnService was made so recently that its ClusterIP may not work on every node.
+	OwnServiceIsNew bool
 	// OwnSlices are all EndpointSlices of OwnService, those that Headgate wrote itself among them.
 	OwnSlices []discoveryv1.EndpointSlice
 	// Probe is the gRPC readiness probe that the pods of the backend declare.

@@ -93,10 +93,12 @@ func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
 	return out
 }
 
-// fallbackClusterIP is the ClusterIP of our Service for the backend, once it has one.
+// fallbackClusterIP is the ClusterIP of our Service for the backend, once it has one and the nodes
+// know it: a connection that Envoy's health check opens before that finds nobody, and hangs for up to
+// two minutes, because what a node has once passed on unchanged it passes on unchanged again.
 func (e *expansion) fallbackClusterIP(b backend) (endpoint, bool) {
 	service := b.facts.OwnService
-	if b.revoked || service == nil || service.Spec.ClusterIP == "" || service.Spec.ClusterIP == corev1.ClusterIPNone {
+	if b.revoked || service == nil || b.facts.OwnServiceIsNew || service.Spec.ClusterIP == "" || service.Spec.ClusterIP == corev1.ClusterIPNone {
 		return endpoint{}, false
 	}
 	return endpoint{address: service.Spec.ClusterIP, port: b.number(), ready: true}, true

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,8 @@ type input struct {
 	RouteAccepted   bool                        `json:"routeAccepted,omitempty"`
 	LiveFallback    string                      `json:"liveFallback,omitempty"`
 	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
+	// NewServices are the backends whose own Service was made a moment ago.
+	NewServices []string `json:"newServices,omitempty"`
 }
 
 func (in *input) facts() gateway.Facts {
@@ -48,7 +51,10 @@ func (in *input) facts() gateway.Facts {
 	}
 	exs := &in.ExposedService
 	for _, backend := range exs.Spec.Backends {
-		have := gateway.BackendFacts{Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name]}
+		have := gateway.BackendFacts{
+			Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name],
+			OwnServiceIsNew: slices.Contains(in.NewServices, backend.Name),
+		}
 		if backend.Service != nil {
 			namespace := exs.Namespace
 			if backend.Service.Namespace != nil {

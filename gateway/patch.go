@@ -1,6 +1,10 @@
 package gateway
 
 import (
+	"fmt"
+	"strconv"
+	"time"
+
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +18,10 @@ import (
 //   - overprovisioning_factor 100000 (percent of percent: 140 is Envoy's default): the next
 //     priority gets calls only when this one has no healthy endpoint, not when it has fewer
 //     than 72 % of them;
-//   - update_merge_window 0s: changes of health take effect at once, instead of after up to a second.
+//   - update_merge_window 0s: changes of health take effect at once, instead of after up to a second;
+//   - no_traffic_interval as the interval of the active check, where there is one: a cluster that has
+//     not had a call yet would be checked once a minute, and an address that failed its first check,
+//     such as a ClusterIP that kube-proxy has not heard of yet, could not stand by for as long.
 //
 // Where the EnvoyPatchPolicy API is off it is made all the same: its status is where the API's
 // coming back shows.
@@ -26,6 +33,13 @@ func (e *expansion) addPatch() {
 	cluster := ClusterName(e.exs)
 	meta := e.meta(ref.Name, "")
 	meta.Namespace = ref.Namespace
+	patches := []egv1a1.EnvoyJSONPatchConfig{
+		addOperation(egv1a1.ClusterLoadAssignmentEnvoyResourceType, cluster, "/policy", `{"overprovisioning_factor":100000}`),
+		addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/common_lb_config/update_merge_window", `"0s"`),
+	}
+	if check := e.activeHealthCheck(); check != nil {
+		patches = append(patches, addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/health_checks/0/no_traffic_interval", inSeconds(*check.Interval)))
+	}
 	e.add(&egv1a1.EnvoyPatchPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindEnvoyPatchPolicy},
 		ObjectMeta: meta,
@@ -34,10 +48,7 @@ func (e *expansion) addPatch() {
 			TargetRef: gwapiv1.LocalPolicyTargetReference{
 				Group: gwapiv1.GroupName, Kind: KindGateway, Name: gwapiv1.ObjectName(e.out.Gateway.Name),
 			},
-			JSONPatches: []egv1a1.EnvoyJSONPatchConfig{
-				addOperation(egv1a1.ClusterLoadAssignmentEnvoyResourceType, cluster, "/policy", `{"overprovisioning_factor":100000}`),
-				addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/common_lb_config/update_merge_window", `"0s"`),
-			},
+			JSONPatches: patches,
 		},
 	})
 }
@@ -49,4 +60,13 @@ func addOperation(resource egv1a1.EnvoyResourceType, name, path, value string) e
 			Op: "add", Path: ptr.To(path), Value: &apiextensionsv1.JSON{Raw: []byte(value)},
 		},
 	}
+}
+
+// inSeconds is a duration as JSON that protobuf reads, which knows no unit but seconds.
+func inSeconds(value gwapiv1.Duration) string {
+	parsed, err := time.ParseDuration(string(value))
+	if err != nil {
+		panic(fmt.Sprintf("duration %q: %v: the CRD admits no such", value, err))
+	}
+	return strconv.Quote(strconv.FormatFloat(parsed.Seconds(), 'f', -1, 64) + "s")
 }

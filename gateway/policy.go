@@ -138,17 +138,7 @@ func (e *expansion) healthCheck(traffic v1alpha1.Traffic) *egv1a1.HealthCheck {
 	if e.shape.oneCluster {
 		out.PanicThreshold = ptr.To(panicNever)
 	}
-	spec := ptr.Deref(traffic.HealthCheck, v1alpha1.HealthCheck{})
-	if service, on := e.activeCheck(spec); on {
-		out.Active = &egv1a1.ActiveHealthCheck{
-			Type:               egv1a1.ActiveHealthCheckerTypeGRPC,
-			Interval:           duration(spec.Interval, defaultCheckInterval),
-			Timeout:            duration(spec.Timeout, defaultCheckTimeout),
-			UnhealthyThreshold: ptr.To(number[uint32](spec.UnhealthyThreshold, defaultUnhealthyThreshold)),
-			HealthyThreshold:   ptr.To(number[uint32](spec.HealthyThreshold, defaultHealthyThreshold)),
-			GRPC:               &egv1a1.GRPCActiveHealthChecker{Service: &service},
-		}
-	}
+	out.Active = e.activeHealthCheck()
 	if outlier := traffic.OutlierDetection; outlier != nil {
 		out.Passive = &egv1a1.PassiveHealthCheck{
 			Interval:             duration(outlier.Interval, "3s"),
@@ -158,6 +148,23 @@ func (e *expansion) healthCheck(traffic v1alpha1.Traffic) *egv1a1.HealthCheck {
 		}
 	}
 	return out
+}
+
+// activeHealthCheck is the proxies' own check of the endpoints; nil: there is none.
+func (e *expansion) activeHealthCheck() *egv1a1.ActiveHealthCheck {
+	spec := ptr.Deref(ptr.Deref(e.exs.Spec.Traffic, v1alpha1.Traffic{}).HealthCheck, v1alpha1.HealthCheck{})
+	service, on := e.activeCheck(spec)
+	if !on {
+		return nil
+	}
+	return &egv1a1.ActiveHealthCheck{
+		Type:               egv1a1.ActiveHealthCheckerTypeGRPC,
+		Interval:           duration(spec.Interval, defaultCheckInterval),
+		Timeout:            duration(spec.Timeout, defaultCheckTimeout),
+		UnhealthyThreshold: ptr.To(number[uint32](spec.UnhealthyThreshold, defaultUnhealthyThreshold)),
+		HealthyThreshold:   ptr.To(number[uint32](spec.HealthyThreshold, defaultHealthyThreshold)),
+		GRPC:               &egv1a1.GRPCActiveHealthChecker{Service: &service},
+	}
 }
 
 // activeCheck says whether the proxies check the endpoints, and which service they ask for.

@@ -27,11 +27,14 @@ type EnvoyEndpoint struct {
 	Priority int
 	// Locality is the name of the backend within the cluster.
 	Locality string
-	// Health is HEALTHY, or why Envoy doesn't use the endpoint.
+	// Health is healthy, or why Envoy doesn't use the endpoint.
 	Health string
 	// Calls is how many calls Envoy has sent there.
 	Calls int64
 }
+
+// healthy is the Health of an endpoint that Envoy uses.
+const healthy = "HEALTHY"
 
 // EnvoyEndpoints asks an Envoy of the Gateway of an ExposedService for the endpoints of its cluster,
 // through its admin interface.
@@ -102,13 +105,13 @@ func (h host) endpoint() EnvoyEndpoint {
 		Priority: h.Priority, Locality: h.Locality.Region, Health: h.Health.EDS,
 	}
 	switch {
-	case out.Health != "" && out.Health != "HEALTHY" && out.Health != "UNKNOWN":
+	case out.Health != "" && out.Health != healthy && out.Health != "UNKNOWN":
 	case h.Health.First:
 		out.Health = "NOT CHECKED YET"
 	case h.Health.Active:
 		out.Health = "FAILS ITS CHECK"
 	default:
-		out.Health = "HEALTHY"
+		out.Health = healthy
 	}
 	for _, stat := range h.Stats {
 		if stat.Name == "rq_total" {

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/grpcapp/load"
 )
 
@@ -70,7 +72,7 @@ func (c *Cluster) UntilCondition(
 }
 
 // UntilExposed waits until calls can be made and have all that failover needs: Ready, and, where
-// there is a backup, in the proxy.
+// there is a backup, an Envoy that could turn to every one of its addresses.
 func (c *Cluster) UntilExposed(ctx context.Context, exs *v1alpha1.ExposedService) error {
 	if _, err := c.UntilCondition(ctx, exs, v1alpha1.ConditionReady, metav1.ConditionTrue, ""); err != nil {
 		return err
@@ -78,9 +80,40 @@ func (c *Cluster) UntilExposed(ctx context.Context, exs *v1alpha1.ExposedService
 	if len(exs.Spec.Backends) == 1 {
 		return nil
 	}
-	_, err := c.UntilCondition(ctx, exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, "")
-	return err
+	if _, err := c.UntilCondition(ctx, exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, ""); err != nil {
+		return err
+	}
+	return c.untilStandsBy(ctx, exs)
 }
+
+// untilStandsBy waits until Envoy finds the pods and the ClusterIP of the fallback healthy.
+func (c *Cluster) untilStandsBy(ctx context.Context, exs *v1alpha1.ExposedService) error {
+	service := &corev1.Service{}
+	key := client.ObjectKey{Namespace: exs.Namespace, Name: gateway.ServiceName(exs, exs.Status.Failover.Fallback)}
+	if err := c.Get(ctx, key, service); err != nil {
+		return err
+	}
+	return UntilWithin(ctx, Patience, standByInterval, "the fallback of "+exs.Name+" to stand by", func(ctx context.Context) error {
+		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, endpoint := range endpoints {
+			if endpoint.Priority > 0 && endpoint.Health != healthy {
+				return fmt.Errorf("%w: %+v", errNotYet, endpoints)
+			}
+			found = found || strings.HasPrefix(endpoint.Address, service.Spec.ClusterIP+":")
+		}
+		if !found {
+			return fmt.Errorf("%w: no %s in %+v", errNotYet, service.Spec.ClusterIP, endpoints)
+		}
+		return nil
+	})
+}
+
+// standByInterval is longer than that of other waits, because each look opens a way into Envoy's pod.
+const standByInterval = 250 * time.Millisecond
 
 // Address is where clients connect, as host:port.
 func Address(exs *v1alpha1.ExposedService) (string, error) {
