@@ -64,8 +64,13 @@ func (s *subscription) refused(f flight, words string) {
 	guilty := map[*owner]bool{}
 	for _, e := range f.entries {
 		if strings.Contains(words, e.name) {
-			guilty[e.owner] = true
+			for _, o := range e.owners {
+				guilty[o] = true
+			}
 		}
+	}
+	innocent := func(e *Entry) bool {
+		return len(guilty) > 0 && !slices.ContainsFunc(e.owners, func(o *owner) bool { return guilty[o] })
 	}
 	told := map[*owner]bool{}
 	for _, e := range f.entries {
@@ -74,14 +79,16 @@ func (s *subscription) refused(f flight, words string) {
 			continue
 		}
 		switch {
-		case len(guilty) == 0 || guilty[e.owner]:
+		case !innocent(e):
 			if w.acked {
 				continue // a whole response repeats what was accepted before
 			}
 			w.answered(f.number, false)
-			if !told[e.owner] {
-				told[e.owner] = true
-				s.client.cache.nacked(e.owner, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
+			for _, o := range e.owners {
+				if !told[o] {
+					told[o] = true
+					s.client.cache.nacked(o, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
+				}
 			}
 		case s.whole():
 			w.answered(f.number, true)

@@ -73,25 +73,36 @@ func (c *Cache) Synced() {
 	}
 }
 
-// Set makes resources all that the owner has, and returns their version. It is atomic: no client is sent a part of it.
-// On an error (a resource is not valid, is there twice, or a cluster lacks its assignment) nothing changes.
+// Set makes resources all that there is for the owner, and returns their version. It is atomic: no client is sent a
+// part of it. On an error (a resource is not valid, is there twice, or a cluster lacks its assignment) nothing changes.
 func (c *Cache) Set(name Owner, resources []Resource) (version string, err error) {
-	entries, err := build(resources)
-	if err != nil {
-		return "", fmt.Errorf("resources of %s: %w", name, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.set(name, entries), nil
+	versions, err := c.Update(map[Owner][]Resource{name: resources})
+	return versions[name], err
 }
 
-// Remove removes all that the owner has.
-func (c *Cache) Remove(name Owner) {
+// Update is Set for several at once, which is atomic as well; no resources remove an owner. What is shared by owners, such as
+// an Envoy's listener on a port, is set under a name of its own in their namespace, and names them as Owners.
+func (c *Cache) Update(all map[Owner][]Resource) (versions map[Owner]string, err error) {
+	built := make(map[Owner]map[key]*Entry, len(all))
+	for name, resources := range all {
+		if built[name], err = build(name, resources); err != nil {
+			return nil, fmt.Errorf("resources of %s: %w", name, err)
+		}
+	}
+	versions = make(map[Owner]string, len(all))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.owners[name] != nil {
-		c.set(name, nil)
+	c.changedAt = c.clock.Now()
+	defer func() { c.changedAt = time.Time{} }()
+	for name, entries := range built {
+		versions[name] = c.set(name, entries)
 	}
+	return versions, nil
+}
+
+// Remove removes all that there is for the owner.
+func (c *Cache) Remove(name Owner) {
+	_, _ = c.Update(map[Owner][]Resource{name: nil}) // nothing can be wrong with nothing
 }
 
 // Status says where the owner's current version is live.
@@ -114,44 +125,62 @@ func (c *Cache) Live(name Owner, version string) bool {
 
 func (c *Cache) set(name Owner, entries map[key]*Entry) string {
 	o := c.owner(name)
-	version := versionOfOwner(entries)
-	if version == o.version {
-		return version
-	}
-	c.changedAt = c.clock.Now()
-	defer func() { c.changedAt = time.Time{} }()
-
 	old := o.entries
+	var changed, gone []*Entry
 	for k, e := range entries {
-		e.owner = o
-		if was := old[k]; was != nil && was.version == e.version && was.audience == e.audience {
+		if was := old[k]; was != nil && was.same(e) {
 			entries[k] = was
+			continue
 		}
+		c.own(e, o)
+		changed = append(changed, e)
 	}
-	o.entries, o.version = entries, version
-	for k := range old {
+	o.entries, o.version = entries, versionOfOwner(entries)
+	for k, e := range old {
 		if entries[k] == nil {
 			t := c.topic(k)
 			t.drop(o)
 			c.refresh(t)
 		}
-	}
-	for k, e := range entries {
-		if old[k] == e {
-			continue
+		if entries[k] != e {
+			gone = append(gone, e)
 		}
-		t := c.topic(k)
+	}
+	for _, e := range changed {
+		t := c.topic(e.key)
 		t.put(e)
 		c.refresh(t)
-		if k.typ.Whole() && e.audience == Envoy {
-			for sub := range c.selections[k.typ].of(name) {
-				sub.pick(e)
+		if e.typ.Whole() && e.audience == Envoy {
+			for _, owner := range e.owners {
+				for sub := range c.selections[e.typ].of(owner.name) {
+					sub.pick(e)
+				}
 			}
 		}
 	}
+	for _, e := range gone {
+		c.disown(e)
+	}
 	c.changed(o)
 	c.tidy(o)
-	return version
+	return o.version
+}
+
+// own makes an entry known to its owners.
+func (c *Cache) own(e *Entry, holder *owner) {
+	e.holder = holder
+	for _, name := range e.names {
+		o := c.owner(name)
+		o.owned++
+		e.owners = append(e.owners, o)
+	}
+}
+
+func (c *Cache) disown(e *Entry) {
+	for _, o := range e.owners {
+		o.owned--
+		c.tidy(o)
+	}
 }
 
 // refresh looks again at everyone who waits for the topic.
@@ -192,7 +221,7 @@ func (c *Cache) owner(name Owner) *owner {
 
 // tidy forgets an owner without resources.
 func (c *Cache) tidy(o *owner) {
-	if len(o.entries) > 0 {
+	if len(o.entries) > 0 || o.owned > 0 || c.owners[o.name] != o {
 		return
 	}
 	delete(c.owners, o.name)
@@ -200,22 +229,6 @@ func (c *Cache) tidy(o *owner) {
 	if len(c.namespaces[o.name.Namespace]) == 0 {
 		delete(c.namespaces, o.name.Namespace)
 	}
-}
-
-// selected are the owners that a wildcard selects.
-func (c *Cache) selected(scope Scope) []*owner {
-	everything := scope.Everything
-	if everything.Name != "" {
-		if o := c.owners[Owner(everything)]; o != nil {
-			return []*owner{o}
-		}
-		return nil
-	}
-	var all []*owner
-	for o := range c.namespaces[everything.Namespace] {
-		all = append(all, o)
-	}
-	return all
 }
 
 // hash tells lists of names apart without keeping them.

@@ -140,18 +140,25 @@ func (cl *Client) wake() {
 	}
 }
 
-func (cl *Client) use(o *owner) *use {
-	u := cl.uses[o]
-	if u == nil {
-		u = &use{owner: o}
-		cl.uses[o] = u
+// account counts a resource of the client more or less in all, behind, and wrong.
+func (cl *Client) account(e *Entry, resources, behind, wrong int) {
+	if e == nil {
+		return
 	}
-	return u
-}
-
-func (cl *Client) release(u *use) {
-	if u.resources == 0 {
-		delete(cl.uses, u.owner)
+	for _, o := range e.owners {
+		u := cl.uses[o]
+		if u == nil {
+			u = &use{owner: o}
+			cl.uses[o] = u
+		}
+		u.change(func() {
+			u.resources += resources
+			u.behind += behind
+			u.wrong += wrong
+		})
+		if u.resources == 0 {
+			delete(cl.uses, o)
+		}
+		cl.cache.changed(o)
 	}
-	cl.cache.changed(u.owner)
 }

@@ -177,8 +177,8 @@ func (m *model) judge(push *Push) {
 		if !isNew && m.innocent && !m.whole(push.Type) && m.wants(push.Type, e.name) {
 			m.t.Fatalf("%s %s is sent again, unchanged", push.Type, e.name)
 		}
-		if !m.scope.Reads(e.owner.name.Namespace) {
-			m.t.Fatalf("%s %s is of %s, which the client may not read", push.Type, e.name, e.owner.name)
+		if !m.scope.Reads(e.namespace()) {
+			m.t.Fatalf("%s %s is of %s, which the client may not read", push.Type, e.name, e.names)
 		}
 	}
 	if m.whole(push.Type) {
@@ -220,12 +220,12 @@ func (m *model) refuse(push *Push, bad string) {
 	var guilty []*owner
 	for _, e := range push.Entries {
 		if strings.Contains(bad+" is wrong", e.name) {
-			guilty = append(guilty, e.owner)
+			guilty = append(guilty, e.owners...)
 		}
 	}
 	for _, e := range push.Entries {
 		delete(m.asked[push.Type], e.name)
-		if slices.Contains(guilty, e.owner) {
+		if slices.ContainsFunc(e.owners, func(o *owner) bool { return slices.Contains(guilty, o) }) {
 			m.excused[push.Type][e.name] = true
 		} else if m.whole(push.Type) {
 			m.have[push.Type][e.name] = e
@@ -308,8 +308,8 @@ func (m *model) visible(typ Type) map[string]string {
 	visible := map[string]string{}
 	for _, name := range slices.Backward(slices.SortedFunc(maps.Keys(m.cache.owners), func(a, b Owner) int { return strings.Compare(a.String(), b.String()) })) {
 		for k, e := range m.cache.owners[name].entries {
-			named := m.names[typ][k.name] && m.scope.Reads(name.Namespace) && (!m.envoy || m.scope.selects(name))
-			if k.typ == typ && (named || m.envoy && typ.Whole() && e.audience == Envoy && m.scope.selects(name)) {
+			named := m.names[typ][k.name] && m.scope.Reads(name.Namespace) && (!m.envoy || m.scope.selects(e))
+			if k.typ == typ && (named || m.envoy && typ.Whole() && e.audience == Envoy && m.scope.selects(e)) {
 				visible[k.name] = e.version
 			}
 		}
@@ -325,7 +325,7 @@ func counted(t *rapid.T, c *Cache) {
 			resources, behind, wrong := 0, 0, 0
 			for i := range cl.subs {
 				for _, w := range cl.subs[i].watches {
-					if w.need == nil || w.need.owner != o {
+					if w.need == nil || !slices.Contains(w.need.owners, o) {
 						continue
 					}
 					resources++

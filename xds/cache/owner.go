@@ -4,7 +4,8 @@ package cache
 type owner struct {
 	name    Owner
 	version string
-	entries map[key]*Entry
+	entries map[key]*Entry // that were set for it
+	owned   int            // entries that are its, whomever they were set for
 
 	// clients use at least one resource of it; live have acknowledged the current version of all that they
 	// use, rejecting have refused the current version of at least one.
@@ -13,7 +14,7 @@ type owner struct {
 
 // Status says where the current version of an owner is live.
 type Status struct {
-	// Version is the hash of all its resources; empty: there are none.
+	// Version is the hash of all that was Set for it; empty: nothing was.
 	Version string
 	// Clients is how many connected clients use at least one of them, and Live how many of these have
 	// acknowledged the current version of all that they use.

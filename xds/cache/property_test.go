@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -15,6 +16,7 @@ func TestClientsConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := New(Config{})
 		owners := []Owner{{Namespace: "bank", Name: "greeter"}, {Namespace: "shop", Name: "cart"}, {Namespace: "shop", Name: "greeter"}}
+		w := world{cache: c, clusters: map[Owner]string{}}
 		scopes := []Scope{
 			{Namespace: "shop", Everything: Selector{Namespace: "shop"}},
 			{Namespace: "shop", Everything: Selector{"shop", "cart"}},
@@ -26,7 +28,7 @@ func TestClientsConverge(t *testing.T) {
 				clients = append(clients, newModel(t, c, protocol, envoy, rapid.SampledFrom(scopes).Draw(t, "scope")))
 			}
 		}
-		names := []string{"greeter", "cart", "greeter-0", "greeter-1", "cart-0", "cart-1"}
+		names := []string{"8080", "greeter", "cart", "greeter-0", "greeter-1", "cart-0", "cart-1"}
 		anyClient := func(t *rapid.T) *model { return rapid.SampledFrom(clients).Draw(t, "client") }
 		t.Repeat(map[string]func(*rapid.T){
 			"set": func(t *rapid.T) {
@@ -36,11 +38,9 @@ func TestClientsConverge(t *testing.T) {
 					name := fmt.Sprintf("%s-%s-more", o.Namespace, o.Name)
 					resources = append(resources, aCluster(name, rapid.IntRange(1, 2).Draw(t, "timeout")), anAssignment(name, 0))
 				}
-				if _, err := c.Set(o, resources); err != nil {
-					t.Fatal(err)
-				}
+				w.set(t, o, resources)
 			},
-			"remove": func(t *rapid.T) { c.Remove(rapid.SampledFrom(owners).Draw(t, "owner")) },
+			"remove": func(t *rapid.T) { w.set(t, rapid.SampledFrom(owners).Draw(t, "owner"), nil) },
 			"sync":   func(*rapid.T) { c.Synced() },
 			"send":   func(t *rapid.T) { anyClient(t).send() },
 			"receive": func(t *rapid.T) {
@@ -76,12 +76,49 @@ func TestClientsConverge(t *testing.T) {
 			t.Fatal("clients have gone and are still known")
 		}
 		for _, o := range owners {
-			c.Remove(o)
+			w.set(t, o, nil)
 		}
 		if len(c.topics)+len(c.owners)+len(c.namespaces) > 0 {
 			t.Fatalf("left behind: %d topics, %d owners, %d namespaces", len(c.topics), len(c.owners), len(c.namespaces))
 		}
 	})
+}
+
+// world sets owners, and with each what the owners of a namespace share: a listener, and a route to
+// the cluster of one of them.
+type world struct {
+	cache    *Cache
+	clusters map[Owner]string
+}
+
+func (w world) set(t *rapid.T, o Owner, resources []Resource) {
+	delete(w.clusters, o)
+	if len(resources) > 0 {
+		_, w.clusters[o], _ = identify(resources[0].Message)
+	}
+	var sharers []Owner
+	for _, name := range slices.Sorted(maps.Keys(names(w.clusters))) {
+		if sharer := (Owner{Namespace: o.Namespace, Name: name}); w.clusters[sharer] != "" {
+			sharers = append(sharers, sharer)
+		}
+	}
+	var shared []Resource
+	if len(sharers) > 0 {
+		shared = []Resource{aListener("8080"), aRoute("8080", w.clusters[sharers[0]])}
+		shared[0].Owners, shared[1].Owners = sharers, sharers
+	}
+	_, err := w.cache.Update(map[Owner][]Resource{o: resources, {Namespace: o.Namespace, Name: "8080"}: shared})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func names(owners map[Owner]string) map[string]bool {
+	names := map[string]bool{}
+	for o := range owners {
+		names[o.Name] = true
+	}
+	return names
 }
 
 // TestConcurrentUse lets the race detector look while everything happens at once.

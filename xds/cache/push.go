@@ -206,11 +206,13 @@ func (s *subscription) remove(now time.Time) *Push {
 // keeps says that a cluster or assignment must stay: the client refused the listener or route that does
 // without it, and still uses the one before.
 func (s *subscription) keeps(w *watch) bool {
-	if s.typ != Clusters && s.typ != Assignments || w.sent.owner == nil {
+	if s.typ != Clusters && s.typ != Assignments {
 		return false
 	}
-	u := s.client.uses[w.sent.owner]
-	return u != nil && u.wrong > 0
+	return slices.ContainsFunc(w.sent.owners, func(o *owner) bool {
+		u := s.client.uses[o]
+		return u != nil && u.wrong > 0
+	})
 }
 
 // tellsRemovals says whether a response can say that a resource is gone. Otherwise the client has it until nothing

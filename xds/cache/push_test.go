@@ -283,7 +283,7 @@ func TestAClientSeesItsScope(t *testing.T) {
 		cl.Adjust(Clusters, []string{"bank", "greeter-1", "proxyless"}, nil, nil)
 		pushes := takeAccepted(cl)
 		expect(t, "named", pushes, "CDS greeter-1 proxyless -bank")
-		if got := pushes[0].Entries[0].owner.name; got != greeter("shop") {
+		if got := pushes[0].Entries[0].names[0]; got != greeter("shop") {
 			t.Errorf("greeter-1 is that of %s", got)
 		}
 	})

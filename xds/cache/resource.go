@@ -31,6 +31,9 @@ type Resource struct {
 	Message proto.Message
 	// Audience counts for clusters and listeners; the other types are always asked for by name.
 	Audience Audience
+	// Owners are those whose resource it is when it is not only that of the one it is Set for: an Envoy's
+	// listener on a port that several share. They must be of the same namespace.
+	Owners []Owner
 }
 
 type key struct {
@@ -42,7 +45,9 @@ type key struct {
 type Entry struct {
 	key
 
-	owner    *owner
+	holder   *owner // that it was Set for
+	owners   []*owner
+	names    []Owner // of the owners
 	audience Audience
 	version  string
 	digest   digest
@@ -58,15 +63,23 @@ func (e *Entry) Version() string { return e.version }
 // Resource is the resource for incremental xDS; within it is the one for the state of the world.
 func (e *Entry) Resource() *discovery.Resource { return e.resource }
 
+// namespace is the one that all owners are in.
+func (e *Entry) namespace() string { return e.names[0].Namespace }
+
+// same says whether two entries differ in nothing but when they were made.
+func (e *Entry) same(other *Entry) bool {
+	return e.version == other.version && e.audience == other.audience && slices.Equal(e.names, other.names)
+}
+
 func (e *Entry) size() int { return len(e.resource.GetResource().GetValue()) }
 
-// build marshals the resources of an owner.
-func build(resources []Resource) (map[key]*Entry, error) {
+// build marshals the resources that are set for a holder.
+func build(holder Owner, resources []Resource) (map[key]*Entry, error) {
 	entries := make(map[key]*Entry, len(resources))
 	users := map[string][]key{} // clusters by their assignment
 	var problems []error
 	for _, r := range resources {
-		e, err := marshal(r)
+		e, err := marshal(holder, r)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -99,7 +112,7 @@ func build(resources []Resource) (map[key]*Entry, error) {
 	return entries, nil
 }
 
-func marshal(r Resource) (*Entry, error) {
+func marshal(holder Owner, r Resource) (*Entry, error) {
 	typ, name, ok := identify(r.Message)
 	if !ok {
 		return nil, fmt.Errorf("%T is not a resource that is served", r.Message)
@@ -112,12 +125,22 @@ func marshal(r Resource) (*Entry, error) {
 			return nil, fmt.Errorf("%s %q: %w", typ, name, err)
 		}
 	}
+	owners := r.Owners
+	if len(owners) == 0 {
+		owners = []Owner{holder}
+	}
+	for _, o := range owners {
+		if o.Namespace != holder.Namespace {
+			return nil, fmt.Errorf("%s %q of %s cannot be shared by %s, which is in another namespace", typ, name, holder, o)
+		}
+	}
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(r.Message)
 	if err != nil {
 		return nil, fmt.Errorf("marshalling %s %q: %w", typ, name, err)
 	}
 	return &Entry{
 		key:      key{typ, name},
+		names:    owners,
 		audience: r.Audience,
 		version:  versionOf(value),
 		resource: &discovery.Resource{Name: name, Resource: &anypb.Any{TypeUrl: typ.URL(), Value: value}},

@@ -1,6 +1,9 @@
 package cache
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Scope bounds what a client may read, and says what it means by everything.
 type Scope struct {
@@ -29,7 +32,9 @@ func (s Scope) Reads(namespace string) bool {
 	return s.AllNamespaces || namespace != "" && namespace == s.Namespace
 }
 
-func (s Scope) selects(o Owner) bool {
-	return s.Reads(o.Namespace) && s.Everything.Namespace == o.Namespace &&
-		(s.Everything.Name == "" || s.Everything.Name == o.Name)
+func (s Scope) selects(e *Entry) bool {
+	if !s.Reads(e.namespace()) || s.Everything.Namespace != e.namespace() {
+		return false
+	}
+	return s.Everything.Name == "" || slices.Contains(e.names, Owner(s.Everything))
 }

@@ -162,7 +162,7 @@ func (s *subscription) setWild(wild bool) {
 		return
 	}
 	c.selections[s.typ].add(selector, s)
-	for _, o := range c.selected(s.client.scope) {
+	for o := range c.namespaces[selector.Namespace] {
 		for k, e := range o.entries {
 			if k.typ == s.typ {
 				s.pick(e)
@@ -173,7 +173,7 @@ func (s *subscription) setWild(wild bool) {
 
 // pick follows a resource because the wildcard selects it.
 func (s *subscription) pick(e *Entry) {
-	if e.audience != Envoy || !s.client.scope.selects(e.owner.name) {
+	if e.audience != Envoy || !s.client.scope.selects(e) {
 		return
 	}
 	w := s.watch(e.name)

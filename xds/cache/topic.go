@@ -11,13 +11,13 @@ import (
 type topic struct {
 	key
 
-	entries []*Entry // by owner
+	entries []*Entry // by holder
 	watches []*watch
 }
 
-// put makes e the resource of its owner.
+// put makes e the resource of its holder.
 func (t *topic) put(e *Entry) {
-	i, found := t.find(e.owner)
+	i, found := t.find(e.holder)
 	if found {
 		t.entries[i] = e
 		return
@@ -25,7 +25,7 @@ func (t *topic) put(e *Entry) {
 	t.entries = slices.Insert(t.entries, i, e)
 }
 
-// drop removes the resource of an owner.
+// drop removes the resource that was set for o.
 func (t *topic) drop(o *owner) {
 	if i, found := t.find(o); found {
 		t.entries = slices.Delete(t.entries, i, i+1)
@@ -34,7 +34,7 @@ func (t *topic) drop(o *owner) {
 
 func (t *topic) find(o *owner) (int, bool) {
 	return slices.BinarySearchFunc(t.entries, o.name, func(e *Entry, name Owner) int {
-		return cmp.Or(cmp.Compare(e.owner.name.Namespace, name.Namespace), cmp.Compare(e.owner.name.Name, name.Name))
+		return cmp.Or(cmp.Compare(e.holder.name.Namespace, name.Namespace), cmp.Compare(e.holder.name.Name, name.Name))
 	})
 }
 

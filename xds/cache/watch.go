@@ -18,8 +18,6 @@ type watch struct {
 	need, sent *Entry
 	// number is that of the response in which it was sent last.
 	number uint64
-	// use counts need.
-	use *use
 }
 
 // unwanted says that the client no longer follows the name. The watch stays until the removal is said.
@@ -30,9 +28,9 @@ func (w *watch) unwanted() bool { return !w.named && !w.wild }
 func (w *watch) visible(e *Entry) bool {
 	cl := w.sub.client
 	if cl.wildcards > 0 {
-		return cl.scope.selects(e.owner.name) && (w.named || w.wild && e.audience == Envoy)
+		return cl.scope.selects(e) && (w.named || w.wild && e.audience == Envoy)
 	}
-	return w.named && cl.scope.Reads(e.owner.name.Namespace)
+	return w.named && cl.scope.Reads(e.namespace())
 }
 
 // refresh finds out what the client should have now.
@@ -47,30 +45,14 @@ func (w *watch) refresh() {
 	if need == w.need {
 		return
 	}
-	old, behind, wrong := w.use, w.behind(), w.wrong
+	cl, old, behind, wrong := w.sub.client, w.need, w.behind(), w.wrong
 	if need != nil && w.sent != nil && need.version == w.sent.version {
 		w.sent = need // removed and made again, and the client has it
 	}
-	w.use = nil
-	if need != nil {
-		w.use = w.sub.client.use(need.owner)
-	}
 	// The new one is counted before the old one is not, so that a change within one owner never looks like the end of its use.
 	w.need, w.wrong = need, false
-	if w.use != nil {
-		w.use.change(func() {
-			w.use.resources++
-			w.use.behind += count(w.behind())
-		})
-	}
-	if old != nil {
-		old.change(func() {
-			old.resources--
-			old.behind -= count(behind)
-			old.wrong -= count(wrong)
-		})
-		w.sub.client.release(old)
-	}
+	cl.account(need, 1, count(w.behind()), 0)
+	cl.account(old, -1, -count(behind), -count(wrong))
 	w.enqueue()
 }
 
@@ -84,14 +66,9 @@ func (w *watch) answered(number uint64, ok bool) {
 	behind, wrong := w.behind(), w.wrong
 	w.acked = w.acked || ok
 	w.wrong = !ok && w.need == w.sent
-	if w.use == nil || behind == w.behind() && wrong == w.wrong {
-		return
+	if behind != w.behind() || wrong != w.wrong {
+		w.sub.client.account(w.need, 0, count(w.behind())-count(behind), count(w.wrong)-count(wrong))
 	}
-	w.use.change(func() {
-		w.use.behind += count(w.behind()) - count(behind)
-		w.use.wrong += count(w.wrong) - count(wrong)
-	})
-	w.sub.client.cache.changed(w.use.owner)
 }
 
 // enqueue has the watch looked at before the next push.

@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/headgate/headgate/xds/cache"
+)
+
+var greeter = cache.Owner{Namespace: "shop", Name: "greeter"}
+
+// running is a server that a test runs.
+type running struct {
+	*Server
+
+	t         testing.TB
+	cache     *cache.Cache
+	authority *authority
+	address   string
+	logged    *lines
+	stop      func()
+}
+
+// start runs a server with a synced cache on a loopback port until the test ends.
+func start(t testing.TB, change func(*Config)) *running {
+	t.Helper()
+	r := &running{t: t, cache: cache.New(cache.Config{}), authority: newAuthority(t, "test"), logged: &lines{}}
+	r.cache.Synced()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.address = listener.Addr().String()
+	own := r.authority.issue("", "")
+	config := Config{
+		Cache:    r.cache,
+		Listener: listener,
+		Files:    Files{Certificate: own.certificate, Key: own.key, ClientCAs: r.authority.pem},
+		Log:      r.logged.logger(),
+	}
+	if change != nil {
+		change(&config)
+	}
+	if r.Server, err = New(config); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- r.Start(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// dial connects with a certificate, or without one.
+func (r *running) dial(p *pair, options ...grpc.DialOption) *grpc.ClientConn {
+	r.t.Helper()
+	options = append([]grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(r.authority.clientTLS(p)))}, options...)
+	conn, err := grpc.NewClient(r.address, options...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// set gives the greeter its resources.
+func (r *running) set(resources ...cache.Resource) string {
+	r.t.Helper()
+	version, err := r.cache.Set(greeter, resources)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return version
+}
+
+// awaitStatus waits until the status of the greeter is as it should be. It looks whenever something changes.
+func (r *running) awaitStatus(what string, ok func(cache.Status) bool) []cache.Refusal {
+	r.t.Helper()
+	observer := r.cache.Observe()
+	defer observer.Close()
+	var refusals []cache.Refusal
+	deadline := time.After(20 * time.Second)
+	for !ok(r.cache.Status(greeter)) {
+		select {
+		case <-observer.Ready():
+			for _, event := range observer.Take() {
+				refusals = append(refusals, event.Refusals...)
+			}
+		case <-deadline:
+			r.t.Fatalf("%s: still %+v, refusals %+v, log:\n%s", what, r.cache.Status(greeter), refusals, r.logged)
+		}
+	}
+	return refusals
+}
+
+// awaitLive waits until n clients use the greeter and all have acknowledged it.
+func (r *running) awaitLive(n int) {
+	r.t.Helper()
+	r.awaitStatus("live", func(s cache.Status) bool { return s.Clients == n && s.Live == n })
+}
+
+// lines are what a server logs.
+type lines struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *lines) logger() logr.Logger {
+	return funcr.New(func(prefix, args string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.lines = append(l.lines, prefix+args)
+	}, funcr.Options{})
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
+
+// count counts the lines that have all of the words.
+func (l *lines) count(words ...string) int {
+	n := 0
+	for line := range strings.SplitSeq(l.String(), "\n") {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(line, word)
+		}
+		if all {
+			n++
+		}
+	}
+	return n
+}
