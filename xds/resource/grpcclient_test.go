@@ -109,12 +109,13 @@ func leadToAll(t *testing.T, resources []resource.Resource) []resource.Resource 
 	}
 }
 
-// resolverBuilder is an xDS client of its own, with a bootstrap as a user would write it.
+// resolverBuilder is an xDS client of its own, with a bootstrap as a user should write it: a cluster that is gone
+// although a call still has it in hand stays what it was (gRFC A53).
 func resolverBuilder(t *testing.T, server *ads) grpc.DialOption {
 	t.Helper()
 	bootstrap, err := json.Marshal(map[string]any{
 		"xds_servers": []any{map[string]any{
-			"server_uri": server.address, "channel_creds": []any{map[string]any{"type": "insecure"}}, "server_features": []string{"xds_v3"},
+			"server_uri": server.address, "channel_creds": []any{map[string]any{"type": "insecure"}}, "server_features": []string{"xds_v3", "ignore_resource_deletion"},
 		}},
 		"node": map[string]any{"id": t.Name()},
 	})

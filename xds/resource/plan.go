@@ -32,8 +32,8 @@ type plan struct {
 	standings []standing
 	// main is the weight of the cluster that holds them in this order.
 	main uint32
-	// shares are the backends and canaries with a share beside the serving backend, each of which has a
-	// cluster in which it comes first.
+	// shares are the backends and canaries that have a share beside the serving backend, or may be given one
+	// next. Each has a cluster in which it comes first.
 	shares []share
 }
 
@@ -41,8 +41,7 @@ type plan struct {
 type share struct {
 	// name is the backend's or canary's.
 	name string
-	// weight is its part. That of a canary may be 0: its cluster is there before its first call and
-	// after its last.
+	// weight is its part; 0: its cluster is there before its first call, and of a canary after its last.
 	weight uint32
 }
 
@@ -52,8 +51,13 @@ func planFor(e Exposure) plan {
 	serving := d.serving()
 	for i, backend := range d.backends {
 		p.standings = append(p.standings, d.standing(i, serving))
-		if weight := d.weights[backend.Name]; i != serving && weight > netWeight {
+		weight := d.weights[backend.Name]
+		switch {
+		case i == serving:
+		case weight > netWeight:
 			p.shares = append(p.shares, share{backend.Name, weight})
+		case d.mayGetShare(i, serving):
+			p.shares = append(p.shares, share{backend.Name, 0})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.weights)) {
@@ -73,12 +77,15 @@ type decision struct {
 	backends []v1alpha1.Backend
 	weights  map[string]uint32
 	fallback string
+	// trials: a backup may be tried, because failing calls count.
+	trials bool
 	// rampTo is the backend that is handed back to, or tried.
 	rampTo string
 }
 
 func decisionOf(exs *v1alpha1.ExposedService) decision {
 	d := decision{backends: exs.Spec.Backends, weights: map[string]uint32{}}
+	d.trials = exs.Spec.Failover != nil && exs.Spec.Failover.Errors != nil
 	if traffic := exs.Status.Traffic; traffic != nil {
 		d.fallback = traffic.Fallback
 		for _, w := range traffic.Weights {
@@ -113,6 +120,13 @@ func (d decision) serving() int {
 		return i
 	}
 	return max(most(func(string) bool { return true }), 0)
+}
+
+// mayGetShare says whether the next decision may give a backend a share: a net may be handed back to, and a
+// fallback may be tried.
+func (d decision) mayGetShare(i, serving int) bool {
+	name := d.backends[i].Name
+	return i < serving && d.weights[name] == netWeight || i > serving && d.trials && name == d.fallback
 }
 
 // standing is what the decision has a backend do in the cluster that is led by the serving one.

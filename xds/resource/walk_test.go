@@ -54,6 +54,8 @@ type step struct {
 	// unready are the backends that are not ready.
 	unready []string
 	want    map[string]float64
+	// gently is the backend that is to get more of the calls, and never for a moment all of them.
+	gently string
 }
 
 func steps() []step {
@@ -64,24 +66,24 @@ func steps() []step {
 	}
 	primary := decided(map[string]int32{"primary": allParts, "backup": 0}, "backup")
 	return []step{
-		{"the primary serves", primary, nil, map[string]float64{"primary": 1}},
-		{"the primary is unready, nothing is decided", primary, []string{"primary"}, map[string]float64{"backup": 1}},
-		{"the backup serves", decided(map[string]int32{"primary": 0, "backup": allParts}, "primary"), []string{"primary"}, map[string]float64{"backup": 1}},
-		{"the primary is ready and held back", decided(map[string]int32{"primary": 1, "backup": allParts - 1}, "primary"), nil, map[string]float64{"backup": 1}},
-		{"a tenth goes back", ramp("primary", false, map[string]int32{"primary": 100_000, "backup": 900_000}), nil, map[string]float64{"primary": 0.1, "backup": 0.9}},
-		{"most goes back", ramp("primary", false, map[string]int32{"primary": 600_000, "backup": 400_000}), nil, map[string]float64{"primary": 0.6, "backup": 0.4}},
-		{"handed back", primary, nil, map[string]float64{"primary": 1}},
-		{"the backup is tried", ramp("backup", true, map[string]int32{"primary": 800_000, "backup": 200_000}), nil, map[string]float64{"primary": 0.8, "backup": 0.2}},
-		{"it did no better", primary, nil, map[string]float64{"primary": 1}},
-		{"a canary waits", decided(map[string]int32{"primary": allParts, "canary": 0, "backup": 0}, "backup"), nil, map[string]float64{"primary": 1}},
-		{"a canary has a quarter", decided(map[string]int32{"primary": 750_000, "canary": 250_000, "backup": 0}, "backup"), nil, map[string]float64{"primary": 0.75, "canary": 0.25}},
-		{"the canary is gone, its share is not", decided(map[string]int32{"primary": 750_000, "canary": 250_000, "backup": 0}, "backup"), []string{"canary"}, map[string]float64{"primary": 1}},
-		{"the canary has everything", decided(map[string]int32{"primary": 0, "canary": allParts, "backup": 0}, "backup"), nil, map[string]float64{"canary": 1}},
-		{"the canary has had its last call", decided(map[string]int32{"primary": allParts, "canary": 0, "backup": 0}, "backup"), nil, map[string]float64{"primary": 1}},
-		{"the rollout is over", primary, nil, map[string]float64{"primary": 1}},
-		{"pinned to the backup", decided(map[string]int32{"primary": 0, "backup": allParts}, ""), nil, map[string]float64{"backup": 1}},
-		{"the pin is gone", primary, nil, map[string]float64{"primary": 1}},
-		{"nobody is ready but who must not serve", decided(map[string]int32{"primary": 0, "backup": allParts}, ""), []string{"backup"}, map[string]float64{"primary": 1}},
+		{name: "the primary serves", status: primary, want: map[string]float64{"primary": 1}},
+		{name: "the primary is unready, nothing is decided", status: primary, unready: []string{"primary"}, want: map[string]float64{"backup": 1}},
+		{name: "the backup serves", status: decided(map[string]int32{"primary": 0, "backup": allParts}, "primary"), unready: []string{"primary"}, want: map[string]float64{"backup": 1}},
+		{name: "the primary is ready and held back", status: decided(map[string]int32{"primary": 1, "backup": allParts - 1}, "primary"), want: map[string]float64{"backup": 1}},
+		{name: "a tenth goes back", status: ramp("primary", false, map[string]int32{"primary": 100_000, "backup": 900_000}), want: map[string]float64{"primary": 0.1, "backup": 0.9}, gently: "primary"},
+		{name: "most goes back", status: ramp("primary", false, map[string]int32{"primary": 600_000, "backup": 400_000}), want: map[string]float64{"primary": 0.6, "backup": 0.4}, gently: "primary"},
+		{name: "handed back", status: primary, want: map[string]float64{"primary": 1}},
+		{name: "the backup is tried", status: ramp("backup", true, map[string]int32{"primary": 800_000, "backup": 200_000}), want: map[string]float64{"primary": 0.8, "backup": 0.2}, gently: "backup"},
+		{name: "it did no better", status: primary, want: map[string]float64{"primary": 1}},
+		{name: "a canary waits", status: decided(map[string]int32{"primary": allParts, "canary": 0, "backup": 0}, "backup"), want: map[string]float64{"primary": 1}},
+		{name: "a canary has a quarter", status: decided(map[string]int32{"primary": 750_000, "canary": 250_000, "backup": 0}, "backup"), want: map[string]float64{"primary": 0.75, "canary": 0.25}, gently: "canary"},
+		{name: "the canary is gone, its share is not", status: decided(map[string]int32{"primary": 750_000, "canary": 250_000, "backup": 0}, "backup"), unready: []string{"canary"}, want: map[string]float64{"primary": 1}},
+		{name: "the canary has everything", status: decided(map[string]int32{"primary": 0, "canary": allParts, "backup": 0}, "backup"), want: map[string]float64{"canary": 1}},
+		{name: "the canary has had its last call", status: decided(map[string]int32{"primary": allParts, "canary": 0, "backup": 0}, "backup"), want: map[string]float64{"primary": 1}},
+		{name: "the rollout is over", status: primary, want: map[string]float64{"primary": 1}},
+		{name: "pinned to the backup", status: decided(map[string]int32{"primary": 0, "backup": allParts}, ""), want: map[string]float64{"backup": 1}},
+		{name: "the pin is gone", status: primary, want: map[string]float64{"primary": 1}},
+		{name: "nobody is ready but who must not serve", status: decided(map[string]int32{"primary": 0, "backup": allParts}, ""), unready: []string{"backup"}, want: map[string]float64{"primary": 1}},
 	}
 }
 
@@ -112,6 +114,7 @@ func newScene(t *testing.T) *scene {
 				Hostnames: []v1alpha1.Hostname{"greeter.example.com"},
 				XDS:       &v1alpha1.XDS{Port: ptr.To(v1alpha1.PortNumber(port))},
 				Backends:  []v1alpha1.Backend{{Name: "primary"}, {Name: "backup"}},
+				Failover:  &v1alpha1.Failover{Errors: &v1alpha1.ErrorBound{MaxPercent: "5"}},
 			},
 			Status: steps()[0].status,
 		},
@@ -156,18 +159,58 @@ func (s *scene) walk(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	awaitRun(t, conn, "primary")
 	callers := startCallers(t, conn, 4)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var streams []healthv1.Health_WatchClient
 	for _, step := range steps() {
 		t.Run(step.name, func(t *testing.T) {
+			// Opened before the step, in the share that the backends have until then.
+			streams = append(streams, openStreams(ctx, t, conn)...)
 			callers.forget()
 			s.decide(t, step.status, step.unready...)
 			if err := callers.settle(t.Context(), step.want); err != nil {
 				t.Error(err)
+			}
+			if run := callers.longestRun(step.gently); run > mostInARow {
+				t.Errorf("%s got %d calls in a row", step.gently, run)
 			}
 		})
 	}
 	if err := callers.stop(); err != nil {
 		t.Errorf("a call failed: %v", err)
 	}
+	for _, servers := range s.servers {
+		for _, checks := range servers.health {
+			checks.SetServingStatus(streamed, healthv1.HealthCheckResponse_SERVING)
+		}
+	}
+	for i, stream := range streams {
+		if update, err := stream.Recv(); err != nil || update.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+			t.Errorf("a stream from before step %d has ended: %v, %v", i/streamsPerStep, update, err)
+		}
+	}
+}
+
+const (
+	// streamed is what the streams watch; nobody checks it.
+	streamed       = "streamed"
+	streamsPerStep = 8
+)
+
+func openStreams(ctx context.Context, t *testing.T, conn *grpc.ClientConn) []healthv1.Health_WatchClient {
+	t.Helper()
+	out := make([]healthv1.Health_WatchClient, streamsPerStep)
+	for i := range out {
+		stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{Service: streamed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		out[i] = stream
+	}
+	return out
 }
 
 // ask makes one call, and says whose endpoint answered.
@@ -244,6 +287,24 @@ func (c *callers) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answers = nil
+}
+
+// mostInARow is more than chance gives to a backend with at most six calls in ten: its probability is below 1e-13.
+const mostInARow = 60
+
+// longestRun is the greatest number of calls in a row that one backend got.
+func (c *callers) longestRun(backend string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	longest, run := 0, 0
+	for _, name := range c.answers {
+		run++
+		if name != "["+backend+"]" {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
 }
 
 func (c *callers) stop() error {
