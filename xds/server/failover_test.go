@@ -120,8 +120,8 @@ func TestProxylessFailsOverWhenAllPrimariesDie(t *testing.T) {
 	took := l.since(t, killed, backups)
 	stop()
 	t.Logf("%d calls, %d failed; first success on a backup %v after the kill", l.calls.Load(), l.failed.Load(), took)
-	if l.failed.Load() > int64(20) {
-		t.Errorf("%d calls failed, at most those in flight may: %v", l.failed.Load(), l.problems)
+	if l.failed.Load() > 0 {
+		t.Errorf("%d calls failed: %v", l.failed.Load(), l.problems)
 	}
 	if took > 250*time.Millisecond {
 		t.Errorf("the first success on a backup came %v after the kill", took)

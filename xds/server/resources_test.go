@@ -127,8 +127,14 @@ func routeOf(name, toCluster string) cache.Resource {
 	return cache.Resource{Message: &route.RouteConfiguration{Name: name, VirtualHosts: []*route.VirtualHost{{
 		Name: name, Domains: []string{"*"},
 		Routes: []*route.Route{{
-			Match:  &route.RouteMatch{PathSpecifier: &route.RouteMatch_Prefix{Prefix: "/"}},
-			Action: &route.Route_Route{Route: &route.RouteAction{ClusterSpecifier: &route.RouteAction_Cluster{Cluster: toCluster}}},
+			Match: &route.RouteMatch{PathSpecifier: &route.RouteMatch_Prefix{Prefix: "/"}},
+			Action: &route.Route_Route{Route: &route.RouteAction{
+				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: toCluster},
+				RetryPolicy: &route.RetryPolicy{
+					RetryOn: "unavailable", NumRetries: wrapperspb.UInt32(4),
+					RetryBackOff: &route.RetryPolicy_RetryBackOff{BaseInterval: durationpb.New(time.Millisecond), MaxInterval: durationpb.New(5 * time.Millisecond)},
+				},
+			}},
 		}},
 	}}}}
 }
