@@ -1,0 +1,103 @@
+package workload
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ConfigNames are the ConfigMaps and Secrets that a pod template takes configuration from, in order of their names: volumes, single
+// variables and whole environments. Secrets to pull images with are none.
+func ConfigNames(template *corev1.PodTemplateSpec) (configMaps, secrets []string) {
+	maps, hidden := map[string]bool{}, map[string]bool{}
+	spec := &template.Spec
+	for i := range spec.Volumes {
+		volume := &spec.Volumes[i]
+		if volume.ConfigMap != nil {
+			maps[volume.ConfigMap.Name] = true
+		}
+		if volume.Secret != nil {
+			hidden[volume.Secret.SecretName] = true
+		}
+		if volume.Projected != nil {
+			addProjected(volume.Projected.Sources, maps, hidden)
+		}
+	}
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			addEnvironment(&containers[i], maps, hidden)
+		}
+	}
+	return sorted(maps), sorted(hidden)
+}
+
+func addProjected(sources []corev1.VolumeProjection, configMaps, secrets map[string]bool) {
+	for _, source := range sources {
+		if source.ConfigMap != nil {
+			configMaps[source.ConfigMap.Name] = true
+		}
+		if source.Secret != nil {
+			secrets[source.Secret.Name] = true
+		}
+	}
+}
+
+func addEnvironment(container *corev1.Container, configMaps, secrets map[string]bool) {
+	for _, from := range container.EnvFrom {
+		if from.ConfigMapRef != nil {
+			configMaps[from.ConfigMapRef.Name] = true
+		}
+		if from.SecretRef != nil {
+			secrets[from.SecretRef.Name] = true
+		}
+	}
+	for _, variable := range container.Env {
+		if variable.ValueFrom == nil {
+			continue
+		}
+		if ref := variable.ValueFrom.ConfigMapKeyRef; ref != nil {
+			configMaps[ref.Name] = true
+		}
+		if ref := variable.ValueFrom.SecretKeyRef; ref != nil {
+			secrets[ref.Name] = true
+		}
+	}
+}
+
+func sorted(names map[string]bool) []string { return slices.Sorted(maps.Keys(names)) }
+
+// ConfigHash is a hash of the contents of ConfigMaps and Secrets, in any order: 8 hexadecimal digits, or nothing without any. One that
+// does not exist is left out, and being made changes the hash. Secrets are salted with their UIDs, which nobody knows who may not read
+// them: the hash stands in the status, and must not let anybody try out guesses.
+func ConfigHash(configMaps []corev1.ConfigMap, secrets []corev1.Secret) string {
+	var parts []string
+	for i := range configMaps {
+		c := &configMaps[i]
+		parts = append(parts, "ConfigMap/"+c.Name+"="+digest(c.Data, c.BinaryData))
+	}
+	for i := range secrets {
+		parts = append(parts, "Secret/"+secrets[i].Name+"="+digest(map[string]string{"": string(secrets[i].UID)}, secrets[i].Data))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	slices.Sort(parts)
+	return shortHash(fmt.Append(nil, parts), configBytes)
+}
+
+// digest is a hash of texts and bytes by key. Lengths keep one from running into the next.
+func digest(texts map[string]string, bytes map[string][]byte) string {
+	sum := sha256.New()
+	write := func(key string, value []byte) { fmt.Fprintf(sum, "%d:%s=%d:%s;", len(key), key, len(value), value) }
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		write(key, []byte(texts[key]))
+	}
+	for _, key := range slices.Sorted(maps.Keys(bytes)) {
+		write(key, bytes[key])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
