@@ -138,10 +138,15 @@ func (d dataPlane) listeners() []opinion {
 }
 
 func (d dataPlane) section() string {
-	if Owned(d.exs) {
+	switch gw := d.exs.Spec.Gateway; {
+	case Owned(d.exs):
 		return ListenerName
+	case gw == nil || gw.ParentRef == nil:
+		// The gateway was taken out of the spec, and the route that it had is still there.
+		return ""
+	default:
+		return ptr.Deref(gw.ParentRef.SectionName, "")
 	}
-	return ptr.Deref(d.exs.Spec.Gateway.ParentRef.SectionName, "")
 }
 
 func (d dataPlane) listener(listener *gwapiv1.Listener) []opinion {

@@ -459,3 +459,14 @@ func TestVerdictFitsIntoTheStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestVerdictWithoutAGateway: the gateway was taken out of the spec, and what it had made is still there.
+func TestVerdictWithoutAGateway(t *testing.T) {
+	s := ownedStage()
+	s.exs.Spec.Gateway, s.exs.Spec.XDS = nil, &v1alpha1.XDS{}
+	s.expansion = gateway.Expand(s.exs, gateway.Facts{})
+	verdict := gateway.Judge(s.exs, s.expansion, s.live, nil)
+	if c := meta.FindStatusCondition(verdict.Conditions, v1alpha1.ConditionAccepted); c == nil || c.Status != metav1.ConditionFalse {
+		t.Errorf("Accepted is %v", c)
+	}
+}
