@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	client "github.com/envoyproxy/go-control-plane/pkg/client/sotw/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/headgate/headgate/xds/cache"
+)
+
+func TestGoControlPlanesClientAcksAndNacks(t *testing.T) {
+	r := start(t, nil)
+	r.set(clusterOf(t, "shop/greeter", time.Second), assignmentOf("shop/greeter"))
+	p := r.authority.workload("shop")
+	c := client.NewADSClient(t.Context(), shopNode, cache.Clusters.URL())
+	if err := c.InitConnect(r.dial(&p)); err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(want int) {
+		t.Helper()
+		response, err := c.Fetch()
+		if err != nil || len(response.Resources) != want {
+			t.Fatalf("%v, %v: want %d resources", response, err, want)
+		}
+	}
+	fetch(1)
+	if err := c.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitLive(1)
+	r.set(clusterOf(t, "shop/greeter", 2*time.Second), assignmentOf("shop/greeter"))
+	fetch(1)
+	if err := c.Nack("not like this"); err != nil {
+		t.Fatal(err)
+	}
+	refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Rejecting == 1 })
+	if len(refusals) == 0 || refusals[0].Words != "not like this" || refusals[0].Node != shopNode.GetId() {
+		t.Errorf("refusals: %+v", refusals)
+	}
+	r.set(clusterOf(t, "shop/greeter", 3*time.Second), assignmentOf("shop/greeter"))
+	fetch(1)
+	if err := c.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitLive(1)
+}
+
+func TestIncrementalClientsResumeOverTheWire(t *testing.T) {
+	r := start(t, nil)
+	r.set(forClients(t, tier{})...)
+	p := r.authority.workload("shop")
+	first := openDelta(t, r.dial(&p))
+	if err := first.Send(&discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}); err != nil {
+		t.Fatal(err)
+	}
+	response, err := first.Recv()
+	if err != nil || len(response.GetResources()) != 1 {
+		t.Fatalf("%v, %v", response, err)
+	}
+	known := map[string]string{"gone": "1", "shop/greeter": response.GetResources()[0].GetVersion()}
+	again := openDelta(t, r.dial(&p))
+	if err := again.Send(&discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL(), InitialResourceVersions: known}); err != nil {
+		t.Fatal(err)
+	}
+	var removed []string
+	for len(removed) == 0 {
+		response, err := again.Recv()
+		if err != nil || len(response.GetResources()) > 0 {
+			t.Fatalf("%v, %v: nothing is new", response, err)
+		}
+		if err := again.Send(&discovery.DeltaDiscoveryRequest{TypeUrl: cache.Clusters.URL(), ResponseNonce: response.GetNonce()}); err != nil {
+			t.Fatal(err)
+		}
+		removed = response.GetRemovedResources()
+	}
+	if len(removed) != 1 || removed[0] != "gone" {
+		t.Errorf("removed: %v", removed)
+	}
+}
+
+func TestCertificatesAreTakenUp(t *testing.T) {
+	clk := testclock.NewFakeClock(time.Now())
+	var files Files
+	r := start(t, func(c *Config) { c.Clock, files = clk, c.Files })
+	r.set(forClients(t, tier{})...)
+	old := r.authority.workload("shop")
+	if _, err := firstResponse(t, r.dial(&old), shopNode, cache.Clusters.URL()); err != nil {
+		t.Fatal(err)
+	}
+	next := newAuthority(t, "next")
+	own := next.issue("", "")
+	copyFile(t, own.certificate, files.Certificate)
+	tick(t, clk, r, "Keeping the certificates") // the key does not fit yet
+	copyFile(t, own.key, files.Key)
+	copyFile(t, next.pem, files.ClientCAs)
+	tick(t, clk, r, "New certificates")
+
+	if _, err := firstResponse(t, r.dial(&old), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
+		t.Errorf("a client of the old authority: %v", err)
+	}
+	r.authority = next
+	fresh := next.workload("shop")
+	if _, err := firstResponse(t, r.dial(&fresh), shopNode, cache.Clusters.URL()); err != nil {
+		t.Errorf("a client of the new authority: %v", err)
+	}
+}
+
+// tick lets time pass until the server has said something.
+func tick(t *testing.T, clk *testclock.FakeClock, r *running, said string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for r.logged.count(said) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not say %q:\n%s", said, r.logged)
+		}
+		clk.Step(reloadInterval)
+		runtime.Gosched()
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheEndSendsClientsAwayAndLeavesNothing(t *testing.T) {
+	r := start(t, func(c *Config) { c.Health, c.Reflection = true, true })
+	r.set(forClients(t, tier{})...)
+	p := r.authority.workload("shop")
+	conn := r.dial(&p)
+	stream := openSotW(t, conn)
+	if err := stream.Send(&discovery.DiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	r.stop()
+	if took := time.Since(begun); took > r.config.Keepalive.Drain {
+		t.Errorf("the end took %v", took)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if s := r.cache.Status(greeter); s.Clients != 0 {
+		t.Errorf("the cache still knows clients: %+v", s)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for left := ours(); left != ""; left = ours() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("goroutines of the server are left:\n%s", left)
+		case <-tick.C:
+		}
+	}
+}
+
+// ours are the stacks of goroutines that run this package's code, the test's own aside.
+func ours() string {
+	buffer := make([]byte, 1<<20)
+	buffer = buffer[:runtime.Stack(buffer, true)]
+	var left []string
+	for stack := range strings.SplitSeq(string(buffer), "\n\n") {
+		if strings.Contains(stack, "headgate/xds/") && !strings.Contains(stack, "testing.tRunner") {
+			left = append(left, stack)
+		}
+	}
+	return strings.Join(left, "\n\n")
+}
