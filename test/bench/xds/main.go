@@ -1,0 +1,66 @@
+// Command xds measures what pushing one changed endpoint costs: Headgate's cache and streams beside
+// go-control-plane's SnapshotCache and LinearCache on its own stream server, with the same resources and the same
+// clients, in one run.
+//
+// Clients are in the process. They are called in place of a gRPC stream, encode each response as gRPC would, and answer it;
+// sockets, encryption and the clients' own decoding cost all three the same and are left out. What is
+// served are assignments with three endpoints. SnapshotCache has one snapshot that all nodes share.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+)
+
+// size is a number of clients and services, and how many of these each client subscribes to.
+type size struct{ clients, services, used int }
+
+func sizes(most int) []size {
+	var all []size
+	for _, clients := range []int{10, 100, 1000} {
+		for _, services := range []int{10, 100, 1000} {
+			if clients <= most && services <= most {
+				all = append(all, size{clients, services, services})
+			}
+		}
+	}
+	for _, services := range []int{10, 100, 1000} {
+		if services <= most {
+			all = append(all, size{min(1000, most), services, 10})
+		}
+	}
+	return all
+}
+
+func main() {
+	protocol := flag.String("protocol", "both", "sotw, delta or both")
+	most := flag.Int("most", 1000, "largest number of clients and services")
+	budget := flag.Duration("budget", 1500*time.Millisecond, "time for the changes of one row; at least three are made")
+	flag.Parse()
+	for _, p := range []string{"sotw", "delta"} {
+		if *protocol != "both" && *protocol != p {
+			continue
+		}
+		fmt.Printf("\n%s: one endpoint changes\n\n", p)
+		out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(out, "clients\tservices\tused\tcache\tchanges\tlast client p50\tp99\tCPU per change\tbytes per change\theap per client\tall reconnect\tCPU\t")
+		for _, s := range sizes(*most) {
+			for _, kind := range kinds {
+				row := measure(kind, p == "delta", s, *budget)
+				fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.clients, s.services, s.used, kind.name, row.changes,
+					milliseconds(row.p50), milliseconds(row.p99), milliseconds(row.cpu), kibibytes(row.bytes), kibibytes(row.heap),
+					milliseconds(row.reconnect), milliseconds(row.reconnectCPU))
+			}
+		}
+		_ = out.Flush()
+	}
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+}
+
+func kibibytes(n int64) string { return fmt.Sprintf("%.1f KiB", float64(n)/1024) }
