@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"net/netip"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -58,6 +60,13 @@ func (s *service) lbEndpoint(ep endpoint, health corev3.HealthStatus, checked bo
 		HealthStatus:        health,
 		LoadBalancingWeight: wrapperspb.UInt32(1),
 	}
+}
+
+func socketAddress(address netip.AddrPort) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address:       address.Addr().String(),
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(address.Port())},
+	}}}
 }
 
 const (

@@ -7,7 +7,6 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // cluster says how calls are carried to the endpoints of an assignment of the same name. It depends on
@@ -50,10 +49,8 @@ func (s *service) upstreamHTTP() *httpv3.HttpProtocolOptions {
 			},
 		},
 	}
-	if breaker := s.exs.Spec.Traffic; breaker != nil && breaker.CircuitBreaker != nil {
-		if most := breaker.CircuitBreaker.MaxRequestsPerConnection; most != nil {
-			out.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{MaxRequestsPerConnection: wrapperspb.UInt32(uint32(*most))}
-		}
+	if t := s.exs.Spec.Traffic; t != nil && t.CircuitBreaker != nil && t.CircuitBreaker.MaxRequestsPerConnection != nil {
+		out.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{MaxRequestsPerConnection: count(t.CircuitBreaker.MaxRequestsPerConnection, 0)}
 	}
 	return out
 }

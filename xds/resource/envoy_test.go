@@ -45,10 +45,10 @@ func static(t *testing.T, resources []resource.Resource) *bootstrapv3.Bootstrap 
 			c := proto.CloneOf(m)
 			c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 			c.EdsClusterConfig = nil
-			c.LoadAssignment = assignments[r.Name]
-			if c.LoadAssignment == nil {
+			if assignments[r.Name] == nil {
 				t.Errorf("cluster %s has no assignment", r.Name)
 			}
+			c.LoadAssignment = assignments[r.Name]
 			out.Clusters = append(out.Clusters, c)
 		case *listenerv3.Listener:
 			if m.GetApiListener() == nil {

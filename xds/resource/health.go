@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"slices"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
 
@@ -59,12 +61,7 @@ var rescues = []func(Endpoint, standing) bool{
 }
 
 func usesAny(health [][]corev3.HealthStatus) bool {
-	for _, tier := range health {
-		for _, h := range tier {
-			if h == corev3.HealthStatus_HEALTHY {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(health, func(tier []corev3.HealthStatus) bool {
+		return slices.Contains(tier, corev3.HealthStatus_HEALTHY)
+	})
 }

@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"net/netip"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -25,8 +27,9 @@ func envoyListener(namespace string, port v1alpha1.PortNumber) *listenerv3.Liste
 	// What a rule does not take must not slip through it as /a/../b.
 	manager.NormalizePath = wrapperspb.Bool(true)
 	return &listenerv3.Listener{
-		Name:    name,
-		Address: socketAddress(anyIPv4(uint16(port))),
+		Name: name,
+		// Not "::", which fails on a host without IPv6.
+		Address: socketAddress(netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port))), //nolint:gosec // a PortNumber is at most 65535
 		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
 			Name:       "envoy.filters.network.http_connection_manager",
 			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(manager)},

@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"slices"
+
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -20,14 +22,14 @@ func (s *service) forEnvoy() *routev3.VirtualHost {
 	// A stream may be silent for as long as it likes.
 	action.IdleTimeout = durationpb.New(0)
 	action.RetryPolicy = s.retryForEnvoy()
-	out := &routev3.VirtualHost{Name: ClusterName(s.exs), Routes: s.routes(action)}
+	var domains []string
 	for _, hostname := range s.exs.Spec.Hostnames {
-		out.Domains = append(out.Domains, string(hostname))
+		domains = append(domains, string(hostname))
 	}
-	if len(out.Domains) == 0 {
-		out.Domains = []string{everyHost}
+	if len(domains) == 0 {
+		domains = []string{everyHost}
 	}
-	return out
+	return &routev3.VirtualHost{Name: ClusterName(s.exs), Domains: domains, Routes: s.routes(action)}
 }
 
 // forGRPC is the route configuration of gRPC clients, under whichever name they dial.
@@ -40,9 +42,8 @@ func (s *service) forGRPC() *routev3.RouteConfiguration {
 		}
 	}
 	action.RetryPolicy = s.retryForGRPC()
-	if weighted := action.GetWeightedClusters(); weighted != nil {
-		// grpc-js takes 100 where it is left out, and sends most calls nowhere (grpc-node #3069).
-		weighted.TotalWeight = wrapperspb.UInt32(allParts) //nolint:staticcheck // deprecated, and needed by clients that are in use
+	if clusters := action.GetWeightedClusters(); clusters != nil {
+		withTotal(clusters)
 	}
 	return &routev3.RouteConfiguration{
 		Name: ClientRouteName(s.exs),
@@ -57,26 +58,23 @@ func (s *service) forGRPC() *routev3.RouteConfiguration {
 // names, and leaves out those with weight 0; grpc-go fails the calls that it gives to a cluster in the
 // moment in which a route first names it ("unknown cluster selected for RPC").
 func (s *service) announcement() []*routev3.Route {
-	var clusters []*routev3.WeightedCluster_ClusterWeight
+	var waiting []cluster
+	if s.plan.main == 0 {
+		waiting = append(waiting, cluster{ClusterName(s.exs), 1})
+	}
 	for _, share := range s.plan.shares {
 		if share.weight == 0 {
-			clusters = append(clusters, &routev3.WeightedCluster_ClusterWeight{Name: ShareName(s.exs, share.name), Weight: wrapperspb.UInt32(1)})
+			waiting = append(waiting, cluster{ShareName(s.exs, share.name), 1})
 		}
 	}
-	if s.plan.main == 0 {
-		clusters = append(clusters, &routev3.WeightedCluster_ClusterWeight{Name: ClusterName(s.exs), Weight: wrapperspb.UInt32(1)})
-	}
-	if len(clusters) == 0 {
+	if len(waiting) == 0 {
 		return nil
 	}
 	return []*routev3.Route{{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: noMethod}},
-		Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_WeightedClusters{
-			WeightedClusters: &routev3.WeightedCluster{
-				Clusters:    clusters,
-				TotalWeight: wrapperspb.UInt32(uint32(len(clusters))), //nolint:staticcheck // as above
-			},
-		}}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_WeightedClusters{WeightedClusters: withTotal(weighted(waiting))},
+		}},
 	}}
 }
 
@@ -90,23 +88,41 @@ func (s *service) routes(action *routev3.RouteAction) []*routev3.Route {
 
 // action sends calls to the main cluster and to those of the shares.
 func (s *service) action() *routev3.RouteAction {
-	var clusters []*routev3.WeightedCluster_ClusterWeight
-	add := func(name string, weight uint32) {
-		if weight > 0 {
-			clusters = append(clusters, &routev3.WeightedCluster_ClusterWeight{Name: name, Weight: wrapperspb.UInt32(weight)})
-		}
-	}
-	add(ClusterName(s.exs), s.plan.main)
+	all := []cluster{{ClusterName(s.exs), s.plan.main}}
 	for _, share := range s.plan.shares {
-		add(ShareName(s.exs, share.name), share.weight)
+		all = append(all, cluster{ShareName(s.exs, share.name), share.weight})
 	}
+	used := slices.DeleteFunc(all, func(c cluster) bool { return c.weight == 0 })
 	out := &routev3.RouteAction{HashPolicy: s.hashPolicies()}
-	if len(clusters) == 1 {
-		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: clusters[0].GetName()}
+	if len(used) == 1 {
+		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: used[0].name}
 	} else {
-		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{
-			WeightedClusters: &routev3.WeightedCluster{Clusters: clusters},
-		}
+		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted(used)}
 	}
 	return out
+}
+
+// cluster is a cluster in a route.
+type cluster struct {
+	name   string
+	weight uint32
+}
+
+func weighted(clusters []cluster) *routev3.WeightedCluster {
+	out := &routev3.WeightedCluster{}
+	for _, c := range clusters {
+		out.Clusters = append(out.Clusters, &routev3.WeightedCluster_ClusterWeight{Name: c.name, Weight: wrapperspb.UInt32(c.weight)})
+	}
+	return out
+}
+
+// withTotal says what the weights add up to: grpc-js takes 100 where that is left out, and sends most calls
+// nowhere (grpc-node #3069). Envoy adds up by itself.
+func withTotal(clusters *routev3.WeightedCluster) *routev3.WeightedCluster {
+	total := uint32(0)
+	for _, c := range clusters.GetClusters() {
+		total += c.GetWeight().GetValue()
+	}
+	clusters.TotalWeight = wrapperspb.UInt32(total) //nolint:staticcheck // deprecated, and asked for by clients that are in use
+	return clusters
 }
