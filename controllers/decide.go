@@ -27,7 +27,10 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 
 	out := failover.Decide(&s.exs.Spec, status, observe(s, counted, now), now)
 	signals := r.calls.condition(s.exs)
-	if out.Changed || decisionDiffers(s.exs, out, signals) {
+	changed := out.Changed || decisionDiffers(s.exs, out, signals)
+	if rest := r.news.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0, now); rest > 0 {
+		s.runAgain(rest)
+	} else if changed {
 		if err := r.writeDecision(ctx, s.exs, out, signals, now); err != nil {
 			// The calls were taken in by a decision that nobody will see.
 			r.calls.giveBack(key, counted)
@@ -75,6 +78,35 @@ func (r *exposureReconciler) reportDecisions(s *scope, out failover.Outcome) {
 		}
 		r.events.write(s.exs, occurrence{kind: kind, reason: string(d.Reason), action: actionDecide, note: d.Message})
 	}
+}
+
+// newsDelay is how long news that nothing follows waits to be written: the endpoints of a backend go
+// one after the other, and the write that says so of the first must not stand in the way of the
+// decision that the last one leads to. Calls that were counted are never news only.
+const newsDelay = 100 * time.Millisecond
+
+// news remembers since when there is something to write that is no decision.
+type news struct {
+	sync.Mutex
+	since map[types.NamespacedName]time.Time
+}
+
+// rest is how long the news of an ExposedService has to wait; 0: it is time, or there is none.
+func (n *news) rest(key types.NamespacedName, is bool, now time.Time) time.Duration {
+	n.Lock()
+	defer n.Unlock()
+	since, waits := n.since[key]
+	if !is || waits && now.Sub(since) >= newsDelay {
+		delete(n.since, key)
+		return 0
+	}
+	if !waits || now.Before(since) {
+		if n.since == nil {
+			n.since = map[types.NamespacedName]time.Time{}
+		}
+		n.since[key], since = now, now
+	}
+	return newsDelay - now.Sub(since)
 }
 
 // memory keeps what the decider remembers and no decision hangs on: the evidence from calls. It

@@ -44,6 +44,7 @@ type exposureReconciler struct {
 	// callsCounted tells the watches that there are new counts.
 	callsCounted chan event.GenericEvent
 	memory       memory
+	news         news
 	// stirred notes when an event came that a decision may follow.
 	stirred *stirred
 	// namespaces limit where Headgate looks; empty: everywhere.
@@ -156,6 +157,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.names.forget(key)
 	r.calls.forget(key)
 	r.memory.forget(key)
+	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)
 }
 

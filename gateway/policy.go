@@ -29,13 +29,11 @@ const (
 	defaultHealthyThreshold    = uint32(1)
 )
 
-// Panic thresholds, in percent of healthy endpoints under which Envoy uses unhealthy ones as well.
-// With priorities there is somewhere better to go; with weights there is not, and endpoints that
-// are all unready are better than none.
-const (
-	panicNever    = uint32(0)
-	panicNoneLeft = uint32(1)
-)
+// panicNoneLeft is the panic threshold, in percent of healthy endpoints under which Envoy uses those
+// that are not healthy as well. At 1 it does so when none is healthy, neither where calls go now nor
+// where they could go next: endpoints that look dead are better than none, and an error for every call
+// is what a health check that asks for the wrong service, or a starved machine, would cost otherwise.
+const panicNoneLeft = uint32(1)
 
 // addPolicy makes the BackendTrafficPolicy of the route. It is merged with one that the platform
 // may have put on the Gateway, instead of replacing it.
@@ -134,11 +132,7 @@ func loadBalancer(spec *v1alpha1.LoadBalancer) *egv1a1.LoadBalancer {
 // healthCheck is the panic threshold, the active check if there is to be one, and outlier
 // detection if it is asked for.
 func (e *expansion) healthCheck(traffic v1alpha1.Traffic) *egv1a1.HealthCheck {
-	out := &egv1a1.HealthCheck{PanicThreshold: ptr.To(panicNoneLeft)}
-	if e.shape.oneCluster {
-		out.PanicThreshold = ptr.To(panicNever)
-	}
-	out.Active = e.activeHealthCheck()
+	out := &egv1a1.HealthCheck{PanicThreshold: ptr.To(panicNoneLeft), Active: e.activeHealthCheck()}
 	if outlier := traffic.OutlierDetection; outlier != nil {
 		out.Passive = &egv1a1.PassiveHealthCheck{
 			Interval:             duration(outlier.Interval, "3s"),

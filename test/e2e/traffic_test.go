@@ -130,6 +130,19 @@ func TestChangesOfTrafficPolicyLoseNoCall(t *testing.T) {
 	})
 }
 
+// TestCheckThatNobodyPassesLosesNoCall: a health check that asks for a service which no pod knows
+// calls all of them dead, and they answer all the same.
+func TestCheckThatNobodyPassesLosesNoCall(t *testing.T) {
+	losesNothing(t, func(ctx context.Context, live *load.Run) {
+		live.Mark("health check for a service that no pod knows")
+		must(t, cluster.Change(ctx, greeter, func(spec *v1alpha1.ExposedServiceSpec) {
+			spec.Traffic.HealthCheck = &v1alpha1.HealthCheck{Mode: ptr.To(v1alpha1.HealthCheckAlways), Service: ptr.To("no-such-service")}
+		}))
+		must(t, cluster.UntilNoneHealthy(ctx, greeter))
+		live.Mark("no endpoint passes it")
+	})
+}
+
 func TestRestartOfHeadgateLosesNoCall(t *testing.T) {
 	losesNothing(t, func(ctx context.Context, live *load.Run) {
 		live.Mark("Headgate killed")

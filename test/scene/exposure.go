@@ -112,6 +112,22 @@ func (c *Cluster) untilStandsBy(ctx context.Context, exs *v1alpha1.ExposedServic
 	})
 }
 
+// UntilNoneHealthy waits until no endpoint of an ExposedService passes Envoy's health check.
+func (c *Cluster) UntilNoneHealthy(ctx context.Context, exs *v1alpha1.ExposedService) error {
+	return UntilWithin(ctx, Patience, standByInterval, "no endpoint of "+exs.Name+" to be healthy", func(ctx context.Context) error {
+		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
+		if err != nil {
+			return err
+		}
+		for _, endpoint := range endpoints {
+			if endpoint.Health == healthy {
+				return fmt.Errorf("%w: %+v", errNotYet, endpoints)
+			}
+		}
+		return nil
+	})
+}
+
 // standByInterval is longer than that of other waits, because each look opens a way into Envoy's pod.
 const standByInterval = 250 * time.Millisecond
 
