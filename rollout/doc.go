@@ -17,33 +17,33 @@
 //
 // The transitions, in order: of those from the present phase, the first that is due is taken.
 //
-//	transition        from                                                                        to                when
-//	RolloutAdded      None                                                                        Idle              spec.rollout is new
-//	RolloutFailed     Preparing Stepping AwaitingApproval Promoting AwaitingSwap Suspended        RollingBack       worse than is tolerated, in trouble, dying again and again, or undecided with RollBack
-//	RolloutWithdrawn  Preparing Stepping AwaitingApproval Promoting AwaitingSwap HandingOver Suspended  RollingBack  spec.rollout is gone, or names another target
-//	WorkloadDeleted   Preparing Stepping AwaitingApproval Promoting HandingOver Suspended         RollingBack       the Deployment is gone
-//	RolloutReverted   Preparing Stepping AwaitingApproval Promoting AwaitingSwap Suspended        RollingBack       the stable revision is asked for again
-//	RolloutReplaced   Preparing Stepping AwaitingApproval Promoting AwaitingSwap HandingOver Suspended  RollingBack  another revision is asked for
-//	RolloutSuspended  Preparing Stepping AwaitingApproval                                         Suspended         the first backend does not serve alone, or is scaled to zero
-//	CanaryLost        Preparing Stepping AwaitingApproval Promoting AwaitingSwap                  Preparing         the canary has weight and no ready pod; again from the first step
-//	CanaryDropped     Promoting                                                                   Promoting         the same, while the Deployment takes the revision itself
-//	CanaryDropped     HandingOver                                                                 HandingOver       the same, when it is no longer needed
-//	RollbackFinished  RollingBack                                                                 Idle              weight zero is live, and the last calls have ended
-//	RolloutRemoved    Idle                                                                        None              withdrawn; the canary is gone and the Deployment is given up
-//	StableForgotten   Idle                                                                        Idle              the Deployment is gone
-//	StableAdopted     Idle                                                                        Idle              what the Deployment runs is known
-//	FailureCleared    Idle                                                                        Idle              the stable revision is asked for again after a failed one
-//	RolloutStarted    Idle                                                                        Preparing         there is a new revision, and nothing keeps it
-//	RolloutResumed    Suspended                                                                   Preparing         the first backend serves alone again; again from the first step
-//	StepAltered       Preparing Stepping AwaitingApproval                                         Preparing         the spec has another weight for the step
-//	StepStarted       Preparing                                                                   Stepping          the step's pods are ready: the weight rises
-//	StepPassed        Stepping                                                                    Stepping          the evidence suffices: the verdict is recorded
-//	ApprovalAwaited   Stepping                                                                    AwaitingApproval  nothing but the approval is missing
-//	StepAdvanced      Stepping AwaitingApproval                                                   Preparing         a verdict is on record, and no obstacle is in the way
-//	PromotionStarted  Stepping AwaitingApproval                                                   Promoting         the same, in the last step
-//	Promoted          Promoting                                                                   HandingOver       all pods of the Deployment run the revision
-//	SwapAwaited       Promoting                                                                   AwaitingSwap      the user's own canary has everything
-//	Swapped           AwaitingSwap                                                                HandingOver       the first backend was changed to the revision
-//	ShareHandedOver   HandingOver                                                                 HandingOver       the share was live for a while: the next is smaller
-//	RolloutFinished   HandingOver                                                                 Idle              weight zero is live, and the last calls have ended
+//	transition       | from                                                                             | to               | when
+//	RolloutAdded     | None                                                                             | Idle             | spec.rollout is new
+//	RolloutFailed    | Preparing Stepping AwaitingApproval Promoting AwaitingSwap Suspended             | RollingBack      | worse than is tolerated, in trouble, dying again and again, or undecided with RollBack
+//	RolloutWithdrawn | Preparing Stepping AwaitingApproval Promoting AwaitingSwap HandingOver Suspended | RollingBack      | spec.rollout is gone, or names another target
+//	WorkloadDeleted  | Preparing Stepping AwaitingApproval Promoting HandingOver Suspended              | RollingBack      | the Deployment is gone
+//	RolloutReverted  | Preparing Stepping AwaitingApproval Promoting AwaitingSwap Suspended             | RollingBack      | the stable revision is asked for again
+//	RolloutReplaced  | Preparing Stepping AwaitingApproval Promoting AwaitingSwap HandingOver Suspended | RollingBack      | another revision is asked for
+//	RolloutSuspended | Preparing Stepping AwaitingApproval                                              | Suspended        | the first backend does not serve alone, or is scaled to zero
+//	CanaryLost       | Preparing Stepping AwaitingApproval Promoting AwaitingSwap                       | Preparing        | the canary has weight and no ready pod; again from the first step
+//	CanaryDropped    | Promoting                                                                        | Promoting        | the same, while the Deployment takes the revision itself
+//	CanaryDropped    | HandingOver                                                                      | HandingOver      | the same, when it is no longer needed
+//	RollbackFinished | RollingBack                                                                      | Idle             | weight zero is live, and the last calls have ended
+//	RolloutRemoved   | Idle                                                                             | None             | withdrawn; the canary is gone and the Deployment is given up
+//	StableForgotten  | Idle                                                                             | Idle             | the Deployment is gone
+//	StableAdopted    | Idle                                                                             | Idle             | what the Deployment runs is known
+//	FailureCleared   | Idle                                                                             | Idle             | the stable revision is asked for again after a failed one
+//	RolloutStarted   | Idle                                                                             | Preparing        | there is a new revision, and nothing keeps it
+//	RolloutResumed   | Suspended                                                                        | Preparing        | the first backend serves alone again; again from the first step
+//	StepAltered      | Preparing Stepping AwaitingApproval                                              | Preparing        | the spec has another weight for the step
+//	StepStarted      | Preparing                                                                        | Stepping         | the step's pods are ready: the weight rises
+//	StepPassed       | Stepping                                                                         | Stepping         | the evidence suffices: the verdict is recorded
+//	ApprovalAwaited  | Stepping                                                                         | AwaitingApproval | nothing but the approval is missing
+//	StepAdvanced     | Stepping AwaitingApproval                                                        | Preparing        | a verdict is on record, and no obstacle is in the way
+//	PromotionStarted | Stepping AwaitingApproval                                                        | Promoting        | the same, in the last step
+//	Promoted         | Promoting                                                                        | HandingOver      | all pods of the Deployment run the revision
+//	SwapAwaited      | Promoting                                                                        | AwaitingSwap     | the user's own canary has everything
+//	Swapped          | AwaitingSwap                                                                     | HandingOver      | the first backend was changed to the revision
+//	ShareHandedOver  | HandingOver                                                                      | HandingOver      | the share was live for a while: the next is smaller
+//	RolloutFinished  | HandingOver                                                                      | Idle             | weight zero is live, and the last calls have ended
 package rollout

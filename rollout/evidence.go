@@ -17,6 +17,9 @@ import (
 // that was away: it must neither spend the judge's budget for changes that are still to come nor pass for time that was observed.
 const longestTick = time.Minute
 
+// outageShare is the share of stable's calls that fail above which a count says that something is wrong with more than the canary.
+const outageShare = 0.1
+
 // comparing says whether canary and stable have calls that can be compared.
 func (l *look) comparing() bool {
 	switch l.status.Phase {
@@ -42,6 +45,7 @@ func (l *look) takeCalls() {
 	calls := l.seen.Calls
 	if l.comparing() && calls.tell(l.now) && !calls.Start.Truncate(time.Microsecond).Before(e.CountedUntil.Time) {
 		state = l.update(state, e, calls)
+		e.State = state.String()
 	}
 	l.judged = l.settings.judge.Decide(state)
 	l.describe(e)
@@ -53,20 +57,22 @@ func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Call
 	if since := l.seen.Canary.ReadySince; !since.IsZero() && calls.Start.Before(since.Add(l.settings.warmUp)) {
 		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
 	}
-	state = l.settings.judge.Update(state, tick)
 	e.CountedUntil, e.Source = micro(earlier(calls.End, l.now)), shorten(calls.Source, 64)
 	e.Canary, e.Stable = add(e.Canary, calls.Canary), add(e.Stable, calls.Stable)
+	e.Outage = calls.Stable.Calls > 0 && float64(calls.Stable.Errors) > outageShare*float64(calls.Stable.Calls)
 
 	live := l.status.LiveSince
 	if !l.stepping() || live == nil || calls.Start.Truncate(time.Microsecond).Before(live.Time) {
-		// Calls from before the step: they speak against the canary as well as any, but not for leaving this step.
-		state = l.settings.judge.NextStep(state)
-	} else {
-		e.StepObserved = &metav1.Duration{Duration: ptr.Deref(e.StepObserved, metav1.Duration{}).Duration + tick.Elapsed}
-		e.StepCalls += count(calls.Canary.Calls)
+		// Calls from before the step speak against the canary as well as any, but not for leaving this step.
+		return l.settings.judge.UpdateAgainst(state, tick)
 	}
-	e.State = state.String()
-	return state
+	e.StepCalls += count(calls.Canary.Calls)
+	if e.Outage {
+		// To fail no more often than what fails anyway proves little. Leaving out when stable fails can only make the canary look worse.
+		return l.settings.judge.UpdateAgainst(state, tick)
+	}
+	e.StepObserved = &metav1.Duration{Duration: ptr.Deref(e.StepObserved, metav1.Duration{}).Duration + tick.Elapsed}
+	return l.settings.judge.Update(state, tick)
 }
 
 // describe puts the evidence into words.
@@ -103,7 +109,7 @@ func (l *look) askAfresh() {
 // for without a source nothing is known; and silence says nothing where there must be traffic.
 func (l *look) undecided() bool {
 	e := l.status.Evidence
-	return l.stepping() && l.counted && !l.passed && l.judged.Decision == judge.Hold &&
+	return l.stepping() && l.counted && !e.Outage && !l.passed && l.judged.Decision == judge.Hold &&
 		ptr.Deref(e.StepObserved, metav1.Duration{}).Duration >= l.settings.maxHold &&
 		(e.StepCalls > 0 || !l.settings.mustHaveTraffic)
 }
@@ -115,6 +121,8 @@ func (l *look) verdict() *v1alpha1.StepVerdict {
 		Message: shorten(l.numbers(), mostMessage),
 	}
 	switch e := l.status.Evidence; {
+	case e.Outage:
+		return nil
 	case l.judged.Decision == judge.Advance && e.StepCalls > 0:
 		return out
 	case l.undecided() && l.settings.whenUndecided == v1alpha1.UndecidedAdvance && !l.judged.Doubtful:

@@ -12,13 +12,13 @@ import (
 type obstacle func(*look) string
 
 // beforeWebhooks are the obstacles that have to be out of the way before anybody is asked.
-var beforeWebhooks = []obstacle{paused, unknownWorkload, notLive, holding, unproven, doubtful, tooFewReady}
+var beforeWebhooks = []obstacle{paused, unknownWorkload, notLive, holding, outage, unproven, doubtful, tooFewReady}
 
 // beforeApproval are all but the missing approval.
 var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
 // beforePods are what keeps a prepared step from being started.
-var beforePods = []obstacle{paused, unknownWorkload, doubtful, tooFewReady}
+var beforePods = []obstacle{paused, unknownWorkload, outage, doubtful, tooFewReady}
 
 // firstObstacle is the first of a list that is in the way.
 func (l *look) firstObstacle(list []obstacle) string {
@@ -56,6 +56,14 @@ func holding(l *look) string {
 		return "holds until " + clock(l.status.LiveSince.Add(hold))
 	}
 	return ""
+}
+
+// outage: stable fails too, so that something else is wrong, which is no time for changes.
+func outage(l *look) string {
+	if l.status.Weight == 0 || l.status.Evidence == nil || !l.status.Evidence.Outage {
+		return ""
+	}
+	return "waits for stable, which fails more than a tenth of its calls"
 }
 
 // unproven: the verdict has to be on record, not only in mind.

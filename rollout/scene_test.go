@@ -191,15 +191,6 @@ func (s *scene) reasons() string {
 	return strings.Join(out, " > ")
 }
 
-// expect compares the decisions since the last time with a list.
-func (s *scene) expect(reasons string) {
-	s.t.Helper()
-	if got := s.reasons(); got != reasons {
-		s.t.Errorf("decisions:\n got %s\nwant %s", got, reasons)
-	}
-	s.all = nil
-}
-
 func (s *scene) at() string { return fmt.Sprintf("%+9.3fs", s.now.Sub(midnight).Seconds()) }
 
 func (s *scene) say(format string, args ...any) {

@@ -15,11 +15,11 @@ func TestTransitionTableIsThatOfTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(text), "//\ttransition        from")
+	_, table, found := strings.Cut(string(text), "//\ttransition       |")
 	if !found {
 		t.Fatal("the documentation has no table")
 	}
-	columns := regexp.MustCompile(`\s{2,}`)
+	columns := regexp.MustCompile(`\s+\|\s+`)
 	var documented []string
 	for _, line := range strings.Split(table, "\n")[1:] {
 		row, isRow := strings.CutPrefix(line, "//\t")

@@ -627,6 +627,11 @@ type RolloutEvidence struct {
 	// +optional
 	Stable CallCount `json:"stable,omitzero"`
 
+	// Outage says that more than a tenth of stable's calls failed when they were last counted. No step is
+	// left meanwhile, and nothing of it speaks for the canary.
+	// +optional
+	Outage bool `json:"outage,omitempty"`
+
 	// StepObserved is for how much of the present step calls were counted.
 	// +optional
 	StepObserved *metav1.Duration `json:"stepObserved,omitempty"`

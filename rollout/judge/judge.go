@@ -96,6 +96,14 @@ func (j Judge) NextStep(s State) State {
 	return s
 }
 
+// UpdateAgainst is Update for what speaks against the canary alone: the gates do not hear of the tick. It is for ticks that are known,
+// whatever happened to the canary in them, to prove nothing in its favour.
+func (j Judge) UpdateAgainst(s State, t Tick) State {
+	next := j.Update(s, t)
+	next.errorGate, next.latencyGate = s.errorGate, s.latencyGate
+	return next
+}
+
 // Update returns the state after a tick. A tick in which one arm has no calls waits for the next one.
 func (j Judge) Update(s State, t Tick) State {
 	t.Canary.Errors = min(t.Canary.Errors, t.Canary.Calls)

@@ -74,6 +74,22 @@ func TestErrorsAtTheBeginningOfAStepDoNotCloseItsGateForEver(t *testing.T) {
 	}
 }
 
+func TestTicksThatOnlySpeakAgainstTheCanaryLeaveTheGatesAlone(t *testing.T) {
+	j := onlyErrors()
+	s := j.Update(judge.State{}, tickOf(100, 0, 900, 0))
+	before := j.Decide(s)
+	good := j.UpdateAgainst(s, tickOf(100, 0, 900, 0))
+	bad := j.UpdateAgainst(s, tickOf(100, 30, 900, 0))
+	for _, v := range []judge.Verdict{j.Decide(good), j.Decide(bad)} {
+		if v.Gates[0] != before.Gates[0] {
+			t.Errorf("the gate has heard of it: %v", v)
+		}
+	}
+	if after := j.Decide(bad); after.Evidence <= before.Evidence || after.Canary.Calls != 200 {
+		t.Errorf("nothing speaks against the canary: %v", after)
+	}
+}
+
 func TestDoubtForbidsToAdvance(t *testing.T) {
 	j := onlyErrors()
 	j.Errors.AdvanceDifference = 0.5

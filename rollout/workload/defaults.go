@@ -103,14 +103,7 @@ func volumeWithoutDefaults(volume fields) {
 	}
 	if projected, ok := volume["projected"].(fields); ok {
 		for _, source := range objects(projected["sources"]) {
-			if token, ok := source["serviceAccountToken"].(fields); ok {
-				dropDefault(token, "expirationSeconds", int64(3600))
-			}
-			if downward, ok := source["downwardAPI"].(fields); ok {
-				for _, item := range objects(downward["items"]) {
-					fieldRefWithoutDefaults(item)
-				}
-			}
+			projectionWithoutDefaults(source)
 		}
 	}
 	if path, ok := volume["hostPath"].(fields); ok {
@@ -119,6 +112,17 @@ func volumeWithoutDefaults(volume fields) {
 	// A volume without a source is an empty directory.
 	if empty, ok := volume["emptyDir"].(fields); ok && len(empty) == 0 {
 		delete(volume, "emptyDir")
+	}
+}
+
+func projectionWithoutDefaults(source fields) {
+	if token, ok := source["serviceAccountToken"].(fields); ok {
+		dropDefault(token, "expirationSeconds", int64(3600))
+	}
+	if downward, ok := source["downwardAPI"].(fields); ok {
+		for _, item := range objects(downward["items"]) {
+			fieldRefWithoutDefaults(item)
+		}
 	}
 }
 

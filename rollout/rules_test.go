@@ -1,0 +1,420 @@
+package rollout
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+func TestEverythingThatKeepsAStepIsSaid(t *testing.T) {
+	tests := map[string]struct {
+		keep func(*scene)
+		want string
+	}{
+		"paused":                  {func(s *scene) { s.spec.Rollout.Paused = ptr.To(true) }, "step 2 of 4 at 10 %: paused"},
+		"a deaf data plane":       {func(s *scene) { s.deaf, s.status.Rollout.LiveSince = true, nil }, "waits for the data plane to serve the weight: the route is not accepted"},
+		"its hold":                {func(s *scene) { s.spec.Rollout.Steps[1].Hold = long(24 * time.Hour) }, "holds until"},
+		"a source that is away":   {func(s *scene) { s.blind = true }, "waits for evidence; the calls cannot be counted: Prometheus does not answer"},
+		"silence":                 {func(s *scene) { s.rate = 0 }, "the canary has had no calls in this step"},
+		"nothing known":           {func(s *scene) { s.hidden = true }, "nothing is known of Deployment/greeter: the API server does not answer"},
+		"an outage of both sides": {func(s *scene) { s.rate, s.outage = 20, 0.5 }, "waits for stable, which fails more than a tenth of its calls"},
+		"a canary that lacks pods": {func(s *scene) {
+			s.replicas, s.pods["v1"], s.trouble["v2"] = 20, 20, nil
+			s.canary.since = s.now.Add(time.Hour)
+		}, "waits for the canary's pods: 1 of 2 ready"},
+		"a webhook": {
+			func(s *scene) {
+				s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}, {Name: "change"}}
+				s.answers["change"] = Answer{Revision: "v2", Step: 2, Words: "frozen until Monday"}
+				s.answers["tests"] = Answer{Revision: "v2", Step: 1, Agrees: true}
+			},
+			"waits for webhooks to agree: tests, change (frozen until Monday)",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.spec.Rollout.Steps = steps("1", "10", "25", "50")
+			s.ship("v2")
+			s.untilStep(2, time.Hour)
+			test.keep(s)
+			s.run(10 * time.Minute)
+			if s.phase() != stepping || s.status.Rollout.Step != 2 || s.status.Rollout.Weight != 100_000 {
+				t.Fatalf("%s, step %d, weight %d: %s", s.phase(), s.status.Rollout.Step, s.status.Rollout.Weight, s.reasons())
+			}
+			if !strings.Contains(s.message(), test.want) {
+				t.Errorf("it says %q, not %q", s.message(), test.want)
+			}
+		})
+	}
+}
+
+func TestWebhooksAreAskedWhenNothingElseIsMissing(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}}
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(30 * time.Second)
+	if got := s.last.Intents.Ask; len(got) > 0 {
+		t.Errorf("%v is asked before the hold is over", got)
+	}
+	s.run(2 * time.Minute)
+	if got := s.last.Intents; len(got.Ask) != 1 || got.Revision != "v2" || got.Step != 1 {
+		t.Fatalf("asked: %+v", got)
+	}
+	s.answers["tests"] = Answer{Revision: "v2", Step: 1, Agrees: true}
+	s.untilStep(2, time.Minute)
+	if got := s.last.Intents.Ask; len(got) > 0 {
+		t.Errorf("%v is asked at once in the next step", got)
+	}
+}
+
+// An outage of something that both sides depend on is nobody's fault.
+func TestErrorsOnBothSidesHoldAndThenPromote(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.outage = 0.5
+	s.run(20 * time.Minute)
+	if strings.Contains(s.reasons(), string(v1alpha1.DecisionRolloutFailed)) {
+		t.Fatalf("rolled back: %s", s.reasons())
+	}
+	s.outage = 0
+	s.until(idle, time.Hour)
+	if s.status.Rollout.Stable != "v2" {
+		t.Errorf("%s is stable: %s", s.status.Rollout.Stable, s.reasons())
+	}
+}
+
+func TestErrorRateOverItsBoundRollsBackWhateverStableDoes(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Errors = &v1alpha1.ErrorTolerance{MaxPercent: ptr.To("5")}
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.outage = 0.5
+	s.until(rollingBack, time.Minute)
+}
+
+func TestSlowCanaryIsRolledBackWhereLatenciesAreAskedFor(t *testing.T) {
+	for _, asked := range []bool{true, false} {
+		s := newScene(t)
+		s.spec.Rollout.Steps = steps("10", "50")
+		s.slow["v2"] = true
+		if asked {
+			s.spec.Rollout.Analysis.Latency = &v1alpha1.LatencyTolerance{}
+		}
+		s.ship("v2")
+		s.until(idle, time.Hour)
+		if failed := s.status.Rollout.Failed != nil; failed != asked {
+			t.Errorf("latencies asked for: %t, rolled back: %t (%s)", asked, failed, s.message())
+		}
+	}
+}
+
+func TestLatenciesOfFreshPodsAreNotJudged(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Latency = &v1alpha1.LatencyTolerance{}
+	s.spec.Rollout.Analysis.WarmUp = ptr.To(v1alpha1.Duration("2m"))
+	s.slow["v2"] = true
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(110 * time.Second)
+	if s.phase() != stepping {
+		t.Fatalf("%s while it warmed up: %s", s.phase(), s.message())
+	}
+	s.slow["v2"] = false // It is warm now.
+	s.until(idle, time.Hour)
+	if s.status.Rollout.Failed != nil {
+		t.Errorf("rolled back: %s", s.message())
+	}
+}
+
+func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {
+	s := newScene(t)
+	s.trouble["v2"] = &Trouble{Kind: TroubleImage, Words: "ErrImagePull: not found"}
+	s.ship("v2")
+	s.until(idle, time.Minute)
+	s.trouble = map[string]*Trouble{}
+	s.run(time.Hour)
+	if s.phase() != idle {
+		t.Fatalf("tried again by itself: %s", s.reasons())
+	}
+	s.retry = "1"
+	s.until(stepping, time.Minute)
+	s.trouble["v2"] = &Trouble{Kind: TroubleImage, Words: "ErrImagePull: not found"}
+	s.until(idle, time.Minute)
+	s.run(time.Hour)
+	if s.phase() != idle {
+		t.Errorf("tried again with the same annotation: %s", s.reasons())
+	}
+	s.trouble = map[string]*Trouble{}
+	s.ship("v1")
+	s.run(time.Second)
+	if s.status.Rollout.Failed != nil || s.canary != nil {
+		t.Errorf("put back, and still there: %+v, %+v", s.status.Rollout.Failed, s.canary)
+	}
+	s.ship("v2")
+	if s.phase() != preparing {
+		t.Errorf("put back and asked for again, but not tried: %s", s.message())
+	}
+}
+
+func TestCanaryThatLosesItsPodsStartsAgainAndFailsTheThirdTime(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.ship("v2")
+	for n := range 3 {
+		s.untilStep(1, time.Minute)
+		s.canary.ready, s.canary.since = 0, s.now.Add(5*time.Second)
+		s.look()
+		if s.status.Rollout.Weight != 0 {
+			t.Fatalf("death %d: the dead canary keeps weight %d", n+1, s.status.Rollout.Weight)
+		}
+	}
+	if f := s.status.Rollout.Failed; f == nil || f.Reason != FailureLost {
+		t.Errorf("after the third: %s, %+v", s.phase(), f)
+	}
+}
+
+func TestCanaryIsSizedByItsShare(t *testing.T) {
+	tests := map[string]struct {
+		weight          int32
+		ready, replicas int32
+		before, want    int32
+	}{
+		"at least one":                           {10_000, 4, 4, 0, 1},
+		"its share, rounded up":                  {250_000, 10, 10, 1, 3},
+		"exactly its share":                      {500_000, 10, 10, 3, 5},
+		"at most the workload's":                 {1_000_000, 6, 4, 1, 4},
+		"smaller when the workload shrinks":      {500_000, 4, 4, 5, 2},
+		"no smaller when the workload lacks":     {500_000, 1, 10, 5, 5},
+		"larger all the same":                    {500_000, 8, 10, 3, 4},
+		"one when nobody knows the workload's":   {500_000, 0, 0, 0, 1},
+		"capped even while the workload lacks":   {500_000, 0, 2, 5, 2},
+		"a millionth is one":                     {1, 1000, 1000, 0, 1},
+		"no overflow with any number of pods":    {1_000_000, 2_000_000_000, 2_000_000_000, 0, 2_000_000_000},
+		"nonsense of a broken counter is a zero": {500_000, -3, 4, 1, 1},
+	}
+	for name, test := range tests {
+		if got := size(test.weight, Workload{Ready: test.ready, Replicas: test.replicas}, test.before); got != test.want {
+			t.Errorf("%s: %d, not %d", name, got, test.want)
+		}
+	}
+}
+
+func TestScalingInTheMiddleScalesTheCanary(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("50")
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.replicas = 10
+	s.run(10 * time.Second)
+	if s.canary.replicas != 5 {
+		t.Errorf("%d canaries of 10 pods at 50 %%", s.canary.replicas)
+	}
+	s.replicas = 2
+	s.run(10 * time.Second)
+	if s.canary.replicas != 1 {
+		t.Errorf("%d canaries of 2 pods at 50 %%", s.canary.replicas)
+	}
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func TestScalingToZeroSuspendsUntilThereArePods(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.replicas = 0
+	s.run(time.Minute)
+	if s.phase() != suspended || s.canary.replicas != 0 {
+		t.Errorf("%s, canary %+v", s.phase(), s.canary)
+	}
+	s.replicas = 4
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func TestDeletedDeploymentEndsItsRollout(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.exists = false
+	s.run(time.Minute)
+	if s.phase() != idle || s.canary != nil || s.status.Rollout.Stable != "" {
+		t.Errorf("%s, canary %+v, stable %q", s.phase(), s.canary, s.status.Rollout.Stable)
+	}
+	s.exists, s.template, s.pods = true, "v7", map[string]int32{"v7": 4}
+	s.run(time.Second)
+	s.expectStable("v7")
+}
+
+func TestRemovedRolloutReleasesTheDeployment(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.spec.Rollout = nil
+	s.run(time.Minute)
+	if s.status.Rollout != nil || s.held || s.canary != nil || s.last.Condition != nil || s.shares() != "primary 1000000" {
+		t.Errorf("%+v, held %t, canary %+v, %s", s.status.Rollout, s.held, s.canary, s.shares())
+	}
+	if s.pods["v2"] != 4 {
+		t.Errorf("Kubernetes has not rolled out what it has: %v", s.pods)
+	}
+}
+
+func TestAnotherWorkloadIsTakenOverAfterTheFirstIsGivenUp(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(1, time.Hour)
+	s.spec.Rollout.WorkloadRef.Name = "other"
+	if got := Target(&s.spec, &s.status); got != "Deployment/greeter" {
+		t.Errorf("%s is observed while greeter is not given up", got)
+	}
+	s.run(20 * time.Second)
+	s.all = nil
+	s.runUntil(time.Minute, func() bool { return Target(&s.spec, &s.status) == "Deployment/other" })
+	s.run(time.Minute)
+	if got := s.status.Rollout; got.Target != "Deployment/other" || got.Phase != idle {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A Deployment that rolls out when the rollout is added is left to finish; one that somebody holds is not.
+func TestWhatADeploymentRunsBecomesStable(t *testing.T) {
+	s := newScene(t)
+	s.status = served("primary", "backup")
+	s.held, s.template, s.pods = false, "v2", map[string]int32{"v1": 3, "v2": 1}
+	s.look()
+	s.pass(s.now.Add(time.Millisecond))
+	s.look()
+	if s.held || s.status.Rollout.Stable != "" {
+		t.Errorf("held %t, stable %q in the middle of a rolling update", s.held, s.status.Rollout.Stable)
+	}
+	s.run(time.Minute)
+	s.expectStable("v2")
+
+	s.status = served("primary", "backup")
+	s.held, s.template, s.pods = true, "v3", map[string]int32{"v2": 4}
+	s.look()
+	s.pass(s.now.Add(time.Millisecond))
+	s.look()
+	s.expectStable("v2")
+}
+
+// A promotion that turns out bad is stopped where it is; when the template is put back Kubernetes takes its pods back.
+func TestPromotionThatIsBrokenOffIsMended(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.until(promoting, time.Hour)
+	s.run(2 * time.Second)
+	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
+	s.run(time.Second)
+	if s.phase() != rollingBack || !s.held || s.pods["v1"] == 4 || !strings.Contains(s.all[len(s.all)-1].Message, "put its pod template back") {
+		t.Fatalf("%s, held %t, pods %v: %s", s.phase(), s.held, s.pods, s.all[len(s.all)-1].Message)
+	}
+	s.run(time.Minute)
+	mixed := s.pods["v2"]
+	s.run(time.Hour)
+	if s.pods["v2"] != mixed {
+		t.Errorf("it went on: %v", s.pods)
+	}
+	s.ship("v1")
+	s.run(time.Minute)
+	if s.pods["v1"] != 4 || !s.held {
+		t.Errorf("not mended: pods %v, held %t", s.pods, s.held)
+	}
+}
+
+func TestEditedStepsAreFollowed(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "20", "50")
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.spec.Rollout.Steps = steps("10", "15", "50")
+	s.run(2 * time.Second)
+	if got := s.status.Rollout; got.Weight != 150_000 || got.Step != 2 {
+		t.Errorf("lowered: step %d, weight %d", got.Step, got.Weight)
+	}
+	s.spec.Rollout.Steps = steps("5")
+	s.run(2 * time.Second)
+	if got := s.status.Rollout; got.Weight != 50_000 || got.Step != 1 {
+		t.Errorf("shortened: step %d, weight %d", got.Step, got.Weight)
+	}
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func TestConfigOfTheRevisionIsRolledOutWithIt(t *testing.T) {
+	s := newScene(t)
+	s.template, s.pods = "t1-c1", map[string]int32{"t1-c1": 4}
+	s.status = served("primary", "backup")
+	s.run(2 * time.Second)
+	if got := s.last.Intents.Config; got != "c1" {
+		t.Errorf("config %q when idle", got)
+	}
+	s.ship("t1-c2")
+	s.untilStep(1, time.Minute)
+	if got := s.last.Intents.Config; got != "c1" {
+		t.Errorf("config %q before the promotion", got)
+	}
+	s.until(promoting, time.Hour)
+	if got := s.last.Intents.Config; got != "c2" {
+		t.Errorf("config %q in the promotion", got)
+	}
+	s.until(idle, time.Hour)
+	s.ship("t1") // trackConfig is turned off: no rollout.
+	s.run(time.Minute)
+	s.expectStable("t1")
+	if s.last.Intents.Config != "" || s.phase() != idle {
+		t.Errorf("%s, config %q", s.phase(), s.last.Intents.Config)
+	}
+}
+
+func TestNothingIsWrittenWhenNothingHappens(t *testing.T) {
+	s := newScene(t)
+	for range 600 {
+		s.run(time.Second)
+		if s.last.Changed {
+			t.Fatalf("%s: something has to be written: %+v", s.at(), s.status.Rollout)
+		}
+	}
+}
+
+func TestCountsThatOverlapAreTakenOnce(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(30 * time.Second)
+	seen := s.observe()
+	seen.Calls = Calls{Known: true, Start: s.now.Add(-20 * time.Second), End: s.now}
+	seen.Calls.Canary.Calls, seen.Calls.Canary.Errors, seen.Calls.Stable.Calls = 100, 100, 100
+	before := s.status.Rollout.Evidence.Canary
+	if out := Decide(&s.spec, s.status, seen, s.now); out.Rollout.Evidence.Canary != before {
+		t.Errorf("%+v after %+v", out.Rollout.Evidence.Canary, before)
+	}
+}
+
+func TestEvidenceOfAnotherVersionStartsOver(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.status.Rollout.Evidence.State = "of another version"
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func (s *scene) expectStable(revision string) {
+	s.t.Helper()
+	if got := s.status.Rollout.Stable; got != revision {
+		s.t.Errorf("%q is stable, not %q: %s; there were %s", got, revision, s.message(), s.reasons())
+	}
+}
