@@ -87,6 +87,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(registerer prometheus.Registerer, reader client.Reader) error {
+	m.startAtZero()
 	for _, collector := range []prometheus.Collector{
 		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.kinds,
 		m.decisions, m.decisionLatency, m.looks, m.lastLook, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},

@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// trafficCollector reports the decisions that the statuses hold when it is asked, from the cache, so
-// that every replica reports the same and nothing is left of an ExposedService that is gone.
+// trafficCollector reports the decisions and conditions that the statuses hold when it is asked, from
+// the cache, so that every replica reports the same and nothing is left of an ExposedService that is gone.
 type trafficCollector struct{ reader client.Reader }
 
 var backendLabels = []string{"namespace", "name", "backend"}
@@ -27,11 +27,16 @@ var (
 		"The number of a backend's endpoints that are ready.", backendLabels, nil)
 	lastDecisionDesc = prometheus.NewDesc("headgate_last_decision_timestamp_seconds",
 		"When the traffic was last decided anew, in seconds since the epoch.", []string{"namespace", "name", "reason"}, nil)
+	// One series for each condition that there is, and none for the statuses and reasons that it does not
+	// have: an ExposedService has at most nine, whatever happens to it.
+	conditionDesc = prometheus.NewDesc("headgate_exposedservice_condition",
+		"1 for the status (True, False, Unknown) and the reason that each condition of an ExposedService has.",
+		[]string{"namespace", "name", "condition", "status", "reason"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *trafficCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{activeDesc, weightDesc, healthyDesc, readyDesc, lastDecisionDesc} {
+	for _, desc := range []*prometheus.Desc{activeDesc, weightDesc, healthyDesc, readyDesc, lastDecisionDesc, conditionDesc} {
 		out <- desc
 	}
 }
@@ -46,10 +51,15 @@ func (c *trafficCollector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	for i := range list.Items {
-		collectTraffic(&list.Items[i], func(desc *prometheus.Desc, value float64, labels ...string) {
-			labels = append([]string{list.Items[i].Namespace, list.Items[i].Name}, labels...)
+		exs := &list.Items[i]
+		gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+			labels = append([]string{exs.Namespace, exs.Name}, labels...)
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-		})
+		}
+		for _, condition := range exs.Status.Conditions {
+			gauge(conditionDesc, 1, condition.Type, string(condition.Status), condition.Reason)
+		}
+		collectTraffic(exs, gauge)
 	}
 }
 
@@ -78,4 +88,26 @@ func truth(yes bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// decisionReasons are all reasons of decisions.
+var decisionReasons = []v1alpha1.DecisionReason{
+	v1alpha1.DecisionInitial, v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionTryingBackup, v1alpha1.DecisionBackupNoBetter,
+	v1alpha1.DecisionHandingBack, v1alpha1.DecisionHandedBack, v1alpha1.DecisionPinned, v1alpha1.DecisionNoBackendUp,
+	v1alpha1.DecisionSpecChanged, v1alpha1.DecisionSwitchHeld, v1alpha1.DecisionNetChanged,
+}
+
+// startAtZero makes the series of those counters whose label values are known. A counter that begins
+// with its first increase has nothing to increase from: rate() and increase() would miss that event.
+func (m *metrics) startAtZero() {
+	for _, reason := range decisionReasons {
+		m.decisions.WithLabelValues(string(reason))
+	}
+	for _, result := range []string{"success", "error"} {
+		for _, source := range []v1alpha1.ErrorSource{v1alpha1.SourceEnvoy, v1alpha1.SourcePrometheus} {
+			m.looks.WithLabelValues(string(source), result)
+		}
+		m.lookups.WithLabelValues(result)
+		m.reconciles.WithLabelValues(result)
+	}
 }

@@ -386,6 +386,10 @@ func allowedValues(t *testing.T) map[string]map[string]bool {
 		"condition": withPrefix(stringConstants(t, repository("api", "v1alpha1", "conditions.go")), "Condition"),
 		"reason":    withPrefix(stringConstants(t, repository("api", "v1alpha1", "failover_types.go")), "Decision"),
 	}
+	// Conditions have reasons as well as decisions.
+	for _, path := range []string{repository("api", "v1alpha1", "conditions.go"), repository("failover", "condition.go")} {
+		maps.Copy(out["reason"], withPrefix(stringConstants(t, path), "Reason"))
+	}
 	for label, values := range out {
 		if len(values) == 0 {
 			t.Fatalf("found no values of %s: have they moved?", label)
