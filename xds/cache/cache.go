@@ -30,7 +30,7 @@ type Cache struct {
 	synced     bool
 	owners     map[Owner]*owner
 	namespaces map[string]map[*owner]struct{}
-	topics     map[key]*topic
+	topics     [typeCount]map[string]*topic
 	selections [typeCount]selections
 	clients    map[*Client]struct{}
 	observers  map[*Observer]struct{}
@@ -46,7 +46,6 @@ func New(config Config) *Cache {
 		seed:       maphash.MakeSeed(),
 		owners:     map[Owner]*owner{},
 		namespaces: map[string]map[*owner]struct{}{},
-		topics:     map[key]*topic{},
 		clients:    map[*Client]struct{}{},
 		observers:  map[*Observer]struct{}{},
 	}
@@ -57,7 +56,7 @@ func New(config Config) *Cache {
 		c.patience = defaultPatience
 	}
 	for t := range c.selections {
-		c.selections[t] = selections{}
+		c.topics[t], c.selections[t] = map[string]*topic{}, selections{}
 	}
 	return c
 }
@@ -192,17 +191,17 @@ func (c *Cache) refresh(t *topic) {
 }
 
 func (c *Cache) topic(k key) *topic {
-	t := c.topics[k]
+	t := c.topics[k.typ][k.name]
 	if t == nil {
 		t = &topic{key: k}
-		c.topics[k] = t
+		c.topics[k.typ][k.name] = t
 	}
 	return t
 }
 
 func (c *Cache) clean(t *topic) {
 	if t.empty() {
-		delete(c.topics, t.key)
+		delete(c.topics[t.typ], t.name)
 	}
 }
 

@@ -78,8 +78,13 @@ func TestClientsConverge(t *testing.T) {
 		for _, o := range owners {
 			w.set(t, o, nil)
 		}
-		if len(c.topics)+len(c.owners)+len(c.namespaces) > 0 {
-			t.Fatalf("left behind: %d topics, %d owners, %d namespaces", len(c.topics), len(c.owners), len(c.namespaces))
+		for typ, topics := range c.topics {
+			if len(topics) > 0 {
+				t.Fatalf("%d topics of %s are left behind", len(topics), Type(typ))
+			}
+		}
+		if len(c.owners)+len(c.namespaces) > 0 {
+			t.Fatalf("left behind: %d owners, %d namespaces", len(c.owners), len(c.namespaces))
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -13,7 +12,7 @@ type Push struct {
 	Nonce string
 	// Version is the hash of all resources of the type that the client then has.
 	Version string
-	// Entries are the resources that the response holds: those that are new to the client, or all when a whole
+	// Entries, in no order, are the resources that the response holds: those that are new to the client, or all when a whole
 	// response says what there is.
 	Entries []*Entry
 	// Removed names what is not there any more, or never was; incremental xDS only.
@@ -238,8 +237,6 @@ func (s *subscription) all() []*Entry {
 
 func (s *subscription) launch(push *Push, now time.Time) *Push {
 	cl := s.client
-	slices.SortFunc(push.Entries, func(a, b *Entry) int { return cmp.Compare(a.name, b.name) })
-	slices.Sort(push.Removed)
 	cl.responses++
 	push.Nonce = nonce(cl.responses)
 	push.Version = s.digest.String()

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,10 +99,13 @@ func say(pushes []*Push) []string {
 	said := make([]string, 0, len(pushes))
 	for _, push := range pushes {
 		line := push.Type.String()
+		var names []string
 		for _, e := range push.Entries {
-			line += " " + e.Name()
+			names = append(names, " "+e.Name())
 		}
-		for _, name := range push.Removed {
+		slices.Sort(names)
+		line += strings.Join(names, "")
+		for _, name := range slices.Sorted(slices.Values(push.Removed)) {
 			line += " -" + name
 		}
 		said = append(said, line)

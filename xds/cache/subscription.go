@@ -10,6 +10,7 @@ type subscription struct {
 	typ    Type
 
 	watches  map[string]*watch
+	spare    []watch
 	names    uint64 // hash of those in the last request, state of the world only
 	started  bool   // there was a request
 	explicit bool   // a request named something: no name is no longer everything
@@ -29,6 +30,7 @@ func (s *subscription) replace(names []string) {
 		return // as requests do that only answer
 	}
 	s.names = hash
+	s.expect(len(names))
 	named := make(map[string]bool, len(names))
 	for _, name := range names {
 		named[name] = true
@@ -56,6 +58,7 @@ func (s *subscription) replace(names []string) {
 // that the client brought from an earlier stream; they count with the first request only.
 func (s *subscription) adjust(subscribe, unsubscribe []string, known map[string]string) {
 	first := !s.started
+	s.expect(len(subscribe))
 	s.begin(len(subscribe) == 0)
 	if !first {
 		known = nil
@@ -82,6 +85,14 @@ func (s *subscription) adjust(subscribe, unsubscribe []string, known map[string]
 	}
 	for name, version := range known {
 		s.resume(name, version)
+	}
+}
+
+// expect makes room for so many watches, where there are none: a client that comes back with a thousand names holds up
+// the others less.
+func (s *subscription) expect(names int) {
+	if len(s.watches) == 0 {
+		s.watches, s.spare = make(map[string]*watch, names), make([]watch, names)
 	}
 }
 
@@ -185,10 +196,20 @@ func (s *subscription) pick(e *Entry) {
 func (s *subscription) watch(name string) *watch {
 	w := s.watches[name]
 	if w == nil {
-		w = &watch{sub: s, topic: s.client.cache.topic(key{s.typ, name})}
+		w = s.blank()
+		w.sub, w.topic = s, s.client.cache.topic(key{s.typ, name})
 		w.topic.join(w)
 		s.watches[w.topic.name] = w
 	}
+	return w
+}
+
+func (s *subscription) blank() *watch {
+	if len(s.spare) == 0 {
+		return &watch{}
+	}
+	w := &s.spare[0]
+	s.spare = s.spare[1:]
 	return w
 }
 
