@@ -2,6 +2,7 @@ package resource
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -32,7 +33,7 @@ func ClientName(exs *v1alpha1.ExposedService) string { return exs.Name + "." + e
 func clientNames(exs *v1alpha1.ExposedService) []string {
 	names := []string{ClientName(exs)}
 	for _, hostname := range exs.Spec.Hostnames {
-		if name := string(hostname); name[0] != '*' && name != names[0] {
+		if name := string(hostname); !strings.HasPrefix(name, "*") && name != names[0] {
 			names = append(names, name)
 		}
 	}

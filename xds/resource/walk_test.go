@@ -159,7 +159,7 @@ func (s *scene) walk(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	awaitRun(t, conn, "primary")
 	callers := startCallers(t, conn, 4)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var streams []healthv1.Health_WatchClient
 	for _, step := range steps() {
