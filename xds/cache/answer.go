@@ -61,40 +61,47 @@ func (s *subscription) accepted(f flight) {
 // and gRPC go through clusters and listeners one by one. Of another it may have taken none, so those of other owners are sent
 // again without the ones at fault. That ends: each time the response becomes smaller.
 func (s *subscription) refused(f flight, words string) {
-	guilty := map[*owner]bool{}
-	for _, e := range f.entries {
-		if strings.Contains(words, e.name) {
-			for _, o := range e.owners {
-				guilty[o] = true
-			}
-		}
-	}
-	innocent := func(e *Entry) bool {
-		return len(guilty) > 0 && !slices.ContainsFunc(e.owners, func(o *owner) bool { return guilty[o] })
-	}
+	guilty := f.guilty(words)
 	told := map[*owner]bool{}
 	for _, e := range f.entries {
 		w := s.watches[e.name]
 		if w == nil || f.number < w.number || w.sent == nil {
 			continue
 		}
+		innocent := len(guilty) > 0 && !slices.ContainsFunc(e.owners, func(o *owner) bool { return guilty[o] })
 		switch {
-		case !innocent(e):
-			if w.acked {
-				continue // a whole response repeats what was accepted before
-			}
-			w.answered(f.number, false)
-			for _, o := range e.owners {
-				if !told[o] {
-					told[o] = true
-					s.client.cache.nacked(o, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
-				}
-			}
-		case s.whole():
+		case innocent && s.whole():
 			w.answered(f.number, true)
-		default:
+		case innocent:
 			w.asked = true
 			w.enqueue()
+		case !w.acked: // a whole response repeats what was accepted before
+			w.answered(f.number, false)
+			s.tell(e, words, told)
+		}
+	}
+}
+
+// guilty are the owners of the resources that the client's words name.
+func (f flight) guilty(words string) map[*owner]bool {
+	guilty := map[*owner]bool{}
+	for _, e := range f.entries {
+		if !strings.Contains(words, e.name) {
+			continue
+		}
+		for _, o := range e.owners {
+			guilty[o] = true
+		}
+	}
+	return guilty
+}
+
+// tell has the owners of a refused resource hear the client's words, each once.
+func (s *subscription) tell(e *Entry, words string, told map[*owner]bool) {
+	for _, o := range e.owners {
+		if !told[o] {
+			told[o] = true
+			s.client.cache.nacked(o, Refusal{Node: s.client.node, Type: s.typ, Version: e.version, Words: words})
 		}
 	}
 }

@@ -146,16 +146,7 @@ func (c *Cache) set(name Owner, entries map[key]*Entry) string {
 		}
 	}
 	for _, e := range changed {
-		t := c.topic(e.key)
-		t.put(e)
-		c.refresh(t)
-		if e.typ.Whole() && e.audience == Envoy {
-			for _, owner := range e.owners {
-				for sub := range c.selections[e.typ].of(owner.name) {
-					sub.pick(e)
-				}
-			}
-		}
+		c.publish(e)
 	}
 	for _, e := range gone {
 		c.disown(e)
@@ -163,6 +154,18 @@ func (c *Cache) set(name Owner, entries map[key]*Entry) string {
 	c.changed(o)
 	c.tidy(o)
 	return o.version
+}
+
+// publish puts an entry where clients find it: by its name, and by their wildcards.
+func (c *Cache) publish(e *Entry) {
+	t := c.topic(e.key)
+	t.put(e)
+	c.refresh(t)
+	for _, o := range e.owners {
+		for sub := range c.selections[e.typ].of(o.name) {
+			sub.pick(e)
+		}
+	}
 }
 
 // own makes an entry known to its owners.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"time"
 )
 
@@ -105,12 +106,7 @@ func (cl *Client) Names(t Type) int {
 func (cl *Client) AsksForEverything(t Type, names []string) bool {
 	cl.cache.mu.Lock()
 	defer cl.cache.mu.Unlock()
-	for _, name := range names {
-		if name == wildcard {
-			return true
-		}
-	}
-	return len(names) == 0 && t.Whole() && !cl.subs[t].started
+	return slices.Contains(names, wildcard) || len(names) == 0 && t.Whole() && !cl.subs[t].started
 }
 
 // Scope is what the client may read.

@@ -69,18 +69,20 @@ func (o *Observer) Close() {
 // changed tells the observers that the status of an owner may have changed.
 func (c *Cache) changed(o *owner) {
 	for observer := range c.observers {
-		observer.changes[o.name] = observer.changes[o.name]
+		if _, noted := observer.changes[o.name]; !noted {
+			observer.changes[o.name] = nil
+		}
 		observer.signal()
 	}
 }
 
 func (c *Cache) nacked(o *owner, refusal Refusal) {
 	for observer := range c.observers {
-		refusals := append(observer.changes[o.name], refusal)
-		if len(refusals) > maxRefusals {
+		refusals := observer.changes[o.name]
+		if len(refusals) == maxRefusals {
 			refusals = refusals[1:]
 		}
-		observer.changes[o.name] = refusals
+		observer.changes[o.name] = append(refusals, refusal)
 		observer.signal()
 	}
 }

@@ -353,3 +353,39 @@ func TestVersionsAreThoseOfTheContent(t *testing.T) {
 		t.Errorf("responses of two replicas (-one +other):\n%s", diff)
 	}
 }
+
+func TestOwnersShareAListener(t *testing.T) {
+	c := synced(Config{})
+	cart := Owner{Namespace: "shop", Name: "cart"}
+	port := Owner{Namespace: "shop", Name: "8080"}
+	shared := []Resource{aListener("8080"), aRoute("8080", "greeter-1")}
+	shared[0].Owners, shared[1].Owners = []Owner{cart, greeter("shop")}, []Owner{cart, greeter("shop")}
+	_, err := c.Update(map[Owner][]Resource{
+		greeter("shop"): {aCluster("greeter-1", 1), anAssignment("greeter-1", 0)},
+		cart:            {aCluster("cart", 1), anAssignment("cart", 0)},
+		port:            shared,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := c.Connect(Incremental, "n", Scope{Namespace: "shop", Everything: Selector(cart)})
+	defer cl.Close()
+	cl.Adjust(Clusters, nil, nil, nil)
+	cl.Adjust(Listeners, nil, nil, nil)
+	cl.Adjust(Routes, []string{"8080"}, nil, nil)
+	expect(t, "who asks for one owner gets what it shares", takeAccepted(cl), "CDS cart", "LDS 8080", "RDS 8080")
+	status(t, c, greeter("shop"), 1, 1, 0)
+	status(t, c, port, 0, 0, 0)
+
+	shared[1] = Resource{Message: aRoute("8080", "cart").Message, Owners: shared[1].Owners}
+	mustSet(t, c, port, shared...)
+	status(t, c, cart, 0, 1, 0)
+	push := take(cl)[0]
+	cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "no"})
+	status(t, c, cart, 0, 1, 1)
+	status(t, c, greeter("shop"), 0, 1, 1)
+
+	if _, err := c.Set(Owner{Namespace: "bank", Name: "8080"}, shared); err == nil {
+		t.Error("a resource cannot be shared across namespaces")
+	}
+}

@@ -110,7 +110,9 @@ func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 		},
 		"a node without an id": {
 			func(a *authority) *pair { p := a.workload("shop"); return &p },
-			&core.Node{Cluster: "shop"}, []string{"a"}, codes.InvalidArgument, reasonNode,
+			&core.Node{Cluster: "shop"},
+			[]string{"a"},
+			codes.InvalidArgument, reasonNode,
 		},
 		"more names than may be": {
 			func(a *authority) *pair { p := a.workload("shop"); return &p },
@@ -118,7 +120,9 @@ func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 		},
 		"a message that is too large": {
 			func(a *authority) *pair { p := a.workload("shop"); return &p },
-			shopNode, []string{strings.Repeat("x", 1<<17)}, codes.ResourceExhausted, reasonMessage,
+			shopNode,
+			[]string{strings.Repeat("x", 1<<17)},
+			codes.ResourceExhausted, reasonMessage,
 		},
 	}
 	for name, test := range tests {

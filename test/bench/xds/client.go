@@ -42,7 +42,7 @@ func (r *receipts) got(resources, bytes int) {
 type stream[Request, Response proto.Message] struct {
 	grpc.ServerStream
 
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // a gRPC stream has one
 	requests chan Request
 	receipts *receipts
 	buffer   []byte
