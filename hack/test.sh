@@ -43,16 +43,16 @@ main() {
 # unit runs every package of both modules but the end-to-end tests.
 unit() {
   need_c_compiler
-  say 'API server and Helm for the tests (the first time they are built from source: minutes)'
+  say 'API server, Helm and Envoy for the tests (the first time they are built from source: minutes)'
   local assets tools
   assets=$(cluster assets) || { failed 'building the API server'; return 1; }
-  tools=$(cluster bin) || { failed 'building Helm'; return 1; }
+  tools=$(cluster bin) || { failed 'building Helm and Envoy'; return 1; }
 
   say 'unit, golden and API-server tests (the first time with the race detector: minutes of compiling)'
   local packages status=0
   packages=$(go list ./... | grep -v "^$module/test/e2e") || { failed 'listing the packages'; return 1; }
   # shellcheck disable=SC2086 # one word for each package
-  KUBEBUILDER_ASSETS=$assets PATH=$tools:$PATH with_heartbeat 'unit tests' \
+  KUBEBUILDER_ASSETS=$assets HEADGATE_ENVOY=$tools/envoy PATH=$tools:$PATH with_heartbeat 'unit tests' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/unit.json" \
     -- -race -timeout 20m $packages || status=1
 

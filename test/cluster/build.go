@@ -51,10 +51,10 @@ They are built first if needed. No root is needed.`,
 func binCommand() command {
 	return command{
 		name:    "bin",
-		summary: "Print a folder with kubectl and helm.",
+		summary: "Print a folder with kubectl, helm and envoy.",
 		help:    "They are built first if needed. No root is needed.",
 		run: func(ctx context.Context, s session, _ []string) error {
-			cache, folders, err := ensure(ctx, s, []pieces.Piece{pieces.Kubernetes, pieces.Helm})
+			cache, folders, err := ensure(ctx, s, []pieces.Piece{pieces.Kubernetes, pieces.Helm, pieces.Envoy})
 			if err != nil {
 				return err
 			}

@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 )
 
-// Tools returns a folder with kubectl and helm in it, for a PATH. folders is what Ensure returned.
+// Tools returns a folder with kubectl, helm and envoy in it, for a PATH. folders is what Ensure returned.
 // The folder's name never changes; its links are put into place one by one without a moment in which one is missing.
 func (c Cache) Tools(folders map[string]string) (string, error) {
 	dir := filepath.Join(c.Root, "bin")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	for tool, piece := range map[string]Piece{"kubectl": Kubernetes, "helm": Helm} {
+	for tool, piece := range map[string]Piece{"kubectl": Kubernetes, "helm": Helm, "envoy": Envoy} {
 		if err := replaceLink(filepath.Join(folders[piece.Name], tool), filepath.Join(dir, tool)); err != nil {
 			return "", fmt.Errorf("link %s: %w", tool, err)
 		}
