@@ -2,8 +2,10 @@ package cache
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	testclock "k8s.io/utils/clock/testing"
 )
 
 func status(t *testing.T, c *Cache, o Owner, live, clients, rejecting int) {
@@ -142,4 +144,26 @@ func TestAnObserverGetsWhatChangedOnce(t *testing.T) {
 	if again := observer.Take(); len(again) != 0 {
 		t.Errorf("events again: %+v", again)
 	}
+}
+
+func TestANewClientIsNotLiveBeforeItHasSettled(t *testing.T) {
+	clk := testclock.NewFakePassiveClock(time.Unix(1e9, 0))
+	c := synced(Config{Clock: clk, Settling: time.Second})
+	o := greeter("shop")
+	mustSet(t, c, o, aCluster("greeter", 1), anAssignment("greeter", 0))
+	cl := c.Connect(StateOfTheWorld, "n", ofShop)
+	defer cl.Close()
+	cl.Replace(Clusters, nil)
+	takeAccepted(cl)
+	status(t, c, o, 0, 1, 0) // it has not come to its assignments yet
+	_, again := cl.Next()
+	if want := clk.Now().Add(time.Second); !again.Equal(want) {
+		t.Fatalf("it should be looked at again at %v, not %v", want, again)
+	}
+	cl.Replace(Assignments, []string{"greeter"})
+	clk.SetTime(again)
+	pushes := take(cl)
+	status(t, c, o, 0, 1, 0)
+	cl.Answer(Assignments, Answer{Nonce: pushes[0].Nonce})
+	status(t, c, o, 1, 1, 0)
 }

@@ -16,14 +16,21 @@ type Config struct {
 	// Patience is how long listeners, routes and removals wait for the answer to what was sent before them;
 	// 0: 15 s, after which an Envoy has given up on a cluster that does not warm up.
 	Patience time.Duration
+	// Settling is how long a new client counts as not having acknowledged what it uses. One that comes back subscribes to
+	// type after type, and would look up to date in between. 0: 500 ms; negative: not at all.
+	Settling time.Duration
 }
 
-const defaultPatience = 15 * time.Second
+const (
+	defaultPatience = 15 * time.Second
+	defaultSettling = 500 * time.Millisecond
+)
 
 // Cache holds the resources. It is safe for concurrent use.
 type Cache struct {
 	clock    clock.PassiveClock
 	patience time.Duration
+	settling time.Duration
 	seed     maphash.Seed
 
 	mu         sync.Mutex
@@ -43,6 +50,7 @@ func New(config Config) *Cache {
 	c := &Cache{
 		clock:      config.Clock,
 		patience:   config.Patience,
+		settling:   config.Settling,
 		seed:       maphash.MakeSeed(),
 		owners:     map[Owner]*owner{},
 		namespaces: map[string]map[*owner]struct{}{},
@@ -54,6 +62,9 @@ func New(config Config) *Cache {
 	}
 	if c.patience == 0 {
 		c.patience = defaultPatience
+	}
+	if c.settling == 0 {
+		c.settling = defaultSettling
 	}
 	for t := range c.selections {
 		c.topics[t], c.selections[t] = map[string]*topic{}, selections{}

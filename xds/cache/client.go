@@ -31,6 +31,7 @@ type Client struct {
 	uses      map[*owner]*use
 	wildcards int       // how many types it asks for everything of
 	changedAt time.Time // of the first change that has not been sent
+	settled   time.Time // when the client stops to count as new; zero: it has
 	closed    bool
 }
 
@@ -47,6 +48,9 @@ func (c *Cache) Connect(protocol Protocol, node string, scope Scope) *Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clients[cl] = struct{}{}
+	if c.settling > 0 {
+		cl.settled = c.clock.Now().Add(c.settling)
+	}
 	return cl
 }
 
@@ -136,6 +140,20 @@ func (cl *Client) wake() {
 	}
 }
 
+func (cl *Client) isNew() bool { return !cl.settled.IsZero() }
+
+// settle ends the time in which the client counts as new, if it is over.
+func (cl *Client) settle(now time.Time) {
+	if !cl.isNew() || now.Before(cl.settled) {
+		return
+	}
+	cl.settled = time.Time{}
+	for o, u := range cl.uses {
+		u.change(func() { u.behind-- })
+		cl.cache.changed(o)
+	}
+}
+
 // account counts a resource of the client more or less in all, behind, and wrong.
 func (cl *Client) account(e *Entry, resources, behind, wrong int) {
 	if e == nil {
@@ -145,6 +163,7 @@ func (cl *Client) account(e *Entry, resources, behind, wrong int) {
 		u := cl.uses[o]
 		if u == nil {
 			u = &use{owner: o}
+			u.behind += count(cl.isNew()) // until it has settled
 			cl.uses[o] = u
 		}
 		u.change(func() {

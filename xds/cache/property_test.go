@@ -14,7 +14,7 @@ import (
 // cluster.
 func TestClientsConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := New(Config{})
+		c := New(Config{Settling: -1})
 		owners := []Owner{{Namespace: "bank", Name: "greeter"}, {Namespace: "shop", Name: "cart"}, {Namespace: "shop", Name: "greeter"}}
 		w := world{cache: c, clusters: map[Owner]string{}}
 		scopes := []Scope{

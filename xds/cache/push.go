@@ -46,14 +46,21 @@ func (cl *Client) Next() (push *Push, again time.Time) {
 		return nil, time.Time{}
 	}
 	now := c.clock.Now()
+	cl.settle(now)
 	if push = cl.next(now); push != nil {
 		return push, time.Time{}
 	}
 	if !cl.pending() {
 		cl.changedAt = time.Time{}
-		return nil, time.Time{}
+		return nil, cl.settled
 	}
-	return nil, cl.hold(Clusters, Listeners, Routes)
+	if again = cl.hold(Clusters, Listeners, Routes); !again.After(now) {
+		again = time.Time{} // what is left waits for something else: the next version of what was refused
+	}
+	if cl.isNew() && (again.IsZero() || cl.settled.Before(again)) {
+		again = cl.settled
+	}
+	return nil, again
 }
 
 // next goes through the types in order. Listeners and routes wait for the clusters to be acknowledged:

@@ -30,7 +30,11 @@ func envoy(t *testing.T, c *Cache, protocol Protocol, assignments ...string) *Cl
 	return cl
 }
 
+// synced is a cache that serves. New clients count at once.
 func synced(config Config) *Cache {
+	if config.Settling == 0 {
+		config.Settling = -1
+	}
 	c := New(config)
 	c.Synced()
 	return c
@@ -387,5 +391,24 @@ func TestOwnersShareAListener(t *testing.T) {
 
 	if _, err := c.Set(Owner{Namespace: "bank", Name: "8080"}, shared); err == nil {
 		t.Error("a resource cannot be shared across namespaces")
+	}
+}
+
+func TestWhatWaitsForTheNextVersionIsNotLookedAtAgain(t *testing.T) {
+	clk := testclock.NewFakePassiveClock(time.Unix(1e9, 0))
+	c := synced(Config{Clock: clk, Patience: time.Second})
+	mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+	cl := envoy(t, c, Incremental, "greeter-1", "greeter-2")
+	takeAccepted(cl)
+	mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
+	take(cl) // the clusters, which are never answered
+	clk.SetTime(clk.Now().Add(2 * time.Second))
+	for _, push := range take(cl) {
+		if push.Type == Routes {
+			cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "greeter: no"})
+		}
+	}
+	if push, again := cl.Next(); push != nil || !again.IsZero() {
+		t.Errorf("the old cluster waits for the next route: %v, again at %v", push, again)
 	}
 }
