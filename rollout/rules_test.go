@@ -184,6 +184,21 @@ func TestCanaryThatLosesItsPodsStartsAgainAndFailsTheThirdTime(t *testing.T) {
 	}
 }
 
+func TestCanaryThatDiesWhenItIsNoLongerNeededIsDropped(t *testing.T) {
+	for _, phase := range []v1alpha1.RolloutPhase{promoting, handingOver} {
+		s := newScene(t)
+		s.ship("v2")
+		s.until(phase, time.Hour)
+		s.canary.ready, s.canary.since = 0, s.now.Add(time.Hour)
+		s.look()
+		if s.phase() != phase || s.status.Rollout.Weight != 0 || s.last.Decisions[0].Reason != v1alpha1.DecisionCanaryDropped {
+			t.Errorf("in %s: %s with weight %d: %s", phase, s.phase(), s.status.Rollout.Weight, s.message())
+		}
+		s.until(idle, time.Minute)
+		s.expectStable("v2")
+	}
+}
+
 func TestCanaryIsSizedByItsShare(t *testing.T) {
 	tests := map[string]struct {
 		weight          int32
@@ -417,4 +432,56 @@ func (s *scene) expectStable(revision string) {
 	if got := s.status.Rollout.Stable; got != revision {
 		s.t.Errorf("%q is stable, not %q: %s; there were %s", got, revision, s.message(), s.reasons())
 	}
+}
+
+// The verdict is asked for where the weight rises, whatever way led there.
+func TestWeightDoesNotRiseWithoutAVerdictOnRecord(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "20", "50")
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.status.Rollout.Phase, s.status.Rollout.Step = preparing, 3
+	s.run(time.Minute)
+	if got := s.status.Rollout; got.Phase != preparing || got.Weight != 200_000 {
+		t.Errorf("%s with weight %d", got.Phase, got.Weight)
+	}
+}
+
+func TestStepIsNotLeftWhileTheDataPlaneServesAnotherWeight(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(59 * time.Second)
+	seen := s.observe()
+	seen.DataPlane.Weight = 0 // Somebody has changed the route.
+	for range 5 {
+		s.now = s.now.Add(time.Minute)
+		Decide(&s.spec, s.status, seen, s.now).Apply(&s.status)
+	}
+	if s.status.Rollout.Step != 1 || s.phase() != stepping || !strings.Contains(s.message(), "waits for the data plane") {
+		t.Errorf("%s, step %d: %s", s.phase(), s.status.Rollout.Step, s.message())
+	}
+}
+
+func TestTroubleOfAnotherRevisionSaysNothing(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	seen := s.observe()
+	seen.Canary = Canary{Known: true, Found: true, Revision: "v0", Trouble: &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}}
+	if out := Decide(&s.spec, s.status, seen, s.now); out.Rollout.Phase != preparing {
+		t.Errorf("%s: %s", out.Rollout.Phase, out.Rollout.Message)
+	}
+}
+
+func TestNothingStartsWhileAnotherBackendServes(t *testing.T) {
+	s := newScene(t)
+	s.failOver("backup")
+	s.ship("v2")
+	s.run(time.Minute)
+	if s.phase() != idle || !strings.Contains(s.message(), "v2 waits: backup serves instead of primary") || s.canary != nil {
+		t.Errorf("%s: %s", s.phase(), s.message())
+	}
+	s.failOver("primary")
+	s.until(stepping, time.Minute)
 }
