@@ -136,7 +136,7 @@ func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 					t.Fatalf("ended with %v, want %v", err, test.code)
 				}
 			}
-			if n := r.logged.count("Refused", string(test.why)); n != 1 {
+			if n := r.logged.await(t, "Refused", string(test.why)); n != 1 {
 				t.Errorf("said %d times, want once:\n%s", n, r.logged)
 			}
 			notices()
@@ -159,7 +159,7 @@ func TestGarbageEndsTheStreamThatItCameOn(t *testing.T) {
 	if err := stream.RecvMsg(&emptypb.Empty{}); status.Code(err) != codes.Internal {
 		t.Errorf("ended with %v", err)
 	}
-	if n := r.logged.count("Refused", string(reasonMessage)); n != 1 {
+	if n := r.logged.await(t, "Refused", string(reasonMessage)); n != 1 {
 		t.Errorf("said %d times:\n%s", n, r.logged)
 	}
 	notices()
@@ -204,7 +204,7 @@ func TestAnUnknownTypeIsAnsweredAndSaidOnce(t *testing.T) {
 			t.Errorf("answer %v, %v", response, err)
 		}
 	})
-	if n := r.logged.count("Refused", string(reasonType)); n != 1 {
+	if n := r.logged.await(t, "Refused", string(reasonType)); n != 1 {
 		t.Errorf("said %d times:\n%s", n, r.logged)
 	}
 }
@@ -270,7 +270,7 @@ func TestTenThousandStreamsAreBounded(t *testing.T) {
 	if want := len(open) - 49; refused != want {
 		t.Errorf("%d of %d streams refused, want %d", refused, len(open), want)
 	}
-	if n := r.logged.count("Refused", string(reasonStreams)); n != 1 {
+	if n := r.logged.await(t, "Refused", string(reasonStreams)); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 	for _, stream := range open {
@@ -290,7 +290,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if _, err := firstResponse(t, r.dial(&p), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
 		t.Errorf("the third connection: %v", err)
 	}
-	if n := r.logged.count("Refused", string(reasonConnections)); n != 1 {
+	if n := r.logged.await(t, "Refused", string(reasonConnections)); n != 1 {
 		t.Errorf("said %d times:\n%s", n, r.logged)
 	}
 }

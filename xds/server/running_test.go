@@ -134,6 +134,23 @@ func (l *lines) String() string {
 	return strings.Join(l.lines, "\n")
 }
 
+// await waits until a line has all of the words, and counts those that do: gRPC may tell a client why its stream ends
+// before the server has been told.
+func (l *lines) await(t testing.TB, words ...string) int {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for l.count(words...) == 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return 0
+		}
+	}
+	return l.count(words...)
+}
+
 // count counts the lines that have all of the words.
 func (l *lines) count(words ...string) int {
 	n := 0
