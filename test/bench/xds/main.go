@@ -18,17 +18,17 @@ import (
 // size is a number of clients and services, and how many of these each client subscribes to.
 type size struct{ clients, services, used int }
 
-func sizes(most int) []size {
+func sizes(least, most int) []size {
 	var all []size
 	for _, clients := range []int{10, 100, 1000} {
 		for _, services := range []int{10, 100, 1000} {
-			if clients <= most && services <= most {
+			if min(clients, services) >= least && max(clients, services) <= most {
 				all = append(all, size{clients, services, services})
 			}
 		}
 	}
 	for _, services := range []int{10, 100, 1000} {
-		if services <= most {
+		if services >= least && services <= most {
 			all = append(all, size{min(1000, most), services, 10})
 		}
 	}
@@ -37,7 +37,9 @@ func sizes(most int) []size {
 
 func main() {
 	protocol := flag.String("protocol", "both", "sotw, delta or both")
+	least := flag.Int("least", 10, "smallest number of clients and services")
 	most := flag.Int("most", 1000, "largest number of clients and services")
+	only := flag.String("cache", "", "measure this one alone")
 	budget := flag.Duration("budget", 1500*time.Millisecond, "time for the changes of one row; at least three are made")
 	flag.Parse()
 	for _, p := range []string{"sotw", "delta"} {
@@ -47,8 +49,11 @@ func main() {
 		fmt.Printf("\n%s: one endpoint changes\n\n", p)
 		out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(out, "clients\tservices\tused\tcache\tchanges\tlast client p50\tp99\tCPU per change\tbytes per change\theap per client\tall reconnect\tCPU\t")
-		for _, s := range sizes(*most) {
+		for _, s := range sizes(*least, *most) {
 			for _, kind := range kinds {
+				if *only != "" && kind.name != *only {
+					continue
+				}
 				row := measure(kind, p == "delta", s, *budget)
 				fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.clients, s.services, s.used, kind.name, row.changes,
 					milliseconds(row.p50), milliseconds(row.p99), milliseconds(row.cpu), kibibytes(row.bytes), kibibytes(row.heap),
