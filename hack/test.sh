@@ -6,7 +6,8 @@
 #   hack/test.sh all    both
 #
 # With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
-# Headgate, and GREETER_IMAGE names an image of the sample service that it can pull.
+# Headgate, and GREETER_IMAGE names an image of the sample service that it can pull. PROMETHEUS_IMAGE
+# names one of Prometheus, if not that of the Docker Hub.
 #
 # It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test,
 # and so is, when an end-to-end test fails, what the cluster looked like then.
@@ -91,6 +92,9 @@ e2e_on_local() {
   export GREETER_IMAGE=ghcr.io/headgate/greeter:test CLUSTER_COMMAND=$cache/bin/cluster
   cluster down || return # what an interrupted run may have left
   start_headgate "$GREETER_IMAGE" || return
+  say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
+  PROMETHEUS_IMAGE=$(cluster prometheus) || return
+  export PROMETHEUS_IMAGE
   run_e2e "$cache/bin/cluster" exec --
 }
 
