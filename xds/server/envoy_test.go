@@ -299,7 +299,7 @@ func TestReplacingTheClusterOfAnEnvoyLosesNoCall(t *testing.T) {
 		p := r.envoy(t, api)
 		r.set(forEnvoy(t, p.port, "greeter-0", addresses)...)
 		r.awaitLive(1)
-		l, stop := startLoad(t, p.conn(), 20)
+		l, stop := startLoad(t, p.conn())
 		const changes = 30
 		for i := range changes {
 			r.set(forEnvoy(t, p.port, fmt.Sprintf("greeter-%d", i+1), addresses)...)
