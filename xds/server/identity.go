@@ -21,6 +21,8 @@ type Identity struct {
 	Namespace string
 	// AllNamespaces: it may read all.
 	AllNamespaces bool
+	// Replica: it is another replica of this server. It reads no resources.
+	Replica bool
 }
 
 // identities knows how certificates become identities.

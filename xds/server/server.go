@@ -158,7 +158,7 @@ func (s *Server) grpcServer() *grpc.Server {
 	)
 	discovery.RegisterAggregatedDiscoveryServiceServer(server, s)
 	if s.config.Register != nil {
-		s.config.Register(server)
+		s.config.Register(beside{server, s})
 	}
 	if s.config.Health {
 		healthpb.RegisterHealthServer(server, health.NewServer())
@@ -171,17 +171,22 @@ func (s *Server) grpcServer() *grpc.Server {
 
 // admit decides whether a stream may be.
 func (s *Server) admit(ctx context.Context) (Identity, func(), error) {
-	select {
-	case <-s.draining:
-		return Identity{}, nil, errDraining
-	default:
-	}
 	identity, err := s.identities.ofContext(ctx)
 	if err != nil {
 		s.refusals.add(address(ctx), reasonIdentity, err)
 		return Identity{}, nil, status.Error(codes.PermissionDenied, err.Error())
 	}
-	leave, err := s.admission.enter(identity.Name)
+	return s.enter(identity)
+}
+
+// enter decides whether there may be another stream of a client that is known. Leave must be called at its end.
+func (s *Server) enter(identity Identity) (known Identity, leave func(), err error) {
+	select {
+	case <-s.draining:
+		return Identity{}, nil, errDraining
+	default:
+	}
+	leave, err = s.admission.enter(identity.Name)
 	if err != nil {
 		s.refusals.add(identity.Name, reasonStreams, err)
 		return Identity{}, nil, status.Error(codes.ResourceExhausted, err.Error())

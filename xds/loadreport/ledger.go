@@ -1,0 +1,173 @@
+package loadreport
+
+import (
+	"sync"
+	"time"
+
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
+	"github.com/headgate/headgate/xds/cache"
+)
+
+const (
+	// maxBackends that are counted of an ExposedService, over its life: a spec has eight and a canary, and those
+	// that it had before stay. With the ExposedServices of the cache this bounds what clients can make a
+	// replica remember.
+	maxBackends = 64
+	// sweepInterval is how often what the cache no longer has is forgotten.
+	sweepInterval = time.Minute
+)
+
+// ledger is what was reported to this replica since its start.
+type ledger struct {
+	// known says whether there is such an ExposedService.
+	known   func(cache.Owner) bool
+	maxSpan time.Duration
+
+	mu       sync.Mutex
+	services map[cache.Owner]*service
+	swept    time.Time
+}
+
+// service is what was reported of an ExposedService.
+type service struct {
+	backends map[string]*Totals
+	// reporters are the connected clients that have reported on it.
+	reporters map[*reporter]struct{}
+}
+
+// reporter is a client's stream.
+type reporter struct {
+	scope cache.Scope
+	// heard is when it last reported, whatever it said.
+	heard time.Time
+	// on are the ExposedServices that it has reported on.
+	on map[cache.Owner]struct{}
+}
+
+// ignored is why a part of a report is not counted: a label of the metric.
+type ignored string
+
+const (
+	// ignoredForeign: no cluster of an ExposedService that the client may read.
+	ignoredForeign ignored = "Foreign"
+	// ignoredNameless: a locality that is no backend's.
+	ignoredNameless ignored = "Nameless"
+	// ignoredNonsense: a number that is no count of calls.
+	ignoredNonsense ignored = "Nonsense"
+	// ignoredLate: a report of too long a time.
+	ignoredLate ignored = "Late"
+	// ignoredBound: one backend more than is remembered.
+	ignoredBound ignored = "TooManyBackends"
+)
+
+var allIgnored = []ignored{ignoredForeign, ignoredNameless, ignoredNonsense, ignoredLate, ignoredBound}
+
+func newLedger(known func(cache.Owner) bool, maxSpan time.Duration) *ledger {
+	return &ledger{known: known, maxSpan: maxSpan, services: map[cache.Owner]*service{}}
+}
+
+// connect makes a reporter. It is heard with its first report.
+func (l *ledger) connect(scope cache.Scope) *reporter {
+	return &reporter{scope: scope, on: map[cache.Owner]struct{}{}}
+}
+
+// close forgets the reporter, and nothing that it reported.
+func (l *ledger) close(r *reporter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for owner := range r.on {
+		if s := l.services[owner]; s != nil {
+			delete(s.reporters, r)
+		}
+	}
+}
+
+// add takes in a report and hands each part that is not counted to ignore.
+func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time, ignore func(ignored)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	r.heard = now
+	for _, cluster := range stats {
+		owner, ok := ownerOf(cluster.GetClusterName())
+		switch {
+		case !ok || !r.scope.Reads(owner.Namespace) || !l.known(owner):
+			ignore(ignoredForeign)
+		case cluster.GetLoadReportInterval().AsDuration() > l.maxSpan:
+			ignore(ignoredLate)
+		default:
+			s := l.service(owner)
+			s.reporters[r], r.on[owner] = struct{}{}, struct{}{}
+			s.add(cluster.GetUpstreamLocalityStats(), ignore)
+		}
+	}
+}
+
+func (l *ledger) service(owner cache.Owner) *service {
+	s := l.services[owner]
+	if s == nil {
+		s = &service{backends: map[string]*Totals{}, reporters: map[*reporter]struct{}{}}
+		l.services[owner] = s
+	}
+	return s
+}
+
+func (s *service) add(localities []*endpoint.UpstreamLocalityStats, ignore func(ignored)) {
+	for _, locality := range localities {
+		backend := locality.GetLocality().GetZone()
+		counted := totalsOf(locality)
+		total := s.backends[backend]
+		switch {
+		case backend == "":
+			ignore(ignoredNameless)
+			continue
+		case !counted.sensible():
+			ignore(ignoredNonsense)
+			continue
+		case total == nil && len(s.backends) >= maxBackends:
+			ignore(ignoredBound)
+			continue
+		case total == nil:
+			total = &Totals{}
+			s.backends[backend] = total
+		}
+		total.add(counted)
+	}
+}
+
+// sweep forgets ExposedServices that are gone.
+func (l *ledger) sweep(now time.Time) {
+	if now.Sub(l.swept) < sweepInterval {
+		return
+	}
+	l.swept = now
+	for owner, s := range l.services {
+		if l.known(owner) {
+			continue
+		}
+		for r := range s.reporters {
+			delete(r.on, owner)
+		}
+		delete(l.services, owner)
+	}
+}
+
+// read is what was reported of an ExposedService, and whether a connected client that reports on it was heard
+// since then.
+func (l *ledger) read(owner cache.Owner, since time.Time) (totals map[string]Totals, heard bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.services[owner]
+	if s == nil {
+		return nil, false
+	}
+	totals = make(map[string]Totals, len(s.backends))
+	for name, total := range s.backends {
+		totals[name] = *total
+	}
+	for r := range s.reporters {
+		heard = heard || !r.heard.Before(since)
+	}
+	return totals, heard
+}

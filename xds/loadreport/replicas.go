@@ -1,0 +1,126 @@
+package loadreport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	loadstats "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// ReplicasConfig is what is needed to ask all replicas. All fields but Timeout are required.
+type ReplicasConfig struct {
+	// Local is this replica.
+	Local *Server
+	// Credentials are those of [server.Server.ReplicaCredentials].
+	Credentials credentials.TransportCredentials
+	// Addresses are those of all replicas that clients may be connected to, with or without this one.
+	Addresses func(context.Context) ([]netip.AddrPort, error)
+	// Timeout bounds the answer of one replica. The default is 2 s.
+	Timeout time.Duration
+}
+
+// Replicas asks all replicas. Its methods may be called concurrently.
+type Replicas struct {
+	config ReplicasConfig
+
+	mu          sync.Mutex
+	connections map[netip.AddrPort]*grpc.ClientConn
+}
+
+// NewReplicas makes one. Close ends its connections.
+func NewReplicas(config ReplicasConfig) *Replicas {
+	if config.Timeout == 0 {
+		config.Timeout = 2 * time.Second
+	}
+	return &Replicas{config: config, connections: map[netip.AddrPort]*grpc.ClientConn{}}
+}
+
+// Read is what each replica says of an ExposedService. It is an error not to know which replicas there are;
+// one that does not answer is in its Reading.
+func (r *Replicas) Read(ctx context.Context, namespace, name string) ([]Reading, error) {
+	addresses, err := r.config.Addresses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding the replicas: %w", err)
+	}
+	connections, err := r.connect(addresses)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]Reading, len(connections))
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+	var wait sync.WaitGroup
+	for i, connection := range connections {
+		wait.Go(func() { answers[i] = ask(ctx, connection, addresses[i], namespace+"/"+name) })
+	}
+	wait.Wait()
+	local := r.config.Local.Read(namespace, name)
+	readings := []Reading{local}
+	for _, answer := range answers {
+		if answer.Run != local.Run {
+			readings = append(readings, answer)
+		}
+	}
+	return readings, nil
+}
+
+// connect has a connection to each address, in their order, and to no other.
+func (r *Replicas) connect(addresses []netip.AddrPort) ([]*grpc.ClientConn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := make(map[netip.AddrPort]*grpc.ClientConn, len(addresses))
+	out := make([]*grpc.ClientConn, 0, len(addresses))
+	for _, address := range addresses {
+		connection := r.connections[address]
+		if connection == nil {
+			var err error
+			if connection, err = grpc.NewClient("passthrough:///"+address.String(), grpc.WithTransportCredentials(r.config.Credentials)); err != nil {
+				return nil, fmt.Errorf("replica %s: %w", address, err)
+			}
+			r.connections[address] = connection
+		}
+		kept[address] = connection
+		out = append(out, connection)
+	}
+	for address, connection := range r.connections {
+		if kept[address] == nil {
+			_ = connection.Close() // a replica that is gone
+		}
+	}
+	r.connections = kept
+	return out, nil
+}
+
+// Close ends all connections.
+func (r *Replicas) Close() {
+	_, _ = r.connect(nil) // nothing can be wrong with no address
+}
+
+func ask(ctx context.Context, connection *grpc.ClientConn, address netip.AddrPort, cluster string) Reading {
+	var answer loadstats.LoadStatsRequest
+	err := connection.Invoke(ctx, totalsMethod, wrapperspb.String(cluster), &answer)
+	if err == nil && answer.GetNode().GetId() == "" {
+		err = errors.New("the answer names no run")
+	}
+	if err != nil {
+		return Reading{Replica: address.String(), Err: err}
+	}
+	return decode(address.String(), &answer)
+}
+
+func decode(replica string, answer *loadstats.LoadStatsRequest) Reading {
+	reading := Reading{Replica: replica, Run: answer.GetNode().GetId(), Heard: len(answer.GetClusterStats()) > 0, Backends: map[string]Totals{}}
+	for _, cluster := range answer.GetClusterStats() {
+		for _, locality := range cluster.GetUpstreamLocalityStats() {
+			reading.Backends[locality.GetLocality().GetZone()] = totalsOf(locality)
+		}
+	}
+	return reading
+}
