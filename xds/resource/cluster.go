@@ -16,8 +16,10 @@ func (s *service) cluster(name string) *clusterv3.Cluster {
 		Name:                 name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: fromADS()},
-		ConnectTimeout:       durationpb.New(s.traffic.connectTimeout),
-		LoadBalancingPolicy:  s.balancer(),
+		// gRPC clients report their calls to whom they have this from. Envoys do by their bootstrap.
+		LrsServer:           fromSelf(),
+		ConnectTimeout:      durationpb.New(s.traffic.connectTimeout),
+		LoadBalancingPolicy: s.balancer(),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
 			// No calls to endpoints that are known to be dead: the next priority is better than those.
 			HealthyPanicThreshold: &typev3.Percent{Value: 0},

@@ -98,6 +98,14 @@ func fromADS() *corev3.ConfigSource {
 	}
 }
 
+// fromSelf is the server that the resource itself is from.
+func fromSelf() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		ConfigSourceSpecifier: &corev3.ConfigSource_Self{Self: &corev3.SelfConfigSource{}},
+	}
+}
+
 func sortResources(resources []Resource) {
 	slices.SortFunc(resources, func(a, b Resource) int {
 		return cmp.Or(cmp.Compare(rank(a.Message), rank(b.Message)), cmp.Compare(a.Name, b.Name))
