@@ -39,7 +39,8 @@ type PrometheusConfig struct {
 	Bound time.Duration
 	// MaxSkew is how far ahead the server's clock may be. The default is 10 s.
 	MaxSkew time.Duration
-	// MaxGap is how long ago the last look may be for its counts to be used. The default is 2 min.
+	// MaxGap is how long ago the last look may be for its counts to be used. The default is Bound: what failed
+	// before that, while nobody could look, may have been over for long.
 	MaxGap time.Duration
 }
 
@@ -49,7 +50,7 @@ func (c *PrometheusConfig) setDefaults() {
 	c.MaxBytes = cmp.Or(c.MaxBytes, 4<<20)
 	c.Bound = cmp.Or(c.Bound, 30*time.Second)
 	c.MaxSkew = cmp.Or(c.MaxSkew, 10*time.Second)
-	c.MaxGap = cmp.Or(c.MaxGap, 2*time.Minute)
+	c.MaxGap = cmp.Or(c.MaxGap, c.Bound)
 }
 
 // Prometheus counts calls by what a Prometheus server answers. All queries of a look are for the

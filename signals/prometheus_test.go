@@ -328,6 +328,21 @@ func TestPrometheusThatLiesAboutTheTime(t *testing.T) {
 		p.numbers("9001", "9000")
 		wantCounts(t, p.look(), "primary", 1, 0)
 	})
+	t.Run("a pause as long as a reading may be used", func(t *testing.T) {
+		p := start(t)
+		p.advance(30 * time.Second)
+		p.numbers("9000", "900")
+		wantCounts(t, p.look(), "primary", 8900, 900)
+	})
+	t.Run("errors of an outage, which may be over", func(t *testing.T) {
+		p := start(t)
+		p.advance(time.Minute)
+		p.numbers("9000", "900")
+		wantUnknown(t, p.look(), "primary", UnknownGap, "1m0s ago")
+		p.advance(time.Second)
+		p.numbers("9200", "900")
+		wantCounts(t, p.look(), "primary", 200, 0)
+	})
 	t.Run("our own clock goes back", func(t *testing.T) {
 		p := start(t)
 		p.server.now = noon.Add(-time.Hour)
