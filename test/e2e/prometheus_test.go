@@ -86,19 +86,8 @@ func (t *trial) leftByEvidence(after time.Time) v1alpha1.Decision {
 	return left
 }
 
-func TestFailingPrimariesAreLeftByWhatPrometheusCounts(t *testing.T) {
-	t.Parallel()
-	trial, _ := tryWithPrometheus(t, "prom-failing", "")
-	trial.made(10 * calm)
-	trial.switches(0)
-	marked := trial.failing()
-	left := trial.leftByEvidence(marked)
-	trial.answered(backup)
-	trial.onlyFailedBetween(marked, left.Time.Add(arrival))
-}
-
 // TestPrometheusDownForAMinute: nothing is decided from errors meanwhile, and everything else is. When
-// it is back, with nothing of what it knew, it is asked as before.
+// it is back, with nothing of what it knew, it is asked as before, and errors that are over are no evidence.
 func TestPrometheusDownForAMinute(t *testing.T) {
 	t.Parallel()
 	trial, prometheus := tryWithPrometheus(t, "prom-down", "")
@@ -118,7 +107,11 @@ func TestPrometheusDownForAMinute(t *testing.T) {
 	must(t, cluster.Order(trial.ctx, trial.space, primary, "ready"))
 	trial.handedBack(unready)
 
-	marked := trial.failing()
+	// A tenth of the calls of the minute: twice what is allowed.
+	unseen := trial.failing()
+	trial.made(20 * calm)
+	trial.mark("errors end")
+	must(t, cluster.Order(trial.ctx, trial.space, primary, "reset"))
 	must(t, scene.Until(trial.ctx, "a minute without Prometheus", func(context.Context) error {
 		if lasted := time.Since(down); lasted < time.Minute {
 			return fmt.Errorf("it is down for %s", lasted)
@@ -130,8 +123,21 @@ func TestPrometheusDownForAMinute(t *testing.T) {
 
 	trial.mark("Prometheus scaled to 1")
 	must(t, prometheus.Scale(trial.ctx, 1))
-	left := trial.leftByEvidence(marked)
 	trial.signals(metav1.ConditionTrue, v1alpha1.ReasonSourceRead)
+	trial.made(5 * calm)
+	trial.switches(1)
+	left := trial.leftByEvidence(trial.failing())
+	trial.onlyFailedBetween(unseen, left.Time.Add(arrival))
+}
+
+func TestFailingPrimariesAreLeftByWhatPrometheusCounts(t *testing.T) {
+	t.Parallel()
+	trial, _ := tryWithPrometheus(t, "prom-failing", "")
+	trial.made(10 * calm)
+	trial.switches(0)
+	marked := trial.failing()
+	left := trial.leftByEvidence(marked)
+	trial.answered(backup)
 	trial.onlyFailedBetween(marked, left.Time.Add(arrival))
 }
 
