@@ -59,6 +59,9 @@ func endpointsAt(addresses []string) []signals.Endpoint {
 
 // proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
 func (r *exposureReconciler) proxies(ctx context.Context, s *scope) []signals.Proxy {
+	if s.exs.Spec.Gateway == nil {
+		return nil
+	}
 	var list discoveryv1.EndpointSliceList
 	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gatewayKey(s.exs).String()}); err != nil {
 		// Only a cache that has stopped fails. Without proxies the calls are unknown.

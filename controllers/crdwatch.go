@@ -43,8 +43,8 @@ type kindsReconciler struct {
 	// watch starts watching a kind; it is called once for each, whatever comes and goes.
 	watch   func(context.Context, kind) error
 	watched map[schema.GroupVersionKind]bool
-	// changed wakes all ExposedServices.
-	changed chan<- event.GenericEvent
+	// changed wakes all ExposedServices, in each controller that reads them.
+	changed []chan<- event.GenericEvent
 	metrics *metrics
 }
 
@@ -113,10 +113,12 @@ func (r *kindsReconciler) note(ctx context.Context, k kind, served bool) error {
 		return nil
 	}
 	logf.FromContext(ctx).Info("a kind has come or gone", "kind", k.gvk.String(), "served", served)
-	select {
-	case r.changed <- event.GenericEvent{Object: &v1alpha1.ExposedService{}}:
-	default:
-		// One wake-up is waiting already, and comes after this.
+	for _, changed := range r.changed {
+		select {
+		case changed <- event.GenericEvent{Object: &v1alpha1.ExposedService{}}:
+		default:
+			// One wake-up is waiting already, and comes after this.
+		}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // decide takes the decision which backend serves, and writes it into the status before anything
 // follows it: a crash after that is harmless, because the next incarnation reads the decision.
 func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
-	if !r.kinds.gatewayAPI() {
+	if !r.followsAny(s.exs) {
 		return nil
 	}
 	key := types.NamespacedName{Namespace: s.exs.Namespace, Name: s.exs.Name}

@@ -65,7 +65,9 @@ func (w eventWriter) write(exs *v1alpha1.ExposedService, e occurrence) {
 // up the others, and Reconciling and Stalled repeat it: none of them is news of its own. Waiting is
 // no news either.
 func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.Condition) {
-	for _, conditionType := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover} {
+	for _, conditionType := range []string{
+		v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover, v1alpha1.ConditionXDSAccepted,
+	} {
 		now := meta.FindStatusCondition(after, conditionType)
 		if now == nil {
 			continue
@@ -74,9 +76,12 @@ func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.
 		if was != nil && was.Status == now.Status && was.Reason == now.Reason {
 			continue
 		}
+		if isClientNews(was, now) {
+			continue
+		}
 		s.log.Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
 		switch v1alpha1.Reason(now.Reason) {
-		case v1alpha1.ReasonPending, v1alpha1.ReasonUnknown, v1alpha1.ReasonNotAccepted:
+		case v1alpha1.ReasonPending, v1alpha1.ReasonUnknown, v1alpha1.ReasonNotAccepted, v1alpha1.ReasonNotServed:
 			continue
 		case v1alpha1.ReasonAccepted:
 			if was == nil {
@@ -90,4 +95,13 @@ func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.
 		}
 		r.events.write(s.exs, occurrence{kind: kind, reason: now.Reason, action: actionJudge, note: now.Message})
 	}
+}
+
+// isClientNews: that xDS clients come and go, and take what they are sent, is as it should be. Nobody has to
+// hear of it, unless it ends a refusal.
+func isClientNews(was, now *metav1.Condition) bool {
+	if now.Type != v1alpha1.ConditionXDSAccepted || now.Status == metav1.ConditionFalse {
+		return false
+	}
+	return was == nil || was.Status != metav1.ConditionFalse
 }

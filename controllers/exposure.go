@@ -37,9 +37,10 @@ type exposureReconciler struct {
 	reader client.Reader
 	clock  clock.PassiveClock
 	kinds  *servedKinds
-	probes *probeReader
-	hosts  *hostResolver
+	facts  factReader
 	names  *takenNames
+	// xds is what this replica serves over xDS; nil: nothing.
+	xds *xdsFeed
 	calls  *callCounter
 	// callsCounted tells the watches that there are new counts.
 	callsCounted chan event.GenericEvent
@@ -102,6 +103,8 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 		return ctrl.Result{}, err
 	}
 	r.expand(s)
+	opinion := r.xdsOpinionOf(s)
+	s.expansion.Problems = append(s.expansion.Problems, opinion.problems...)
 
 	// 5. Refuse what is not ours to touch, and 6. what an older one already has.
 	if err := r.refuseNameConflicts(ctx, s); err != nil {
@@ -131,7 +134,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 		s.expansion.FailoverReason = v1alpha1.ReasonUnknown
 		s.expansion.FailoverMessage = "nothing is exposed yet"
 	}
-	verdict := gateway.Judge(s.exs, s.expansion, live, s.failures)
+	verdict := r.judge(s, live, opinion)
 	if err := r.writeStatus(ctx, s, verdict); err != nil {
 		s.fail(err)
 	}
@@ -161,8 +164,26 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.stirred.take(key)
 }
 
+// judge makes the conditions.
+func (r *exposureReconciler) judge(s *scope, live gateway.Live, opinion xdsOpinion) gateway.Verdict {
+	var verdict gateway.Verdict
+	if s.exs.Spec.Gateway == nil && s.exs.Spec.XDS != nil {
+		verdict = judgeXDS(s.exs, s.expansion, opinion)
+	} else {
+		verdict = gateway.Judge(s.exs, s.expansion, live, s.failures)
+	}
+	if s.exs.Spec.XDS != nil {
+		verdict.Conditions = append(verdict.Conditions, judgeClients(s.exs, opinion))
+	}
+	return verdict
+}
+
 // expand works out what is to be. Without Gateway API there is nothing to expand to.
 func (r *exposureReconciler) expand(s *scope) {
+	if s.exs.Spec.Gateway == nil && s.exs.Spec.XDS != nil {
+		s.expansion = xdsExpansion(s.exs, s.facts)
+		return
+	}
 	if r.kinds.gatewayAPI() {
 		s.expansion = gateway.Expand(s.exs, s.facts)
 		return

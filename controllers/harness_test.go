@@ -213,6 +213,10 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 	}
 	managerOptions.Metrics.BindAddress = "0"
 	managerOptions.Controller.SkipNameValidation = ptr.To(true)
+	if o.transport.standingBy {
+		managerOptions.LeaderElection = true
+		managerOptions.LeaderElectionResourceLockInterface = taken{}
+	}
 	mgr, err := ctrl.NewManager(restConfig, managerOptions)
 	if err != nil {
 		w.t.Fatal(err)
@@ -243,6 +247,9 @@ func (o *operator) stop() {
 func alsoIn(namespaces ...string) operatorOption {
 	return func(config *Config, _ *transport) { config.Namespaces = append(config.Namespaces, namespaces...) }
 }
+
+// standingBy has an operator wait for a leadership that it does not get: it runs what runs on every replica.
+func standingBy(_ *Config, transport *transport) { transport.standingBy = true }
 
 func everywhere(config *Config, _ *transport) { config.Namespaces = nil }
 

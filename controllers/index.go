@@ -158,7 +158,13 @@ func gatewayKey(exs *v1alpha1.ExposedService) types.NamespacedName {
 	return types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
 }
 
-func gatewayKeys(exs *v1alpha1.ExposedService) []string { return []string{gatewayKey(exs).String()} }
+// gatewayKeys: without spec.gateway there is no Gateway, whoever else has one of that name.
+func gatewayKeys(exs *v1alpha1.ExposedService) []string {
+	if exs.Spec.Gateway == nil {
+		return nil
+	}
+	return []string{gatewayKey(exs).String()}
+}
 
 func classNames(exs *v1alpha1.ExposedService) []string {
 	if gateway.Owned(exs) {
@@ -168,7 +174,10 @@ func classNames(exs *v1alpha1.ExposedService) []string {
 }
 
 func otherNamespaces(exs *v1alpha1.ExposedService) []string {
-	out := []string{gatewayKey(exs).Namespace}
+	var out []string
+	if exs.Spec.Gateway != nil {
+		out = append(out, gatewayKey(exs).Namespace)
+	}
 	for _, backend := range exs.Spec.Backends {
 		if backend.Service != nil {
 			out = append(out, serviceKey(exs, backend.Service).Namespace)
@@ -179,8 +188,12 @@ func otherNamespaces(exs *v1alpha1.ExposedService) []string {
 }
 
 // routeClaims are what an ExposedService claims of its Gateway: one value for each pair of host and
-// match. Two that share a value want the same calls (unless they are on different listeners).
+// match. Two that share a value want the same calls (unless they are on different listeners). Who has no
+// Gateway claims nothing of one.
 func routeClaims(exs *v1alpha1.ExposedService) []string {
+	if exs.Spec.Gateway == nil {
+		return nil
+	}
 	gatewayName := gatewayKey(exs).String()
 	var out []string
 	for _, host := range claimedHosts(exs) {

@@ -58,6 +58,8 @@ type Config struct {
 	Resolver Resolver
 	// Registerer takes the metrics; nil: the registry that the manager serves.
 	Registerer prometheus.Registerer
+	// XDS is what the xDS server is made with; nil: there is none.
+	XDS *XDSConfig
 }
 
 func (c Config) withDefaults() Config {
@@ -131,8 +133,16 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 		cache: mgr.GetCache(), names: r.names, stirred: r.stirred, clock: config.Clock,
 	}}
 	kindsChanged := make(chan event.GenericEvent, 1)
+	changed := []chan<- event.GenericEvent{kindsChanged}
 	if err := w.watchAlways(kindsChanged, r.callsCounted); err != nil {
 		return nil, err
+	}
+	if config.XDS != nil {
+		xdsKindsChanged := make(chan event.GenericEvent, 1)
+		changed = append(changed, xdsKindsChanged)
+		if err := setupXDS(mgr, config, r, w, xdsKindsChanged); err != nil {
+			return nil, fmt.Errorf("set up xDS: %w", err)
+		}
 	}
 	if err := mgr.Add(r.calls); err != nil {
 		return nil, fmt.Errorf("add the counter of calls: %w", err)
@@ -143,7 +153,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 	}
 	return r, addKindsController(mgr, &kindsReconciler{
 		cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(), kinds: r.kinds, clock: config.Clock,
-		watch: w.watch, watched: watched, changed: kindsChanged, metrics: r.metrics,
+		watch: w.watch, watched: watched, changed: changed, metrics: r.metrics,
 	})
 }
 
@@ -153,6 +163,7 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	callsCounted := make(chan event.GenericEvent, looksAtOnce)
+	kinds := newServedKinds()
 	return &exposureReconciler{
 		calls: &callCounter{
 			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
@@ -160,9 +171,11 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 		},
 		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
-		kinds: newServedKinds(), names: newTakenNames(), metrics: m,
-		probes:     newProbeReader(mgr.GetAPIReader()),
-		hosts:      newHostResolver(config.Resolver, config.Clock, m),
+		kinds: kinds, names: newTakenNames(), metrics: m,
+		facts: factReader{
+			client: mgr.GetClient(), kinds: kinds, clock: config.Clock,
+			probes: newProbeReader(mgr.GetAPIReader()), hosts: newHostResolver(config.Resolver, config.Clock, m),
+		},
 		namespaces: config.Namespaces,
 		events:     eventWriter{recorder: mgr.GetEventRecorder(Name)},
 	}, nil
@@ -173,6 +186,8 @@ type watcher struct {
 	mgr      ctrl.Manager
 	exposure controller.Controller
 	mapper   mapper
+	// feed is the controller of the xDS feed; nil: there is none.
+	feed controller.Controller
 }
 
 // watchAlways watches what every cluster has: ExposedServices, for themselves and for those that
@@ -180,7 +195,8 @@ type watcher struct {
 func (w *watcher) watchAlways(kindsChanged, callsCounted <-chan event.GenericEvent) error {
 	specChanged := predicate.GenerationChangedPredicate{}
 	return errors.Join(
-		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, decisionMatters())),
+		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
+			predicate.Or(decisionMatters(), clientsMatter()))),
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.rivals(), specChanged)),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.all())),
 		w.exposure.Watch(source.Channel(callsCounted, &handler.EnqueueRequestForObject{})),
@@ -225,7 +241,10 @@ func (w *watcher) watch(ctx context.Context, k kind) error {
 	if k.gvk == kindGateway.gvk {
 		predicates = append(predicates, gatewayMatters())
 	}
-	return w.exposure.Watch(source.Kind(w.mgr.GetCache(), k.newObject(), w.mapper.handlerFor(k), predicates...))
+	if err := w.exposure.Watch(source.Kind(w.mgr.GetCache(), k.newObject(), w.mapper.handlerFor(k), predicates...)); err != nil {
+		return err
+	}
+	return w.watchForXDS(k)
 }
 
 func addKindsController(mgr ctrl.Manager, r *kindsReconciler) error {

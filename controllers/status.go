@@ -24,7 +24,7 @@ const statusManager = "headgate-exposure"
 // ownConditions are the conditions of this controller.
 var ownConditions = []string{
 	v1alpha1.ConditionReady, v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover,
-	v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
+	v1alpha1.ConditionXDSAccepted, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
 }
 
 // writeStatus writes our part of the status if it has changed, and then says what has changed.
@@ -73,12 +73,27 @@ func newStatus(
 		condition.LastTransitionTime = now
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
-	for _, passing := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+	status.XDS = summedUp(exs)
+	for _, passing := range []string{v1alpha1.ConditionXDSAccepted, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		if !slices.ContainsFunc(verdict.Conditions, func(c metav1.Condition) bool { return c.Type == passing }) {
 			meta.RemoveStatusCondition(&status.Conditions, passing)
 		}
 	}
 	return status
+}
+
+// summedUp is status.xds with the sums of what the replicas report. What they report is theirs.
+func summedUp(exs *v1alpha1.ExposedService) *v1alpha1.XDSStatus {
+	clients, acknowledged, _ := xdsClients(exs)
+	if exs.Spec.XDS == nil {
+		clients, acknowledged = 0, 0
+	}
+	if exs.Status.XDS == nil {
+		return nil
+	}
+	out := exs.Status.XDS.DeepCopy()
+	out.Clients, out.Acknowledged = clients, acknowledged
+	return out
 }
 
 // ownPart is what this controller says in a status.
@@ -93,6 +108,9 @@ func ownPart(status v1alpha1.ExposedServiceStatus) v1alpha1.ExposedServiceStatus
 	}
 	if status.Failover != nil {
 		own.Failover = &v1alpha1.FailoverStatus{Mode: status.Failover.Mode, Fallback: status.Failover.Fallback}
+	}
+	if status.XDS != nil && status.XDS.Clients > 0 {
+		own.XDS = &v1alpha1.XDSStatus{Clients: status.XDS.Clients, Acknowledged: status.XDS.Acknowledged}
 	}
 	return own
 }

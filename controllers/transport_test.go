@@ -18,6 +18,8 @@ import (
 // cuts the connection.
 type transport struct {
 	next http.RoundTripper
+	// standingBy: the operator does not lead.
+	standingBy bool
 
 	mu     sync.Mutex
 	writes []string

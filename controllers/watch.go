@@ -24,7 +24,7 @@ import (
 type mapper struct {
 	cache client.Reader
 	names *takenNames
-	// stirred notes when an event came that a decision may follow.
+	// stirred notes when an event came that a decision may follow; nil: nobody decides.
 	stirred *stirred
 	clock   clock.PassiveClock
 }
@@ -58,7 +58,7 @@ func (m mapper) handler(k kind, users func(context.Context, client.Object) []typ
 		if users != nil {
 			names = append(names, users(ctx, object)...)
 		}
-		if k.gvk == kindEndpointSlice.gvk {
+		if k.gvk == kindEndpointSlice.gvk && m.stirred != nil {
 			m.stirred.note(names, m.clock.Now())
 		}
 		return requests(names)
@@ -178,6 +178,31 @@ func decisionMatters() predicate.Predicate {
 		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
 		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
 		return wasOne && isOne && !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic)
+	}})
+}
+
+// clientsMatter lets through what replicas report of their xDS clients, to the one who sums it up.
+func clientsMatter() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
+		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
+		return wasOne && isOne && !equality.Semantic.DeepEqual(replicasOf(before), replicasOf(after))
+	}}
+}
+
+func replicasOf(exs *v1alpha1.ExposedService) []v1alpha1.XDSReplica {
+	if exs.Status.XDS == nil {
+		return nil
+	}
+	return exs.Status.XDS.Replicas
+}
+
+// servedMatters lets through changes of the spec and of the decision, which the xDS feed follows.
+func servedMatters() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
+		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
+		return wasOne && isOne && decisionMoved(before, after)
 	}})
 }
 

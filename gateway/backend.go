@@ -266,6 +266,13 @@ func Count(exs *v1alpha1.ExposedService, facts Facts) []v1alpha1.BackendStatus {
 	return e.out.Backends
 }
 
+// BackendProblems says what is wrong with the Services and permissions of the backends, whatever carries the traffic.
+func BackendProblems(exs *v1alpha1.ExposedService, facts Facts) []Problem {
+	e := &expansion{exs: exs, facts: facts}
+	e.resolveBackends()
+	return e.out.Problems
+}
+
 // Slices are the EndpointSlices that know the pods of each backend best, by the backends' names, and
 // the name of the port in them.
 func Slices(exs *v1alpha1.ExposedService, facts Facts) map[string]BackendSlices {

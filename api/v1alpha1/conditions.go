@@ -22,6 +22,9 @@ const (
 	// ConditionSignalsAvailable says whether the source that spec.failover.errors asks can be read. It
 	// is there only with spec.failover.errors. While it is not True, nothing is decided from errors.
 	ConditionSignalsAvailable = "SignalsAvailable"
+	// ConditionXDSAccepted says whether the clients that Headgate serves over xDS have taken what they were
+	// sent. It is there only with spec.xds.
+	ConditionXDSAccepted = "XDSAccepted"
 	// ConditionReconciling is True while Headgate or the data plane still works on the spec.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when nothing will change until somebody acts.
@@ -57,6 +60,8 @@ const (
 	ReasonNameConflict Reason = "NameConflict"
 	// ReasonRouteConflict: an older ExposedService has the same host and match on the same Gateway.
 	ReasonRouteConflict Reason = "RouteConflict"
+	// ReasonXDSDisabled: spec.xds is set, and Headgate runs without its xDS server.
+	ReasonXDSDisabled Reason = "XDSDisabled"
 	// ReasonFieldsIgnored: the data plane cannot do everything that is asked for; the rest works.
 	// It is the one reason with which Accepted is True although something is missing.
 	ReasonFieldsIgnored Reason = "FieldsIgnored"
@@ -119,6 +124,20 @@ const (
 	ReasonSourceUnknown Reason = "SourceUnknown"
 	// ReasonSourceInvalid: the source cannot be asked as it is configured.
 	ReasonSourceInvalid Reason = "SourceInvalid"
+)
+
+// Reasons of XDSAccepted.
+const (
+	// ReasonAcknowledged: every connected client has acknowledged everything that it uses.
+	ReasonAcknowledged Reason = "Acknowledged"
+	// ReasonAwaitingClients: a connected client has not yet said what it thinks of the newest version.
+	ReasonAwaitingClients Reason = "AwaitingClients"
+	// ReasonNoClients: no client is connected that uses the ExposedService.
+	ReasonNoClients Reason = "NoClients"
+	// ReasonRefusedByClient: a client refuses what it was sent, and goes on with what it had.
+	ReasonRefusedByClient Reason = "RefusedByClient"
+	// ReasonNotServed: nothing is served, because the spec is not accepted.
+	ReasonNotServed Reason = "NotServed"
 )
 
 // Reasons of Ready.

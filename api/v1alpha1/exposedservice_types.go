@@ -158,7 +158,7 @@ type ExposedServiceStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// Conditions are Ready, Accepted, Exposed, PriorityFailover, BackendsHealthy, FailedOver, with
-	// spec.failover.errors SignalsAvailable, with spec.rollout Progressing, and, while they hold,
+	// spec.xds XDSAccepted, with spec.failover.errors SignalsAvailable, with spec.rollout Progressing, and, while they hold,
 	// Reconciling and Stalled (kstatus).
 	//
 	// +optional
@@ -210,6 +210,10 @@ type ExposedServiceStatus struct {
 	// Rollout is where the rollout is. It is there only with spec.rollout.
 	// +optional
 	Rollout *RolloutStatus `json:"rollout,omitempty"`
+
+	// XDS is how far what Headgate serves over xDS has got. It is there only with spec.xds.
+	// +optional
+	XDS *XDSStatus `json:"xds,omitempty"`
 }
 
 // BackendStatus is what was observed of one backend.
