@@ -26,7 +26,8 @@ type EnvoyConfig struct {
 	MaxBytes int64
 	// Bound is how long a reading may be used. The default is 15 s.
 	Bound time.Duration
-	// MaxGap is how long ago the last look at a proxy may be for its counts to be used. The default is 1 min.
+	// MaxGap is how long ago the last look at a proxy may be for its counts to be used. The default is Bound: what failed
+	// before may be over.
 	MaxGap time.Duration
 	// FrozenAfter is how long a proxy's statistics may stand still. Its uptime moves with every flush
 	// of its statistics, so this has to be longer than the interval of those (Envoy's default is 5 s). The default is 30 s.
@@ -39,7 +40,7 @@ func (c *EnvoyConfig) setDefaults() {
 	c.Parallel = cmp.Or(c.Parallel, 16)
 	c.MaxBytes = cmp.Or(c.MaxBytes, 8<<20)
 	c.Bound = cmp.Or(c.Bound, 15*time.Second)
-	c.MaxGap = cmp.Or(c.MaxGap, time.Minute)
+	c.MaxGap = cmp.Or(c.MaxGap, c.Bound)
 	c.FrozenAfter = cmp.Or(c.FrozenAfter, 30*time.Second)
 }
 

@@ -438,8 +438,11 @@ func TestTime(t *testing.T) {
 		g.look(0)
 		wantCounts(t, g.look(10*time.Second), "primary", 0, 0)
 		wantUnknown(t, g.look(25*time.Second), "primary", UnknownTime, "stood still for 35s")
+		t.Log("and what they say of that time is not used when they go on")
 		g.proxies[0].shows(page3(140, outcome{5, 0}, outcome{}, outcome{}))
-		wantCounts(t, g.look(5*time.Second), "primary", 4, 0)
+		wantUnknown(t, g.look(5*time.Second), "primary", UnknownGap, "last read 30s ago")
+		g.proxies[0].shows(page3(145, outcome{7, 0}, outcome{}, outcome{}))
+		wantCounts(t, g.look(5*time.Second), "primary", 2, 0)
 	})
 	t.Run("nobody calls and time goes on", func(t *testing.T) {
 		g := newGate(t, 1)
