@@ -33,8 +33,14 @@ func Path(t testing.TB) string {
 // Validate has Envoy read a bootstrap as it would before it starts, and says what it has against it.
 func Validate(t testing.TB, bootstrap *bootstrapv3.Bootstrap) {
 	t.Helper()
+	ValidateFile(t, Write(t, bootstrap))
+}
+
+// ValidateFile is Validate with a bootstrap in a file.
+func ValidateFile(t testing.TB, bootstrap string) {
+	t.Helper()
 	path := Path(t)
-	command := exec.CommandContext(t.Context(), path, "--mode", "validate", "--log-level", "error", "--config-path", Write(t, bootstrap))
+	command := exec.CommandContext(t.Context(), path, "--mode", "validate", "--log-level", "error", "--config-path", bootstrap)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("Envoy refuses it: %v\n%s", err, output)
 	}
@@ -57,10 +63,16 @@ func Write(t testing.TB, bootstrap *bootstrapv3.Bootstrap) string {
 // Run starts Envoy, and ends it with the test. What it has to say is in the test's log.
 func Run(t testing.TB, bootstrap *bootstrapv3.Bootstrap) {
 	t.Helper()
+	RunFile(t, Write(t, bootstrap))
+}
+
+// RunFile is Run with a bootstrap in a file.
+func RunFile(t testing.TB, bootstrap string) {
+	t.Helper()
 	path := Path(t)
 	var output bytes.Buffer
 	command := exec.CommandContext(t.Context(), path,
-		"--config-path", Write(t, bootstrap), "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning")
+		"--config-path", bootstrap, "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning")
 	command.Stdout, command.Stderr = &output, &output
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = stopTimeout

@@ -1,0 +1,128 @@
+package controlplane
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Authority signs certificates.
+type Authority struct {
+	// CA is the file with its own certificate.
+	CA string
+
+	t           testing.TB
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// Pair is a certificate and its key, in files.
+type Pair struct{ Certificate, Key string }
+
+// NewAuthority makes one.
+func NewAuthority(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{t: t, key: newKey(t), CA: filepath.Join(t.TempDir(), "ca.crt")}
+	template := newTemplate(t)
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	write(t, a.CA, "CERTIFICATE", der)
+	return a
+}
+
+// Server is a certificate for servers on 127.0.0.1 and localhost.
+func (a *Authority) Server() Pair {
+	a.t.Helper()
+	return a.issue(func(template *x509.Certificate) {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		template.DNSNames = []string{"localhost"}
+	})
+}
+
+// Workload is a certificate of a namespace's service account.
+func (a *Authority) Workload(namespace string) Pair {
+	a.t.Helper()
+	return a.issue(func(template *x509.Certificate) {
+		template.URIs = []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/" + namespace + "/sa/client"}}
+	})
+}
+
+// TLS is that of a client with the certificate.
+func (a *Authority) TLS(p Pair) *tls.Config {
+	a.t.Helper()
+	own, err := tls.LoadX509KeyPair(p.Certificate, p.Key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(a.certificate)
+	return &tls.Config{Certificates: []tls.Certificate{own}, RootCAs: roots, MinVersion: tls.VersionTLS13}
+}
+
+func (a *Authority) issue(change func(*x509.Certificate)) Pair {
+	a.t.Helper()
+	template, key := newTemplate(a.t), newKey(a.t)
+	change(template)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	dir := a.t.TempDir()
+	p := Pair{filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")}
+	write(a.t, p.Certificate, "CERTIFICATE", der)
+	write(a.t, p.Key, "EC PRIVATE KEY", keyDER)
+	return p
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func newTemplate(t testing.TB) *x509.Certificate {
+	t.Helper()
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: t.Name()},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+}
+
+func write(t testing.TB, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,101 @@
+package loadreport_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/headgate/headgate/test/controlplane"
+	"github.com/headgate/headgate/test/envoy"
+	"github.com/headgate/headgate/xds/bootstrap"
+	"github.com/headgate/headgate/xds/loadreport"
+)
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// runEnvoy starts an Envoy with the files of a bootstrap.
+func runEnvoy(t *testing.T, c bootstrap.Config) {
+	t.Helper()
+	c.Directory = t.TempDir()
+	files, err := bootstrap.EnvoyFiles(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(c.Directory, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	envoy.RunFile(t, filepath.Join(c.Directory, bootstrap.EnvoyFile))
+}
+
+func through(t *testing.T, port int) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", port), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
+	envoy.Path(t)
+	r := startReplica(t, controlplane.Config{})
+	port := freePort(t)
+	runEnvoy(t, bootstrapOf(t, r))
+	r.awaitReport()
+	// The cluster is new to an Envoy that reports already.
+	exposeGreeter(t, r.Cache, port)
+	conn := through(t, port)
+	// Envoy counts a cluster from the first report after it has it.
+	primary := func() loadreport.Totals { return r.loads.Read("shop", "greeter").Backends["primary"] }
+	for primary().Succeeded == 0 {
+		callAll(t, conn, "world")
+		r.awaitReport()
+	}
+	// One may have been announced already, and one on its way, when the last call ended.
+	for range 3 {
+		r.awaitReport()
+	}
+	before := primary()
+	seen := callAll(t, conn, mixed(1000)...)
+	if seen.Failed != 300 {
+		t.Fatalf("the client saw %+v, of 1000 calls 300 fail", seen)
+	}
+	want := before
+	want.Issued += seen.Issued
+	want.Succeeded += seen.Succeeded
+	want.Failed += seen.Failed
+	r.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == want && reading.Heard })
+	t.Logf("before %+v, the client saw %+v, after %+v", before, seen, primary())
+}
+
+func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {
+	envoy.Path(t)
+	first, second := twoReplicas(t)
+	port := freePort(t)
+	exposeGreeter(t, first.Cache, port)
+	runEnvoy(t, bootstrapOf(t, first, second))
+	first.awaitReport()
+	first.Stop()
+	second.awaitReport()
+	conn := through(t, port)
+	second.await("calls", func(reading loadreport.Reading) bool {
+		callAll(t, conn, failAtOnce)
+		return reading.Heard && reading.Backends["primary"].Failed > 0
+	})
+}

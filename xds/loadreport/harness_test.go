@@ -1,0 +1,234 @@
+package loadreport_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/xds"
+
+	"github.com/headgate/headgate/test/controlplane"
+	"github.com/headgate/headgate/test/grpcapp/greeter"
+	"github.com/headgate/headgate/xds/bootstrap"
+	"github.com/headgate/headgate/xds/cache"
+	"github.com/headgate/headgate/xds/loadreport"
+	"github.com/headgate/headgate/xds/server"
+)
+
+const (
+	// interval of reports in tests.
+	interval = 50 * time.Millisecond
+	// patience is how long something may take that does happen.
+	patience = 20 * time.Second
+)
+
+// replica is a control plane that takes load reports.
+type replica struct {
+	*controlplane.ControlPlane
+
+	t     *testing.T
+	loads *loadreport.Server
+	// received is told of each report, after the one before it was counted.
+	received chan struct{}
+}
+
+func startReplica(t *testing.T, c controlplane.Config) *replica {
+	t.Helper()
+	r := &replica{t: t, received: make(chan struct{}, 1)}
+	if c.Cache == nil {
+		c.Cache = controlplane.NewCache()
+	}
+	r.loads = loadreport.New(loadreport.Config{Cache: c.Cache, Interval: interval})
+	change := c.Change
+	c.Change = func(config *server.Config) {
+		config.Register = func(registrar grpc.ServiceRegistrar) { r.loads.Register(watched{registrar, r.received}) }
+		if change != nil {
+			change(config)
+		}
+	}
+	r.ControlPlane = controlplane.Start(t, c)
+	return r
+}
+
+// await waits until what clients have reported is as it should be. It looks whenever there is a report.
+func (r *replica) await(what string, ok func(loadreport.Reading) bool) {
+	r.t.Helper()
+	deadline := time.After(patience)
+	for !ok(r.loads.Read("shop", "greeter")) {
+		select {
+		case <-r.received:
+		case <-deadline:
+			r.t.Fatalf("%s: still %+v", what, r.loads.Read("shop", "greeter"))
+		}
+	}
+}
+
+// awaitReport waits until there is a report, whatever it says.
+func (r *replica) awaitReport() {
+	r.t.Helper()
+	select {
+	case <-r.received:
+	case <-time.After(patience):
+		r.t.Fatal("no client reports")
+	}
+}
+
+// watched is a registrar whose streams tell of what they receive.
+type watched struct {
+	grpc.ServiceRegistrar
+
+	received chan struct{}
+}
+
+func (w watched) RegisterService(description *grpc.ServiceDesc, implementation any) {
+	streams := append([]grpc.StreamDesc{}, description.Streams...)
+	for i, stream := range streams {
+		streams[i].Handler = func(implementation any, str grpc.ServerStream) error {
+			return stream.Handler(implementation, watchedStream{str, w.received})
+		}
+	}
+	with := *description
+	with.Streams = streams
+	w.ServiceRegistrar.RegisterService(&with, implementation)
+}
+
+type watchedStream struct {
+	grpc.ServerStream
+
+	received chan struct{}
+}
+
+func (s watchedStream) RecvMsg(message any) error {
+	err := s.ServerStream.RecvMsg(message)
+	select {
+	case s.received <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+// Names that the greeter does not greet.
+const (
+	failAtOnce = "fail at once"
+	failLater  = "fail after the headers"
+)
+
+// backend fails the calls that ask for it.
+type backend struct{ greeter.UnimplementedGreeterServer }
+
+func (backend) SayHello(ctx context.Context, request *greeter.HelloRequest) (*greeter.HelloReply, error) {
+	switch request.GetName() {
+	case failAtOnce:
+		return nil, status.Error(codes.Internal, "as asked")
+	case failLater:
+		if err := grpc.SendHeader(ctx, nil); err != nil {
+			return nil, err
+		}
+		return nil, status.Error(codes.Internal, "as asked, in trailers")
+	}
+	return &greeter.HelloReply{Message: "Hello " + request.GetName()}, nil
+}
+
+// startBackend serves greetings on loopback.
+func startBackend(t *testing.T) (address string, stop func()) {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	greeter.RegisterGreeterServer(s, backend{})
+	go func() { _ = s.Serve(listener) }()
+	t.Cleanup(s.Stop)
+	// Calls that come too late are told so, and are made again.
+	return listener.Addr().String(), s.GracefulStop
+}
+
+// exposeGreeter has a primary and a backup.
+func exposeGreeter(t *testing.T, c *cache.Cache, port int) (stopPrimary func()) {
+	t.Helper()
+	primary, stop := startBackend(t)
+	backup, _ := startBackend(t)
+	controlplane.Serve(t, c, controlplane.Exposed{
+		Namespace: "shop", Name: "greeter", Port: port, Order: []string{"primary", "backup"},
+		Addresses: map[string][]string{"primary": {primary}, "backup": {backup}},
+	})
+	return stop
+}
+
+// bootstrapOf is that of a client in namespace shop, for replicas in order of preference.
+func bootstrapOf(t *testing.T, replicas ...*replica) bootstrap.Config {
+	t.Helper()
+	own := replicas[0].Authority.Workload("shop")
+	c := bootstrap.Config{
+		Namespace: "shop", Name: "greeter", Node: t.Name(),
+		Certificate: own.Certificate, Key: own.Key, CA: replicas[0].Authority.CA,
+	}
+	for _, r := range replicas {
+		c.Servers = append(c.Servers, r.Address)
+	}
+	return c
+}
+
+// proxyless is a gRPC client without a proxy.
+func proxyless(t *testing.T, c bootstrap.Config) *grpc.ClientConn {
+	t.Helper()
+	text, err := bootstrap.GRPC(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder, err := xds.NewXDSResolverWithConfigForTesting(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient("xds:///greeter.shop", grpc.WithResolvers(builder), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// callAll calls with each name, and says what came of it.
+func callAll(t *testing.T, conn *grpc.ClientConn, names ...string) loadreport.Totals {
+	t.Helper()
+	client := greeter.NewGreeterClient(conn)
+	var seen loadreport.Totals
+	for _, name := range names {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := client.SayHello(ctx, &greeter.HelloRequest{Name: name}, grpc.WaitForReady(true))
+		cancel()
+		seen.Issued++
+		switch {
+		case err == nil:
+			seen.Succeeded++
+		case strings.Contains(err.Error(), "as asked"):
+			seen.Failed++
+		default:
+			t.Fatalf("call: %v", err)
+		}
+	}
+	return seen
+}
+
+// mixed are so many names, of which three in ten fail, in both ways.
+func mixed(calls int) []string {
+	names := make([]string, calls)
+	for i := range names {
+		switch i % 10 {
+		case 3:
+			names[i] = failAtOnce
+		case 6, 9:
+			names[i] = failLater
+		default:
+			names[i] = "world"
+		}
+	}
+	return names
+}
