@@ -92,7 +92,7 @@ func TestSettledObjectCausesNoWrites(t *testing.T) {
 	exs := w.exposedService("greeter")
 	w.create(exs)
 	w.untilReady(exs)
-	w.untilQuiet(o)
+	w.untilSettled(o)
 
 	before := o.transport.written()
 	// A change that matters to nobody makes it run, and still it must not write.

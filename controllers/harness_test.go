@@ -274,7 +274,17 @@ func (r *runs) of(exs *v1alpha1.ExposedService) int {
 // untilQuiet waits until nothing is reconciled and nothing is written for a while.
 func (w *world) untilQuiet(o *operator) {
 	w.t.Helper()
-	const quiet = 500 * time.Millisecond
+	w.untilQuietFor(o, 500*time.Millisecond)
+}
+
+// untilSettled waits until new Services have come of age, too, which is when everything is looked at once more.
+func (w *world) untilSettled(o *operator) {
+	w.t.Helper()
+	w.untilQuietFor(o, newServiceAge+time.Second)
+}
+
+func (w *world) untilQuietFor(o *operator, quiet time.Duration) {
+	w.t.Helper()
 	last, since := -1, time.Now()
 	w.eventually("the operator comes to rest", func() error {
 		o.runs.mu.Lock()

@@ -32,7 +32,7 @@ func TestOneServicesChangeTouchesOnlyItsUsers(t *testing.T) {
 	for _, exs := range all {
 		w.untilReady(exs)
 	}
-	w.untilQuiet(o)
+	w.untilSettled(o)
 
 	runsNow := func() map[string]int {
 		out := map[string]int{}

@@ -51,6 +51,10 @@ var version = ""
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == commandCertificates {
+		mainCertificates(os.Args[2:])
+		return
+	}
 	o, err := parseOptions(os.Args[1:], os.Stderr)
 	switch {
 	case helpWanted(err):
@@ -69,6 +73,27 @@ func main() {
 	}
 	if err := run(ctrl.SetupSignalHandler(), o, logger); err != nil {
 		logger.Error(err, "headgate ends")
+		os.Exit(1)
+	}
+}
+
+func mainCertificates(args []string) {
+	config, err := parseCertificatesOptions(args, os.Stderr)
+	if helpWanted(err) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	logger, err := options{logFormat: logFormatJSON}.newLogger()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	ctrl.SetLogger(logger)
+	if err := makeCertificates(ctrl.SetupSignalHandler(), config, logger); err != nil {
+		logger.Error(err, "make the certificates of the xDS server")
 		os.Exit(1)
 	}
 }
@@ -95,7 +120,11 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Config{Namespaces: o.watchNamespaces}); err != nil {
+	xds, err := o.xds.config(o.leaderElectionNamespace)
+	if err != nil {
+		return err
+	}
+	if err := controllers.Setup(ctx, mgr, controllers.Config{Namespaces: o.watchNamespaces, XDS: xds}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {

@@ -29,9 +29,12 @@ func TestMain(m *testing.M) {
 func TestOperator(t *testing.T) {
 	config, kube := apiserver.Config(t), apiserver.Client(t)
 	namespace := apiserver.Namespace(t, kube)
+	files := xdsCertificates(t)
 	o, err := parseOptions([]string{
 		"--leader-elect", "--leader-election-namespace=" + namespace,
 		"--health-probe-bind-address=" + freeAddress(t), "--metrics-bind-address=" + freeAddress(t),
+		"--xds-bind-address=" + freeAddress(t), "--replica-name=test",
+		"--xds-certificate=" + files.Certificate, "--xds-key=" + files.Key, "--xds-client-ca=" + files.ClientCAs,
 	}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +60,8 @@ func TestOperator(t *testing.T) {
 	until(t, "metrics are refused to strangers", func() error {
 		return answers("https://"+o.metricsAddress+"/metrics", http.StatusUnauthorized)
 	})
+
+	until(t, "it shows nothing over xDS to strangers", func() error { return refusesStrangers(o.xds.address) })
 
 	cancel()
 	select {

@@ -34,6 +34,7 @@ type options struct {
 	leaderElectionNamespace string
 	// watchNamespaces limit where Headgate looks; empty: everywhere.
 	watchNamespaces []string
+	xds             xdsOptions
 	logLevel        zapcore.Level
 	logFormat       string
 	// version asks for the version instead of a start.
@@ -63,6 +64,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 			}
 			return nil
 		})
+	o.xds.register(flags)
 	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", logFormatJSON, "json or console")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -74,6 +76,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	}
 	if !slices.Contains([]string{logFormatJSON, logFormatConsole}, o.logFormat) {
 		return options{}, fmt.Errorf("--log-format %q: must be json or console", o.logFormat)
+	}
+	if err := o.xds.check(); err != nil {
+		return options{}, err
 	}
 	return o, nil
 }

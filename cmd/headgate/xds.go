@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/headgate/headgate/controllers"
+	"github.com/headgate/headgate/xds/server"
+)
+
+// maxReplicaName is what status.xds.replicas takes, and what a pod's host name has at most.
+const maxReplicaName = 63
+
+// xdsOptions are the flags of the xDS server.
+type xdsOptions struct {
+	// address is where it listens; empty: it is off.
+	address     string
+	files       server.Files
+	trustDomain string
+	readAll     []string
+	limits      server.Limits
+	replica     string
+}
+
+// register adds the flags to a set.
+func (o *xdsOptions) register(flags *flag.FlagSet) {
+	flags.StringVar(&o.address, "xds-bind-address", "", "address of the xDS server, such as :18000, for spec.xds (default: it is off)")
+	flags.StringVar(&o.files.Certificate, "xds-certificate", "", "PEM file with the certificate of the xDS server")
+	flags.StringVar(&o.files.Key, "xds-key", "", "PEM file with its key")
+	flags.StringVar(&o.files.ClientCAs, "xds-client-ca", "", "PEM file with the authorities that sign the certificates of xDS clients")
+	flags.StringVar(&o.trustDomain, "xds-trust-domain", "",
+		"trust domain of xDS clients, which are spiffe://<trust domain>/ns/<namespace>/sa/<service account> and read their own namespace (default cluster.local)")
+	flags.Func("xds-read-all", "names (URI or DNS) in certificates of xDS clients that may read all namespaces, separated by commas (default: none)",
+		func(value string) error {
+			o.readAll = nil
+			for name := range strings.SplitSeq(value, ",") {
+				if name = strings.TrimSpace(name); name != "" {
+					o.readAll = append(o.readAll, name)
+				}
+			}
+			return nil
+		})
+	flags.IntVar(&o.limits.Connections, "xds-max-connections", 0, "connections of xDS clients in all (default 10000)")
+	flags.IntVar(&o.limits.Streams, "xds-max-streams", 0, "streams of xDS clients in all (default 10000)")
+	flags.IntVar(&o.limits.StreamsPerIdentity, "xds-max-streams-per-identity", 0, "streams of all clients whose certificates have the same name (default 2000)")
+	flags.StringVar(&o.replica, "replica-name", "", "name of this replica in status.xds, at most 63 characters (default: the host name, which is that of the pod)")
+}
+
+// check says what is wrong with the flags.
+func (o *xdsOptions) check() error {
+	if o.address == "" {
+		return nil
+	}
+	for flagName, value := range map[string]string{
+		"xds-certificate": o.files.Certificate, "xds-key": o.files.Key, "xds-client-ca": o.files.ClientCAs,
+	} {
+		if value == "" {
+			return fmt.Errorf("--xds-bind-address needs --%s: xDS is served over mutual TLS only", flagName)
+		}
+	}
+	if o.limits.Connections < 0 || o.limits.Streams < 0 || o.limits.StreamsPerIdentity < 0 {
+		return errors.New("--xds-max-connections, --xds-max-streams and --xds-max-streams-per-identity must not be negative")
+	}
+	if len(o.replica) > maxReplicaName {
+		return fmt.Errorf("--replica-name has %d characters, at most %d are allowed", len(o.replica), maxReplicaName)
+	}
+	return nil
+}
+
+// config is what the controllers make the server with; nil: there is none. Namespace is that of the replicas' pods.
+func (o *xdsOptions) config(namespace string) (*controllers.XDSConfig, error) {
+	if o.address == "" {
+		return nil, nil
+	}
+	replica := o.replica
+	if replica == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("find a name for this replica: %w (--replica-name gives it one)", err)
+		}
+		replica = host[:min(len(host), maxReplicaName)]
+	}
+	return &controllers.XDSConfig{
+		Replica: replica, Namespace: namespace,
+		Server: server.Config{
+			Address: o.address, Files: o.files, TrustDomain: o.trustDomain, ReadAll: o.readAll, Limits: o.limits,
+		},
+	}, nil
+}
