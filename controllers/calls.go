@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -37,6 +38,8 @@ type callCounter struct {
 	reader  client.Reader
 	http    *http.Client
 	metrics *metrics
+	// loads reads what clients report to the xDS servers; nil: there are none.
+	loads signals.LoadReader
 	// wake tells the reconciler that there is something new.
 	wake chan<- event.GenericEvent
 
@@ -65,13 +68,13 @@ func (c *callCounter) watch(s *scope, query func() signals.Query) {
 		c.forget(key)
 		return
 	}
-	config := sourceConfig(s.exs.Spec.Failover.Errors)
+	config := sourceConfig(s.exs)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil || have.config != config {
 		have = &countedCalls{config: config, pending: map[string]failover.Calls{}, unknown: map[string]string{}}
-		source, err := c.newSource(key.Namespace, s.exs.Spec.Failover.Errors)
+		source, err := c.newSource(s.exs)
 		if err != nil {
 			have.invalid = err.Error()
 		} else {
@@ -91,17 +94,35 @@ func (c *callCounter) forget(key types.NamespacedName) {
 	}
 }
 
+// sourceOf is the source that an ExposedService with spec.failover.errors asks for.
+func sourceOf(exs *v1alpha1.ExposedService) v1alpha1.ErrorSource {
+	standard := v1alpha1.SourceEnvoy
+	if exs.Spec.Gateway == nil {
+		standard = v1alpha1.SourceLoadReports
+	}
+	return ptr.Deref(exs.Spec.Failover.Errors.Source, standard)
+}
+
 // sourceConfig is what a source depends on: the bound is not part of it.
-func sourceConfig(spec *v1alpha1.ErrorBound) string {
-	text, _ := json.Marshal([]any{spec.Source, spec.Prometheus}) //nolint:errchkjson // plain data
+func sourceConfig(exs *v1alpha1.ExposedService) string {
+	text, _ := json.Marshal([]any{sourceOf(exs), exs.Spec.Failover.Errors.Prometheus}) //nolint:errchkjson // plain data
 	return string(text)
 }
 
-func (c *callCounter) newSource(namespace string, spec *v1alpha1.ErrorBound) (signals.Source, error) {
-	if ptr.Deref(spec.Source, v1alpha1.SourceEnvoy) == v1alpha1.SourceEnvoy || spec.Prometheus == nil {
-		return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
+func (c *callCounter) newSource(exs *v1alpha1.ExposedService) (signals.Source, error) {
+	switch source := sourceOf(exs); {
+	case source == v1alpha1.SourceLoadReports && c.loads == nil:
+		return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
+			"or set another source")
+	case source == v1alpha1.SourceLoadReports:
+		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.clock}), nil
+	case source == v1alpha1.SourcePrometheus && exs.Spec.Failover.Errors.Prometheus != nil:
+		return c.newPrometheus(exs.Namespace, *exs.Spec.Failover.Errors.Prometheus.DeepCopy())
 	}
-	prometheus := *spec.Prometheus.DeepCopy()
+	return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
+}
+
+func (c *callCounter) newPrometheus(namespace string, prometheus v1alpha1.PrometheusSource) (signals.Source, error) {
 	return signals.NewPrometheus(signals.PrometheusConfig{
 		Address: prometheus.Address, Calls: prometheus.Calls, Errors: prometheus.Errors, Client: c.http, Clock: c.clock,
 		Credentials: func(ctx context.Context) (signals.Credentials, error) {

@@ -104,7 +104,7 @@ func (m *metrics) startAtZero() {
 		m.decisions.WithLabelValues(string(reason))
 	}
 	for _, result := range []string{"success", "error"} {
-		for _, source := range []v1alpha1.ErrorSource{v1alpha1.SourceEnvoy, v1alpha1.SourcePrometheus} {
+		for _, source := range []v1alpha1.ErrorSource{v1alpha1.SourceEnvoy, v1alpha1.SourcePrometheus, v1alpha1.SourceLoadReports} {
 			m.looks.WithLabelValues(string(source), result)
 		}
 		m.lookups.WithLabelValues(result)

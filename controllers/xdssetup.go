@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/xds/bootstrap"
 	xdscache "github.com/headgate/headgate/xds/cache"
+	"github.com/headgate/headgate/xds/loadreport"
 	"github.com/headgate/headgate/xds/server"
 )
 
@@ -50,8 +53,13 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 
 	serverConfig := config.XDS.Server
 	serverConfig.Cache, serverConfig.Clock, serverConfig.Log, serverConfig.Registerer = served, config.Clock, log, config.Registerer
+	loads := loadreport.New(loadreport.Config{Cache: served, Clock: config.Clock, Log: log})
+	serverConfig.Register = loads.Register
 	xdsServer, err := server.New(serverConfig)
 	if err != nil {
+		return err
+	}
+	if err := setupLoads(mgr, config, r.calls, loads, xdsServer); err != nil {
 		return err
 	}
 	if err := config.Registerer.Register(&xdsCollector{feed: r.xds}); err != nil {
@@ -71,6 +79,25 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 		cached: mgr.GetCache(), reader: mgr.GetAPIReader(), client: mgr.GetClient(),
 		namespace: config.XDS.Namespace, self: config.XDS.Replica, clock: config.Clock, log: log,
 	})
+}
+
+// setupLoads has calls counted by what clients report to all replicas.
+func setupLoads(mgr ctrl.Manager, config Config, calls *callCounter, loads *loadreport.Server, xdsServer *server.Server) error {
+	if err := loads.RegisterMetrics(config.Registerer); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	port, err := portOf(cmp.Or(config.XDS.Server.Address, fmt.Sprintf(":%d", bootstrap.Port)))
+	if err != nil {
+		return fmt.Errorf("address of the xDS server: %w", err)
+	}
+	replicas := &replicaAddresses{
+		cached: mgr.GetCache(), pods: mgr.GetAPIReader(), namespace: config.XDS.Namespace, self: config.XDS.Replica,
+		port: port, clock: config.Clock, known: map[string]podAddress{},
+	}
+	calls.loads = xdsLoads{loadreport.NewReplicas(loadreport.ReplicasConfig{
+		Local: loads, Credentials: xdsServer.ReplicaCredentials(), Addresses: replicas.of,
+	})}
+	return nil
 }
 
 // addFeedController makes the feed a controller that runs on every replica.

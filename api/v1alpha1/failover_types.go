@@ -63,7 +63,7 @@ type Failover struct {
 
 // ErrorSource says where the counts of calls and errors come from.
 //
-// +kubebuilder:validation:Enum=Envoy;Prometheus
+// +kubebuilder:validation:Enum=Envoy;Prometheus;LoadReports
 type ErrorSource string
 
 const (
@@ -71,6 +71,9 @@ const (
 	SourceEnvoy ErrorSource = "Envoy"
 	// SourcePrometheus asks a Prometheus server.
 	SourcePrometheus ErrorSource = "Prometheus"
+	// SourceLoadReports counts what the Envoys and gRPC clients report that Headgate itself
+	// configures (spec.xds).
+	SourceLoadReports ErrorSource = "LoadReports"
 )
 
 // ErrorBound is the error rate above which a backend counts as down.
@@ -85,7 +88,8 @@ type ErrorBound struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"5\" or \"0.5\""
 	MaxPercent string `json:"maxPercent"`
 
-	// Source says where the counts come from. The default is Envoy.
+	// Source says where the counts come from. The default is Envoy, or LoadReports without
+	// spec.gateway.
 	// +optional
 	Source *ErrorSource `json:"source,omitempty"`
 

@@ -120,7 +120,9 @@ const (
 )
 
 // backend fails the calls that ask for it.
-type backend struct{ greeter.UnimplementedGreeterServer }
+type backend struct {
+	greeter.UnimplementedGreeterServer
+}
 
 func (backend) SayHello(ctx context.Context, request *greeter.HelloRequest) (*greeter.HelloReply, error) {
 	switch request.GetName() {

@@ -20,8 +20,9 @@ type ReplicasConfig struct {
 	Local *Server
 	// Credentials are those of [server.Server.ReplicaCredentials].
 	Credentials credentials.TransportCredentials
-	// Addresses are those of all replicas that clients may be connected to, with or without this one.
-	Addresses func(context.Context) ([]netip.AddrPort, error)
+	// Addresses are those of all replicas that clients of an ExposedService may be connected to, with or without
+	// this one.
+	Addresses func(ctx context.Context, namespace, name string) ([]netip.AddrPort, error)
 	// Timeout bounds the answer of one replica. The default is 2 s.
 	Timeout time.Duration
 }
@@ -31,21 +32,31 @@ type Replicas struct {
 	config ReplicasConfig
 
 	mu          sync.Mutex
-	connections map[netip.AddrPort]*grpc.ClientConn
+	connections map[netip.AddrPort]*connection
 }
+
+// connection is to one replica.
+type connection struct {
+	*grpc.ClientConn
+
+	used time.Time
+}
+
+// keepUnused is how long the connection to a replica is kept that nobody asks: it is gone, or was never needed again.
+const keepUnused = 5 * time.Minute
 
 // NewReplicas makes one. Close ends its connections.
 func NewReplicas(config ReplicasConfig) *Replicas {
 	if config.Timeout == 0 {
 		config.Timeout = 2 * time.Second
 	}
-	return &Replicas{config: config, connections: map[netip.AddrPort]*grpc.ClientConn{}}
+	return &Replicas{config: config, connections: map[netip.AddrPort]*connection{}}
 }
 
 // Read is what each replica says of an ExposedService. It is an error not to know which replicas there are;
 // one that does not answer is in its Reading.
 func (r *Replicas) Read(ctx context.Context, namespace, name string) ([]Reading, error) {
-	addresses, err := r.config.Addresses(ctx)
+	addresses, err := r.config.Addresses(ctx, namespace, name)
 	if err != nil {
 		return nil, fmt.Errorf("finding the replicas: %w", err)
 	}
@@ -57,8 +68,8 @@ func (r *Replicas) Read(ctx context.Context, namespace, name string) ([]Reading,
 	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	var wait sync.WaitGroup
-	for i, connection := range connections {
-		wait.Go(func() { answers[i] = ask(ctx, connection, addresses[i], namespace+"/"+name) })
+	for i, to := range connections {
+		wait.Go(func() { answers[i] = ask(ctx, to, addresses[i], namespace+"/"+name) })
 	}
 	wait.Wait()
 	local := r.config.Local.Read(namespace, name)
@@ -71,41 +82,52 @@ func (r *Replicas) Read(ctx context.Context, namespace, name string) ([]Reading,
 	return readings, nil
 }
 
-// connect has a connection to each address, in their order, and to no other.
-func (r *Replicas) connect(addresses []netip.AddrPort) ([]*grpc.ClientConn, error) {
+// connect has a connection to each address, in their order.
+func (r *Replicas) connect(addresses []netip.AddrPort) ([]*connection, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept := make(map[netip.AddrPort]*grpc.ClientConn, len(addresses))
-	out := make([]*grpc.ClientConn, 0, len(addresses))
+	now := r.config.Local.config.Clock.Now()
+	out := make([]*connection, 0, len(addresses))
 	for _, address := range addresses {
-		connection := r.connections[address]
-		if connection == nil {
-			var err error
-			if connection, err = grpc.NewClient("passthrough:///"+address.String(), grpc.WithTransportCredentials(r.config.Credentials)); err != nil {
+		known := r.connections[address]
+		if known == nil {
+			made, err := grpc.NewClient("passthrough:///"+address.String(), grpc.WithTransportCredentials(r.config.Credentials))
+			if err != nil {
 				return nil, fmt.Errorf("replica %s: %w", address, err)
 			}
-			r.connections[address] = connection
+			known = &connection{ClientConn: made}
+			r.connections[address] = known
 		}
-		kept[address] = connection
-		out = append(out, connection)
+		known.used = now
+		out = append(out, known)
 	}
-	for address, connection := range r.connections {
-		if kept[address] == nil {
-			_ = connection.Close() // a replica that is gone
-		}
-	}
-	r.connections = kept
+	r.closeUnused(now.Add(-keepUnused))
 	return out, nil
 }
 
-// Close ends all connections.
-func (r *Replicas) Close() {
-	_, _ = r.connect(nil) // nothing can be wrong with no address
+// closeUnused ends the connections that were last used before a time.
+func (r *Replicas) closeUnused(before time.Time) {
+	for address, known := range r.connections {
+		if known.used.Before(before) {
+			_ = known.Close() // nobody waits for it
+			delete(r.connections, address)
+		}
+	}
 }
 
-func ask(ctx context.Context, connection *grpc.ClientConn, address netip.AddrPort, cluster string) Reading {
+// Close ends all connections. Calls under way fail.
+func (r *Replicas) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for address, known := range r.connections {
+		_ = known.Close() // nobody waits for it
+		delete(r.connections, address)
+	}
+}
+
+func ask(ctx context.Context, to *connection, address netip.AddrPort, cluster string) Reading {
 	var answer loadstats.LoadStatsRequest
-	err := connection.Invoke(ctx, totalsMethod, wrapperspb.String(cluster), &answer)
+	err := to.Invoke(ctx, totalsMethod, wrapperspb.String(cluster), &answer)
 	if err == nil && answer.GetNode().GetId() == "" {
 		err = errors.New("the answer names no run")
 	}

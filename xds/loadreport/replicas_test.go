@@ -29,7 +29,7 @@ func replicasOf(t *testing.T, local *replica, creds credentials.TransportCredent
 	}
 	replicas := loadreport.NewReplicas(loadreport.ReplicasConfig{
 		Local: local.loads, Credentials: creds,
-		Addresses: func(context.Context) ([]netip.AddrPort, error) { return addresses, nil },
+		Addresses: func(context.Context, string, string) ([]netip.AddrPort, error) { return addresses, nil },
 	})
 	t.Cleanup(replicas.Close)
 	return replicas
@@ -89,7 +89,7 @@ func TestNotToKnowTheReplicasIsAnError(t *testing.T) {
 	unknown := errors.New("no cache yet")
 	replicas := loadreport.NewReplicas(loadreport.ReplicasConfig{
 		Local: first.loads, Credentials: first.ReplicaCredentials(),
-		Addresses: func(context.Context) ([]netip.AddrPort, error) { return nil, unknown },
+		Addresses: func(context.Context, string, string) ([]netip.AddrPort, error) { return nil, unknown },
 	})
 	t.Cleanup(replicas.Close)
 	if _, err := replicas.Read(t.Context(), "shop", "greeter"); !errors.Is(err, unknown) {

@@ -25,7 +25,7 @@ type Config struct {
 	Interval time.Duration
 	// Silence is how long ago a client may have reported last to be heard. The default is three intervals and 2 s.
 	Silence time.Duration
-	// MaxSpan is how much time a report may cover to be counted. The default is 1 min.
+	// MaxSpan is how much time a report may cover to be counted. The default is 15 s: what failed before may be over.
 	MaxSpan time.Duration
 	// Clock tells the time; nil: the system's.
 	Clock clock.PassiveClock
@@ -44,7 +44,7 @@ func (c Config) withDefaults() Config {
 		c.Silence = 3*c.Interval + 2*time.Second
 	}
 	if c.MaxSpan == 0 {
-		c.MaxSpan = time.Minute
+		c.MaxSpan = 15 * time.Second
 	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
