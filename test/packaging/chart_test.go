@@ -392,6 +392,7 @@ func TestTheOperatorTakesTheArguments(t *testing.T) {
 	for name, values := range map[string]string{
 		"default values": "replicas=2",
 		"other values":   "metrics.enabled=false,metrics.secure=false,leaderElection.enabled=false,logging.level=debug,logging.format=console,watchNamespaces={a,b}",
+		"xDS":            "xds.enabled=true,xds.trustDomain=example.org,xds.readAll={spiffe://example.org/ns/edge/sa/envoy,edge.example.org}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			container := deployment(t, render(t, "--set", values)).Spec.Template.Spec.Containers[0]
@@ -424,13 +425,17 @@ func TestEveryTemplateIsUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := helmTemplate(t)
-	if err != nil {
-		t.Fatalf("helm template: %v\n%s", err, output)
+	var all strings.Builder
+	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "replicas=2") {
+		output, err := helmTemplate(t, "--set", values)
+		if err != nil {
+			t.Fatalf("helm template: %v\n%s", err, output)
+		}
+		all.Write(output)
 	}
 	for _, template := range templates {
-		if source := "# Source: headgate/templates/" + filepath.Base(template); !strings.Contains(string(output), source) {
-			t.Errorf("%s makes nothing with the default values", template)
+		if source := "# Source: headgate/templates/" + filepath.Base(template); !strings.Contains(all.String(), source) {
+			t.Errorf("%s makes nothing, with the default values or with xDS", template)
 		}
 	}
 }
