@@ -54,7 +54,8 @@ func NewAuthority(name string, now time.Time) (Pair, error) {
 	return sign(template, nil, nil)
 }
 
-// Issue has the authority sign a certificate, for a server if it has DNS names, and for a client if it has a URI.
+// Issue has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server
+// is a client too: the replicas of Headgate know each other by the certificate that they share.
 func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
 	signer, key, err := p.parse()
 	if err != nil {
@@ -66,6 +67,7 @@ func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
 		KeyUsage:  x509.KeyUsageDigitalSignature,
 		DNSNames:  names.DNS,
 	}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if len(names.DNS) > 0 {
 		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
@@ -75,7 +77,6 @@ func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
 			return Pair{}, fmt.Errorf("the client's name: %w", err)
 		}
 		template.URIs = []*url.URL{uri}
-		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
 	return sign(template, signer, key)
 }

@@ -85,12 +85,21 @@ func TestTheXDSServerCanBeReached(t *testing.T) {
 	}
 	policy := convert[networkingv1.NetworkPolicy](t, rendered.get(t, "NetworkPolicy headgate"))
 	tcp, number := corev1.ProtocolTCP, intstr.FromInt32(18001)
+	ports := []networkingv1.NetworkPolicyPort{{Port: &number, Protocol: &tcp}}
+	replicas := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: service.Spec.Selector}}
 	want := []networkingv1.NetworkPolicyIngressRule{{
-		Ports: []networkingv1.NetworkPolicyPort{{Port: &number, Protocol: &tcp}},
-		From:  []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"xds": "yes"}}}},
+		Ports: ports,
+		From: []networkingv1.NetworkPolicyPeer{
+			replicas, {NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"xds": "yes"}}},
+		},
 	}}
 	if diff := cmp.Diff(want, policy.Spec.Ingress); diff != "" {
 		t.Errorf("ingress (-want +got):\n%s", diff)
+	}
+	// The replicas ask each other, too.
+	out := networkingv1.NetworkPolicyEgressRule{Ports: ports, To: []networkingv1.NetworkPolicyPeer{replicas}}
+	if !slices.ContainsFunc(policy.Spec.Egress, func(rule networkingv1.NetworkPolicyEgressRule) bool { return cmp.Equal(rule, out) }) {
+		t.Errorf("the other replicas cannot be reached: %v", policy.Spec.Egress)
 	}
 }
 
