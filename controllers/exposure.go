@@ -40,8 +40,8 @@ type exposureReconciler struct {
 	facts  factReader
 	names  *takenNames
 	// xds is what this replica serves over xDS; nil: nothing.
-	xds *xdsFeed
-	calls  *callCounter
+	xds   *xdsFeed
+	calls *callCounter
 	// callsCounted tells the watches that there are new counts.
 	callsCounted chan event.GenericEvent
 	memory       memory

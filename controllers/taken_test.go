@@ -19,6 +19,6 @@ func (taken) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, e
 }
 func (taken) Create(context.Context, resourcelock.LeaderElectionRecord) error { return nil }
 func (taken) Update(context.Context, resourcelock.LeaderElectionRecord) error { return nil }
-func (taken) RecordEvent(string)                                             {}
-func (taken) Identity() string                                               { return "this one" }
-func (taken) Describe() string                                               { return "taken" }
+func (taken) RecordEvent(string)                                              {}
+func (taken) Identity() string                                                { return "this one" }
+func (taken) Describe() string                                                { return "taken" }
