@@ -84,7 +84,7 @@ func (o *bootstrapOptions) write(c bootstrap.Config, console console) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(directory, 0o750); err != nil {
+	if err := os.MkdirAll(directory, 0o750); err != nil { //nolint:gosec // the user says where
 		return err
 	}
 	// The configuration comes last: it is complete when it is there.

@@ -67,12 +67,9 @@ func Serve(t testing.TB, c *cache.Cache, e Exposed) {
 }
 
 func converted(r resource.Resource) cache.Resource {
-	out := cache.Resource{Message: r.Message, Audience: cache.Envoy}
+	out := cache.Resource{Message: r.Message, Audience: cache.Envoy, Owners: r.Owners}
 	if r.Audience == resource.GRPCClients {
 		out.Audience = cache.Named
-	}
-	for _, owner := range r.Owners {
-		out.Owners = append(out.Owners, cache.Owner(owner))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package loadreport
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ type ledger struct {
 
 // service is what was reported of an ExposedService.
 type service struct {
-	backends map[string]*Totals
+	backends map[string]Totals
 	// reporters are the connected clients that have reported on it.
 	reporters map[*reporter]struct{}
 }
@@ -107,7 +108,7 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 func (l *ledger) service(owner cache.Owner) *service {
 	s := l.services[owner]
 	if s == nil {
-		s = &service{backends: map[string]*Totals{}, reporters: map[*reporter]struct{}{}}
+		s = &service{backends: map[string]Totals{}, reporters: map[*reporter]struct{}{}}
 		l.services[owner] = s
 	}
 	return s
@@ -117,22 +118,17 @@ func (s *service) add(localities []*endpoint.UpstreamLocalityStats, ignore func(
 	for _, locality := range localities {
 		backend := locality.GetLocality().GetZone()
 		counted := totalsOf(locality)
-		total := s.backends[backend]
+		total, known := s.backends[backend]
 		switch {
 		case backend == "":
 			ignore(ignoredNameless)
-			continue
 		case !counted.sensible():
 			ignore(ignoredNonsense)
-			continue
-		case total == nil && len(s.backends) >= maxBackends:
+		case !known && len(s.backends) >= maxBackends:
 			ignore(ignoredBound)
-			continue
-		case total == nil:
-			total = &Totals{}
-			s.backends[backend] = total
+		default:
+			s.backends[backend] = total.plus(counted)
 		}
-		total.add(counted)
 	}
 }
 
@@ -162,10 +158,7 @@ func (l *ledger) read(owner cache.Owner, since time.Time) (totals map[string]Tot
 	if s == nil {
 		return nil, false
 	}
-	totals = make(map[string]Totals, len(s.backends))
-	for name, total := range s.backends {
-		totals[name] = *total
-	}
+	totals = maps.Clone(s.backends)
 	for r := range s.reporters {
 		heard = heard || !r.heard.Before(since)
 	}

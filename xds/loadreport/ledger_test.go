@@ -196,17 +196,13 @@ func TestTotalsAreTheSumOfWhatWasReported(t *testing.T) {
 			clients[i].to.add(clients[i].as, []*endpoint.ClusterStats{report(cluster, locality(backend, counted))}, now, func(why ignored) {
 				t.Fatalf("ignored: %s", why)
 			})
-			sum := want[backend]
-			sum.add(counted)
-			want[backend] = sum
+			want[backend] = want[backend].plus(counted)
 		}
 		got := map[string]Totals{}
 		for _, replica := range replicas {
 			totals, _ := replica.read(greeter, now)
 			for backend, total := range totals {
-				sum := got[backend]
-				sum.add(total)
-				got[backend] = sum
+				got[backend] = got[backend].plus(total)
 			}
 		}
 		if !maps.Equal(want, got) {

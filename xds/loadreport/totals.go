@@ -14,10 +14,8 @@ type Totals struct {
 // is no count, and a sum of such could overflow.
 const maxCalls = 1 << 36
 
-func (t *Totals) add(more Totals) {
-	t.Issued += more.Issued
-	t.Succeeded += more.Succeeded
-	t.Failed += more.Failed
+func (t Totals) plus(more Totals) Totals {
+	return Totals{Issued: t.Issued + more.Issued, Succeeded: t.Succeeded + more.Succeeded, Failed: t.Failed + more.Failed}
 }
 
 func (t Totals) sensible() bool {

@@ -35,7 +35,7 @@ var totalsService = grpc.ServiceDesc{
 			if err := decode(&cluster); err != nil {
 				return nil, err
 			}
-			return implementation.(totalsReader).readTotals(ctx, &cluster)
+			return implementation.(totalsReader).readTotals(ctx, &cluster) //nolint:forcetypeassert // grpc has checked it against HandlerType
 		},
 	}},
 }
