@@ -14,6 +14,9 @@
 // The first request of a stream must name the node. Its id is for people. Its cluster, `<namespace>` or
 // `<namespace>/<name>`, says what an Envoy means by everything. Later requests cannot change it.
 //
+// Services that [Config.Register] adds are served to the same clients within the same limits, and end with the
+// replica. They ask [IdentityOf] who calls, which may also be another replica: one that has the server's own key.
+//
 // # Why streams of its own
 //
 // go-control-plane's stream server asks its cache again for each type after each acknowledgement, with the whole
