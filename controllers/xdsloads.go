@@ -94,7 +94,8 @@ func (a *replicaAddresses) of(ctx context.Context, namespace, name string) ([]ne
 	return out, nil
 }
 
-// address is that of a pod; invalid: it is gone.
+// address is that of a pod; invalid: it is gone. Whoever asks meanwhile waits: the answer is the same for all
+// ExposedServices.
 func (a *replicaAddresses) address(ctx context.Context, name string) (netip.Addr, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
