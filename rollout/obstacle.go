@@ -18,7 +18,18 @@ var beforeWebhooks = []obstacle{paused, unknownWorkload, notLive, holding, outag
 var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
 // beforePods are what keeps a prepared step from being started.
-var beforePods = []obstacle{paused, unknownWorkload, outage, doubtful, tooFewReady}
+var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady}
+
+// rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
+// in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.
+func rising(check obstacle) obstacle {
+	return func(l *look) string {
+		if l.step().weight <= l.status.Weight {
+			return ""
+		}
+		return check(l)
+	}
+}
 
 // firstObstacle is the first of a list that is in the way.
 func (l *look) firstObstacle(list []obstacle) string {

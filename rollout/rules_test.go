@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/judge"
 )
 
 func TestEverythingThatKeepsAStepIsSaid(t *testing.T) {
@@ -425,6 +426,116 @@ func TestEvidenceOfAnotherVersionStartsOver(t *testing.T) {
 	s.status.Rollout.Evidence.State = "of another version"
 	s.until(idle, time.Hour)
 	s.expectStable("v2")
+}
+
+// leaveInDoubt lets all calls of the canary and half of stable's fail for one count. That leaves a doubt that calls without errors dispel
+// slowly, for the canary was only twice as bad.
+func (s *scene) leaveInDoubt() {
+	s.t.Helper()
+	s.outage = 0.5
+	s.fail("v2", 1)
+	s.run(s.scrape)
+	s.outage = 0
+	s.fail("v2", 0)
+	if s.phase() != stepping || !s.doubtful() {
+		s.t.Fatalf("%s, and no doubt: %s", s.phase(), s.reasons())
+	}
+}
+
+// doubtful: too much speaks against the canary to advance, and too little to roll back.
+func (s *scene) doubtful() bool {
+	s.t.Helper()
+	state, err := judge.ParseState(s.status.Rollout.Evidence.State)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return settingsOf(s.spec.Rollout).judge.Decide(state).Doubtful
+}
+
+// What errors of before have left is dispelled by calls: fewer of them take more time, and it ends. Meanwhile the step is one, and
+// not prepared for ever, for only in a step does maxHold apply.
+func TestDoubtIsDispelledByCallsWhateverTheWeight(t *testing.T) {
+	for _, weight := range []string{"0.5", "5", "49"} {
+		t.Run(weight, func(t *testing.T) {
+			s := newScene(t)
+			s.rate, s.scrape = 4000, time.Second
+			s.spec.Rollout.Steps = steps("50")
+			s.ship("v2")
+			s.untilStep(1, time.Minute)
+			s.run(10 * time.Second)
+			s.leaveInDoubt()
+			before := s.status.Rollout.Evidence.Canary.Calls
+			s.spec.Rollout.Steps = append(steps(weight), steps("50")...)
+			s.run(3 * time.Second)
+			if s.phase() != stepping || !s.doubtful() || s.status.Rollout.Weight != s.live {
+				t.Errorf("%s: %s", s.phase(), s.message())
+			}
+			s.runUntil(time.Hour, func() bool { return !s.doubtful() })
+			if calls := s.status.Rollout.Evidence.Canary.Calls - before; s.doubtful() || calls > 25_000 {
+				t.Errorf("after %d calls of the canary: %s", calls, s.message())
+			}
+			s.until(idle, time.Hour)
+			s.expectStable("v2")
+		})
+	}
+}
+
+func TestStepThatIsNotLargerIsUndecidedInTime(t *testing.T) {
+	s := newScene(t)
+	s.rate, s.scrape = 4000, time.Second
+	s.spec.Rollout.Steps = steps("50")
+	s.spec.Rollout.Analysis.WhenUndecided = ptr.To(v1alpha1.UndecidedRollBack)
+	s.spec.Rollout.Analysis.MaxHold = long(2 * time.Minute)
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(10 * time.Second)
+	s.leaveInDoubt()
+	s.spec.Rollout.Steps = steps("0.5", "50")
+	s.until(rollingBack, 3*time.Minute)
+	if f := s.status.Rollout.Failed; f == nil || f.Reason != FailureUndecided {
+		t.Errorf("failed: %+v", f)
+	}
+}
+
+// The canary's last calls from before it had all of them fail. With all of them nothing could ever be said against that, or for it.
+func TestDoubtWithAllCallsGoesBackToWhereThereIsAComparison(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "100")
+	s.ship("v2")
+	s.untilStep(2, time.Hour)
+	s.fail("v2", 0.5)
+	for !s.doubtful() {
+		s.live = 100_000 // The data plane is late.
+		s.pass(s.now.Add(time.Second))
+		s.look()
+	}
+	s.fail("v2", 0)
+	s.runUntil(time.Minute, func() bool { return s.phase() == stepping && s.status.Rollout.Step == 1 })
+	if r := s.status.Rollout; r.Step != 1 || r.Weight != 100_000 || s.live != 100_000 || len(r.Verdicts) != 0 {
+		t.Fatalf("step %d, weight %d, live %d, verdicts %v: %s", r.Step, r.Weight, s.live, r.Verdicts, s.reasons())
+	}
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func TestCanaryKeepsItsPodsUntilItsSmallerShareIsServed(t *testing.T) {
+	s := newScene(t)
+	s.replicas, s.pods["v1"] = 10, 10
+	s.spec.Rollout.Steps = steps("50", "60")
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(10 * time.Second)
+	s.deaf = true
+	s.spec.Rollout.Steps = steps("10", "60")
+	s.run(time.Minute)
+	if s.status.Rollout.Weight != 100_000 || s.canary.replicas != 5 {
+		t.Errorf("weight %d, %d pods", s.status.Rollout.Weight, s.canary.replicas)
+	}
+	s.deaf = false
+	s.run(2 * time.Second)
+	if s.canary.replicas != 1 {
+		t.Errorf("%d pods for 10 %% of 10", s.canary.replicas)
+	}
 }
 
 func (s *scene) expectStable(revision string) {

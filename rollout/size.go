@@ -11,7 +11,12 @@ func (l *look) resize() {
 	}
 	switch s.Phase {
 	case v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval:
-		s.Replicas = size(max(s.Weight, l.step().weight), w, s.Replicas)
+		want := size(max(s.Weight, l.step().weight), w, s.Replicas)
+		if s.LiveSince == nil {
+			// The data plane may still serve a larger weight than the status has.
+			want = max(want, min(s.Replicas, max(w.Replicas, 1)))
+		}
+		s.Replicas = want
 	case v1alpha1.RolloutPromoting:
 		s.Replicas = size(s.Weight, w, s.Replicas)
 	case v1alpha1.RolloutSuspended:

@@ -24,6 +24,22 @@ func (l *look) alter() {
 	l.askAfresh()
 }
 
+// incomparable: something speaks against a canary that has all calls, which without calls to stable can neither be confirmed nor dispelled.
+func incomparable(l *look) (string, bool) {
+	s := &l.status
+	if s.Weight != allParts || s.Step < 2 || !l.judged.Doubtful {
+		return "", false
+	}
+	back := l.settings.steps[l.stepIndex()-1]
+	return fmt.Sprintf("something speaks against the canary, and there is nothing to compare it with: back to step %d of %d, %s",
+		s.Step-1, len(l.settings.steps), percentOf(back.weight)), true
+}
+
+func (l *look) stepBack() {
+	l.status.Step--
+	l.alter()
+}
+
 // prepared: the canary has the pods that the step takes, and gets its weight. That is the one place, but for a canary of the user's
 // own that takes over, where a weight rises.
 func prepared(l *look) (string, bool) {
