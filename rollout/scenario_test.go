@@ -47,7 +47,7 @@ func TestNoTrafficHolds(t *testing.T) {
 	s := newScene(t)
 	s.rate = 0
 	s.ship("v2")
-	s.run(10 * time.Hour)
+	s.run(3 * time.Hour)
 	s.golden("no-traffic")
 	if s.phase() != stepping || s.status.Rollout.Step != 1 {
 		t.Errorf("%s, step %d", s.phase(), s.status.Rollout.Step)
