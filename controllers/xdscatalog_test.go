@@ -79,7 +79,7 @@ func TestTheCatalogSetsWhatBuildMakes(t *testing.T) {
 		}
 		take(catalog.all())
 		for step := range rapid.IntRange(1, 12).Draw(t, "steps") {
-			keys := slices.SortedFunc(maps.Keys(now), func(a, b types.NamespacedName) int { return compareKeys(a, b) })
+			keys := slices.SortedFunc(maps.Keys(now), compareKeys)
 			action := rapid.SampledFrom([]string{"put", "decide", "endpoints", "remove"}).Draw(t, "action")
 			if len(keys) == 0 || action == "put" {
 				put(drawExposure(t, int64(step+2)))
