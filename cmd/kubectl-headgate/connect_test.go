@@ -50,20 +50,23 @@ func freePort(t *testing.T) int {
 }
 
 // serveGreeter has a control plane serve the greeter, and the flags that lead to it. The first of two servers is
-// where nobody is.
-func serveGreeter(t *testing.T, port int) (flags []string) {
+// where nobody is. The port is that of Envoys.
+func serveGreeter(t *testing.T) (flags []string, port int) {
 	t.Helper()
 	plane := controlplane.Start(t, controlplane.Config{})
+	backend, nobody := startBackend(t), freePort(t)
+	kubeconfig := having(t, greeter("shop"))
+	port = freePort(t) // nothing that listens may come after this
 	controlplane.Serve(t, plane.Cache, controlplane.Exposed{
 		Namespace: "shop", Name: "greeter", Port: port, Order: []string{"primary"},
-		Addresses: map[string][]string{"primary": {startBackend(t)}},
+		Addresses: map[string][]string{"primary": {backend}},
 	})
 	own := plane.Authority.Workload("shop")
 	return []string{
 		"--certificate", own.Certificate, "--key", own.Key, "--ca", plane.Authority.CA,
-		"--xds-server", net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t))), "--xds-server", plane.Address,
-		"--kubeconfig", having(t, greeter("shop")),
-	}
+		"--xds-server", net.JoinHostPort("127.0.0.1", strconv.Itoa(nobody)), "--xds-server", plane.Address,
+		"--kubeconfig", kubeconfig,
+	}, port
 }
 
 func call(t *testing.T, conn *grpc.ClientConn) {
@@ -77,7 +80,8 @@ func call(t *testing.T, conn *grpc.ClientConn) {
 }
 
 func TestAGRPCClientConnectsWithIt(t *testing.T) {
-	got := say(t, append([]string{"bootstrap", "grpc", "greeter"}, serveGreeter(t, 0)...)...)
+	flags, _ := serveGreeter(t)
+	got := say(t, append([]string{"bootstrap", "grpc", "greeter"}, flags...)...)
 	if got.failure != nil {
 		t.Fatal(got.failure)
 	}
@@ -94,9 +98,9 @@ func TestAGRPCClientConnectsWithIt(t *testing.T) {
 
 func TestAnEnvoyConnectsWithIt(t *testing.T) {
 	envoy.Path(t)
-	port := freePort(t)
+	flags, port := serveGreeter(t)
 	directory := t.TempDir()
-	got := say(t, append([]string{"bootstrap", "envoy", "greeter", "-o", directory, "--admin-port", "0"}, serveGreeter(t, port)...)...)
+	got := say(t, append([]string{"bootstrap", "envoy", "greeter", "-o", directory, "--admin-port", "0"}, flags...)...)
 	if got.failure != nil {
 		t.Fatal(got.failure)
 	}

@@ -2,7 +2,6 @@ package loadreport_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,16 +14,6 @@ import (
 	"github.com/headgate/headgate/xds/bootstrap"
 	"github.com/headgate/headgate/xds/loadreport"
 )
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
 
 // runEnvoy starts an Envoy with the files of a bootstrap.
 func runEnvoy(t *testing.T, c bootstrap.Config) {
@@ -55,11 +44,10 @@ func through(t *testing.T, port int) *grpc.ClientConn {
 func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
 	envoy.Path(t)
 	r := startReplica(t, controlplane.Config{})
-	port := freePort(t)
 	runEnvoy(t, bootstrapOf(t, r))
 	r.awaitReport()
 	// The cluster is new to an Envoy that reports already.
-	exposeGreeter(t, r.Cache, port)
+	port, _ := exposeGreeter(t, r.Cache)
 	conn := through(t, port)
 	// Envoy counts a cluster from the first report after it has it.
 	primary := func() loadreport.Totals { return r.loads.Read("shop", "greeter").Backends["primary"] }
@@ -67,9 +55,11 @@ func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
 		callAll(t, conn, "world")
 		r.awaitReport()
 	}
-	// One may have been announced already, and one on its way, when the last call ended.
-	for range 3 {
-		r.awaitReport()
+	// What was called before a call that fails is reported no later than that is. Twice, because Envoy does not
+	// read all counters in one moment.
+	for failed := range uint64(2) {
+		callAll(t, conn, failAtOnce)
+		r.await("the marker", func(reading loadreport.Reading) bool { return reading.Backends["primary"].Failed == failed+1 })
 	}
 	before := primary()
 	seen := callAll(t, conn, mixed(1000)...)
@@ -87,8 +77,7 @@ func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
 func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {
 	envoy.Path(t)
 	first, second := twoReplicas(t)
-	port := freePort(t)
-	exposeGreeter(t, first.Cache, port)
+	port, _ := exposeGreeter(t, first.Cache)
 	runEnvoy(t, bootstrapOf(t, first, second))
 	first.awaitReport()
 	first.Stop()

@@ -9,7 +9,7 @@ import (
 
 func TestTheCallsOfAGRPCClientAreWhatItSaw(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
-	stopPrimary := exposeGreeter(t, r.Cache, 0)
+	_, stopPrimary := exposeGreeter(t, r.Cache)
 	conn := proxyless(t, bootstrapOf(t, r))
 	primary := callAll(t, conn, mixed(500)...)
 	r.await("the calls of the primary", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == primary })
@@ -19,16 +19,16 @@ func TestTheCallsOfAGRPCClientAreWhatItSaw(t *testing.T) {
 	stopPrimary()
 	backup := callAll(t, conn, mixed(200)...)
 	r.await("the calls of the backup", func(reading loadreport.Reading) bool { return reading.Backends["backup"] == backup })
-	// Those that met the end of the primary, and were made again, were attempts there.
+	// gRPC reports a call that finds its connection gone, and turns elsewhere before it was sent, as a success.
 	reading := r.loads.Read("shop", "greeter")
-	if now := reading.Backends["primary"]; now.Succeeded != primary.Succeeded || !reading.Heard {
+	if now := reading.Backends["primary"]; now.Failed != primary.Failed || now.Succeeded < primary.Succeeded || !reading.Heard {
 		t.Errorf("heard %v, primary %+v, it was %+v", reading.Heard, now, primary)
 	}
 }
 
 func TestTheCallsOfTwoClientsAddUp(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
-	exposeGreeter(t, r.Cache, 0)
+	exposeGreeter(t, r.Cache)
 	c := bootstrapOf(t, r)
 	first := callAll(t, proxyless(t, c), mixed(100)...)
 	c.Node = "another"
@@ -39,7 +39,7 @@ func TestTheCallsOfTwoClientsAddUp(t *testing.T) {
 
 func TestAClientThatIsGoneTakesNothingAway(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
-	exposeGreeter(t, r.Cache, 0)
+	exposeGreeter(t, r.Cache)
 	conn := proxyless(t, bootstrapOf(t, r))
 	seen := callAll(t, conn, mixed(100)...)
 	r.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == seen && reading.Heard })
@@ -54,7 +54,7 @@ func TestAClientThatIsGoneTakesNothingAway(t *testing.T) {
 
 func TestAReplicaThatStartsAgainIsAnotherRun(t *testing.T) {
 	first := startReplica(t, controlplane.Config{})
-	exposeGreeter(t, first.Cache, 0)
+	exposeGreeter(t, first.Cache)
 	conn := proxyless(t, bootstrapOf(t, first))
 	seen := callAll(t, conn, mixed(100)...)
 	first.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == seen })

@@ -34,7 +34,7 @@ type replica struct {
 
 	t     *testing.T
 	loads *loadreport.Server
-	// received is told of each report, after the one before it was counted.
+	// received is told of each report, and of the end of each client.
 	received chan struct{}
 }
 
@@ -90,7 +90,8 @@ func (w watched) RegisterService(description *grpc.ServiceDesc, implementation a
 	streams := append([]grpc.StreamDesc{}, description.Streams...)
 	for i, stream := range streams {
 		streams[i].Handler = func(implementation any, str grpc.ServerStream) error {
-			return stream.Handler(implementation, watchedStream{str, w.received})
+			defer w.tell() // when the client is forgotten
+			return stream.Handler(implementation, watchedStream{str, w.tell})
 		}
 	}
 	with := *description
@@ -98,18 +99,22 @@ func (w watched) RegisterService(description *grpc.ServiceDesc, implementation a
 	w.ServiceRegistrar.RegisterService(&with, implementation)
 }
 
+func (w watched) tell() {
+	select {
+	case w.received <- struct{}{}:
+	default:
+	}
+}
+
 type watchedStream struct {
 	grpc.ServerStream
 
-	received chan struct{}
+	received func()
 }
 
 func (s watchedStream) RecvMsg(message any) error {
 	err := s.ServerStream.RecvMsg(message)
-	select {
-	case s.received <- struct{}{}:
-	default:
-	}
+	s.received()
 	return err
 }
 
@@ -152,16 +157,28 @@ func startBackend(t *testing.T) (address string, stop func()) {
 	return listener.Addr().String(), s.GracefulStop
 }
 
-// exposeGreeter has a primary and a backup.
-func exposeGreeter(t *testing.T, c *cache.Cache, port int) (stopPrimary func()) {
+// exposeGreeter has a primary and a backup, and a port for Envoys.
+func exposeGreeter(t *testing.T, c *cache.Cache) (port int, stopPrimary func()) {
 	t.Helper()
 	primary, stop := startBackend(t)
 	backup, _ := startBackend(t)
+	// Nothing that listens may come after this.
+	port = freePort(t)
 	controlplane.Serve(t, c, controlplane.Exposed{
 		Namespace: "shop", Name: "greeter", Port: port, Order: []string{"primary", "backup"},
 		Addresses: map[string][]string{"primary": {primary}, "backup": {backup}},
 	})
-	return stop
+	return port, stop
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // bootstrapOf is that of a client in namespace shop, for replicas in order of preference.

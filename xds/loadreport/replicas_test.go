@@ -17,7 +17,7 @@ func twoReplicas(t *testing.T) (first, second *replica) {
 	t.Helper()
 	authority := controlplane.NewAuthority(t)
 	c := controlplane.Config{Authority: authority, Certificate: authority.Server(), Cache: controlplane.NewCache()}
-	exposeGreeter(t, c.Cache, 0)
+	exposeGreeter(t, c.Cache)
 	return startReplica(t, c), startReplica(t, c)
 }
 

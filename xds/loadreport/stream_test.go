@@ -86,7 +86,7 @@ func TestAClientIsToldWhatToReport(t *testing.T) {
 
 func TestReportsOverManyConnectionsAreCountedOnce(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
-	exposeGreeter(t, r.Cache, 0)
+	exposeGreeter(t, r.Cache)
 	const connections, each = 5, 4
 	for range connections {
 		stream := open(t, r.dial(r.Authority.Workload("shop")), reporting)
@@ -106,7 +106,7 @@ func TestReportsOverManyConnectionsAreCountedOnce(t *testing.T) {
 
 func TestAClientOfAnotherNamespaceChangesNothing(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
-	exposeGreeter(t, r.Cache, 0)
+	exposeGreeter(t, r.Cache)
 	stream := open(t, r.dial(r.Authority.Workload("bank")), reporting)
 	if _, err := stream.Recv(); err != nil {
 		t.Fatal(err)
