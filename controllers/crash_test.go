@@ -17,7 +17,7 @@ import (
 // without any crash.
 func TestCrashAfterEachWrite(t *testing.T) {
 	reference := newWorld(t).withDataPlane().withBackends()
-	o := reference.startOperator()
+	o := reference.startOperator(withOldServices)
 	exs := reference.exposedService("greeter")
 	reference.create(exs)
 	reference.untilReady(exs)
@@ -31,7 +31,7 @@ func TestCrashAfterEachWrite(t *testing.T) {
 			w := newWorld(t).withDataPlane().withBackends()
 			exs := w.exposedService("greeter")
 			w.create(exs)
-			first := w.startOperator(func(_ *Config, transport *transport) { transport.cutAfter = n })
+			first := w.startOperator(withOldServices, func(_ *Config, transport *transport) { transport.cutAfter = n })
 			w.eventually("the crash, or the end without one", func() error {
 				if first.transport.isCut() || w.conditionIs(exs, v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady) == nil {
 					return nil
@@ -39,7 +39,7 @@ func TestCrashAfterEachWrite(t *testing.T) {
 				return fmt.Errorf("%d writes", len(first.transport.written()))
 			})
 			first.stop()
-			second := w.startOperator()
+			second := w.startOperator(withOldServices)
 			w.untilReady(exs)
 			w.untilQuiet(second)
 			compareStates(t, want, endState(t, w, exs))
@@ -50,7 +50,7 @@ func TestCrashAfterEachWrite(t *testing.T) {
 // TestEachWriteFailsOnce refuses every different write the first time.
 func TestEachWriteFailsOnce(t *testing.T) {
 	reference := newWorld(t).withDataPlane().withBackends()
-	o := reference.startOperator()
+	o := reference.startOperator(withOldServices)
 	exs := reference.exposedService("greeter")
 	reference.create(exs)
 	reference.untilReady(exs)
@@ -63,7 +63,7 @@ func TestEachWriteFailsOnce(t *testing.T) {
 			w := newWorld(t).withDataPlane().withBackends()
 			exs := w.exposedService("greeter")
 			w.create(exs)
-			o := w.startOperator(func(_ *Config, transport *transport) { transport.failOnce = code })
+			o := w.startOperator(withOldServices, func(_ *Config, transport *transport) { transport.failOnce = code })
 			w.untilReady(exs)
 			w.untilQuiet(o)
 			compareStates(t, want, endState(t, w, exs))

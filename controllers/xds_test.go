@@ -372,7 +372,8 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 	}
 	c := p.connect(w, address, "envoy-1", nil)
 	c.until("all are there", func() bool { return len(c.names(cache.Clusters)) == services })
-	w.eventually("all are acknowledged", func() error {
+	// A hundred of them are a few hundred writes at first, one after the other.
+	err := poll(t.Context(), 5*patience, func() error {
 		var list v1alpha1.ExposedServiceList
 		if err := w.kube.List(t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
 			return err
@@ -385,6 +386,9 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 		}
 		return nil
 	})
+	if err != nil {
+		t.Fatalf("not all are acknowledged: %v", err)
+	}
 	w.untilQuiet(o)
 	before := len(o.transport.written())
 	// Longer than the reports' own pace, and than the retry of a failed one.
