@@ -173,7 +173,7 @@ func (h *history) happen() {
 	events := []event{
 		{12, h.ship},
 		{4, func() { h.replicas = pick(h.t, "replicas", []int32{0, 1, 4, 4, 10}) }},
-		{3, func() { h.exists = !h.exists }},
+		{3, h.deleteOrMake},
 		{4, h.setRollout},
 		{3, func() { h.spec.Rollout = nil }},
 		{6, h.failOver},
@@ -202,6 +202,11 @@ func (h *history) happen() {
 			e.do()
 		}
 	}
+}
+
+// deleteOrMake deletes the Deployment, or makes a new one, which nobody has paused and which has no pods yet.
+func (h *history) deleteOrMake() {
+	h.exists, h.held, h.pods = !h.exists, false, map[string]int32{}
 }
 
 // killCanary takes all ready pods from the canary, for as long as they take to start.

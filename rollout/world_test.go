@@ -144,6 +144,9 @@ func (w *world) follow(i Intents) {
 func (w *world) followWeight(i Intents) { w.live = i.Weight }
 
 func (w *world) followWorkload(i Intents) {
+	if !w.exists {
+		return
+	}
 	switch i.Workload {
 	case WorkloadHeld:
 		w.held = true
