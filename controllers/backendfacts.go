@@ -73,7 +73,7 @@ func (r factReader) readBackends(ctx context.Context, s *scope) error {
 		}
 		s.facts.Backends[backend.Name] = facts
 	}
-	return nil
+	return r.readCanary(ctx, s)
 }
 
 func (r factReader) readService(ctx context.Context, s *scope, backend *v1alpha1.Backend) (gateway.BackendFacts, error) {

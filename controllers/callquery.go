@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/signals"
 )
@@ -21,7 +22,12 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 	}
 	seen := gateway.Slices(s.exs, s.facts)
 	ref := 0
-	for _, b := range s.exs.Spec.Backends {
+	backends := s.exs.Spec.Backends
+	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
+		// The route names the canary behind the others.
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: s.facts.Canary})
+	}
+	for _, b := range backends {
 		facts := s.facts.Backends[b.Name]
 		backend := signals.Backend{
 			Name:      b.Name,

@@ -30,14 +30,15 @@ const (
 	looksAtOnce = 8
 )
 
-// callCounter counts, beside the reconciler, the calls of the ExposedServices that ask for it with
-// spec.failover.errors: a source that is slow must not keep anybody from seeing that a backend died.
+// callCounter counts, beside the reconciler, the calls of the ExposedServices that ask for it: a source that is slow must not keep anybody from seeing that a backend died.
 // It runs on the leader only, like those who decide.
 type callCounter struct {
 	clock   clock.WithTicker
 	reader  client.Reader
 	http    *http.Client
 	metrics *metrics
+	// asked says what an ExposedService asks to be counted by; nil: nothing.
+	asked func(*v1alpha1.ExposedService) *v1alpha1.ErrorBound
 	// loads reads what clients report to the xDS servers; nil: there are none.
 	loads signals.LoadReader
 	// wake tells the reconciler that there is something new.
@@ -64,17 +65,18 @@ type countedCalls struct {
 // watch counts the calls of an ExposedService from now on, or no longer when it does not ask for it.
 func (c *callCounter) watch(s *scope, query func() signals.Query) {
 	key := client.ObjectKeyFromObject(s.exs)
-	if s.exs.Spec.Failover == nil || s.exs.Spec.Failover.Errors == nil {
+	asked := c.asked(s.exs)
+	if asked == nil {
 		c.forget(key)
 		return
 	}
-	config := sourceConfig(s.exs)
+	config := sourceConfig(s.exs, asked)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil || have.config != config {
 		have = &countedCalls{config: config, pending: map[string]failover.Calls{}, unknown: map[string]string{}}
-		source, err := c.newSource(s.exs)
+		source, err := c.newSource(s.exs, asked)
 		if err != nil {
 			have.invalid = err.Error()
 		} else {
@@ -94,30 +96,40 @@ func (c *callCounter) forget(key types.NamespacedName) {
 	}
 }
 
-// sourceOf is the source that an ExposedService with spec.failover.errors asks for.
-func sourceOf(exs *v1alpha1.ExposedService) v1alpha1.ErrorSource {
+// errorBound is what an ExposedService asks for in spec.failover.errors.
+func errorBound(exs *v1alpha1.ExposedService) *v1alpha1.ErrorBound {
+	if exs.Spec.Failover == nil {
+		return nil
+	}
+	return exs.Spec.Failover.Errors
+}
+
+// sourceOf is the source that is asked for.
+func sourceOf(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) v1alpha1.ErrorSource {
 	standard := v1alpha1.SourceEnvoy
 	if exs.Spec.Gateway == nil {
 		standard = v1alpha1.SourceLoadReports
 	}
-	return ptr.Deref(exs.Spec.Failover.Errors.Source, standard)
+	return ptr.Deref(asked.Source, standard)
 }
 
 // sourceConfig is what a source depends on: the bound is not part of it.
-func sourceConfig(exs *v1alpha1.ExposedService) string {
-	text, _ := json.Marshal([]any{sourceOf(exs), exs.Spec.Failover.Errors.Prometheus}) //nolint:errchkjson // plain data
+func sourceConfig(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) string {
+	text, _ := json.Marshal([]any{sourceOf(exs, asked), asked.Prometheus}) //nolint:errchkjson // plain data
 	return string(text)
 }
 
-func (c *callCounter) newSource(exs *v1alpha1.ExposedService) (signals.Source, error) {
-	switch source := sourceOf(exs); {
+func (c *callCounter) newSource(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) (signals.Source, error) {
+	switch source := sourceOf(exs, asked); {
 	case source == v1alpha1.SourceLoadReports && c.loads == nil:
 		return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
 			"or set another source")
 	case source == v1alpha1.SourceLoadReports:
 		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.clock}), nil
-	case source == v1alpha1.SourcePrometheus && exs.Spec.Failover.Errors.Prometheus != nil:
-		return c.newPrometheus(exs.Namespace, *exs.Spec.Failover.Errors.Prometheus.DeepCopy())
+	case source == v1alpha1.SourcePrometheus && asked.Prometheus == nil:
+		return nil, errQueriesOfSides
+	case source == v1alpha1.SourcePrometheus:
+		return c.newPrometheus(exs.Namespace, *asked.Prometheus.DeepCopy())
 	}
 	return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout"
 )
 
 // decide takes the decision which backend serves, and writes it into the status before anything
@@ -25,20 +26,25 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 	status := *s.exs.Status.DeepCopy()
 	failover.Resume(&status, r.memory.of(key))
 
+	status.Traffic = rollout.Gather(status.Traffic)
 	out := failover.Decide(&s.exs.Spec, status, observe(s, counted, now), now)
+	shipping, compared := r.decideRollout(ctx, s, status, &out, now)
 	signals := r.calls.condition(s.exs)
-	changed := out.Changed || decisionDiffers(s.exs, out, signals)
-	if rest := r.news.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0, now); rest > 0 {
+	changed := out.Changed || decisionDiffers(s.exs, out, shipping, signals)
+	if rest := r.news.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
 		s.runAgain(rest)
 	} else if changed {
-		if err := r.writeDecision(ctx, s.exs, out, signals, now); err != nil {
+		if err := r.writeDecision(ctx, s.exs, out, shipping, signals, now); err != nil {
 			// The calls were taken in by a decision that nobody will see.
 			r.calls.giveBack(key, counted)
+			r.compared.giveBack(key, compared)
 			return err
 		}
 		r.reportDecisions(s, out)
 	}
 	out.Apply(&s.exs.Status)
+	s.exs.Status.Rollout = shipping.Rollout.DeepCopy()
+	s.rollout.intents = shipping.Intents
 	r.memory.keep(key, out.State)
 	if !out.Next.IsZero() {
 		s.runAgain(max(out.Next.Sub(now), time.Millisecond))
@@ -73,7 +79,8 @@ func (r *exposureReconciler) reportDecisions(s *scope, out failover.Outcome) {
 		case v1alpha1.DecisionNetChanged:
 			// Nobody has to know while a backend flaps that does not serve: the history has it.
 			continue
-		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld:
+		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld,
+			v1alpha1.DecisionRolloutFailed, v1alpha1.DecisionCanaryLost, v1alpha1.DecisionWorkloadDeleted:
 			kind = corev1.EventTypeWarning
 		}
 		r.events.write(s.exs, occurrence{kind: kind, reason: string(d.Reason), action: actionDecide, note: d.Message})

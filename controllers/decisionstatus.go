@@ -16,6 +16,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/rollout"
 )
 
 // decisionManager is the field manager of the decision and what goes with it.
@@ -24,23 +25,26 @@ const decisionManager = "headgate-traffic"
 // decisionConditions are the conditions that go with the decision.
 var decisionConditions = []string{
 	v1alpha1.ConditionBackendsHealthy, v1alpha1.ConditionFailedOver, v1alpha1.ConditionSignalsAvailable,
+	v1alpha1.ConditionProgressing,
 }
 
 // decisionDiffers says whether what people read beside the decision is out of date.
-func decisionDiffers(exs *v1alpha1.ExposedService, out failover.Outcome, signals *metav1.Condition) bool {
+func decisionDiffers(exs *v1alpha1.ExposedService, out failover.Outcome, shipping rollout.Outcome, signals *metav1.Condition) bool {
 	before := conditionsOf(exs.Status.Conditions, decisionConditions)
-	after := decisionConditionsOf(exs, out, signals, metav1.Time{})
+	after := decisionConditionsOf(exs, out, shipping, signals, metav1.Time{})
 	return exs.Status.Endpoints != endpointsOf(out.Backends) || !equality.Semantic.DeepEqual(before, after)
 }
 
 // writeDecision writes the decision and what goes with it.
 func (r *exposureReconciler) writeDecision(
-	ctx context.Context, exs *v1alpha1.ExposedService, out failover.Outcome, signals *metav1.Condition, now time.Time,
+	ctx context.Context, exs *v1alpha1.ExposedService, out failover.Outcome, shipping rollout.Outcome, signals *metav1.Condition,
+	now time.Time,
 ) error {
 	own := v1alpha1.ExposedServiceStatus{
 		Active: out.Active, Traffic: &out.Traffic, Backends: out.Backends, History: out.History, Endpoints: endpointsOf(out.Backends),
+		Rollout:    shipping.Rollout,
 		Failover:   &v1alpha1.FailoverStatus{State: &out.State},
-		Conditions: decisionConditionsOf(exs, out, signals, metav1.NewTime(now)),
+		Conditions: decisionConditionsOf(exs, out, shipping, signals, metav1.NewTime(now)),
 	}
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": v1alpha1.KindExposedService,
@@ -64,11 +68,21 @@ func (r *exposureReconciler) writeDecision(
 
 // decisionConditionsOf are the conditions of an outcome. Those that say the same as before keep
 // their time.
-func decisionConditionsOf(exs *v1alpha1.ExposedService, out failover.Outcome, signals *metav1.Condition, now metav1.Time) []metav1.Condition {
+func decisionConditionsOf(
+	exs *v1alpha1.ExposedService, out failover.Outcome, shipping rollout.Outcome, signals *metav1.Condition, now metav1.Time,
+) []metav1.Condition {
 	conditions := conditionsOf(exs.Status.Conditions, decisionConditions)
 	for _, c := range out.Conditions {
 		meta.SetStatusCondition(&conditions, metav1.Condition{
 			Type: c.Type, Status: c.Status, Reason: string(c.Reason), Message: c.Message,
+			ObservedGeneration: exs.Generation, LastTransitionTime: now,
+		})
+	}
+	if progressing := shipping.Condition; progressing == nil {
+		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionProgressing)
+	} else {
+		meta.SetStatusCondition(&conditions, metav1.Condition{
+			Type: progressing.Type, Status: progressing.Status, Reason: string(progressing.Reason), Message: progressing.Message,
 			ObservedGeneration: exs.Generation, LastTransitionTime: now,
 		})
 	}

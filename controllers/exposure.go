@@ -42,6 +42,8 @@ type exposureReconciler struct {
 	// xds is what this replica serves over xDS; nil: nothing.
 	xds   *xdsFeed
 	calls *callCounter
+	// compared counts the calls of canary and stable.
+	compared *callCounter
 	// callsCounted tells the watches that there are new counts.
 	callsCounted chan event.GenericEvent
 	memory       memory
@@ -99,6 +101,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 
 	// 3. Decide who serves, and say so before anything follows it. 4. Work out what is to be.
 	r.calls.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
+	r.compared.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
 	if err := r.decide(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -115,7 +118,10 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 	r.names.set(req.NamespacedName, s.waitsFor)
 
-	// 7. Apply, 8. remove what is no longer wanted, 9. let go of the finalizer when nothing needs it.
+	// 7. Let the Deployments follow the rollout, whatever becomes of the rest.
+	r.followRollout(ctx, s)
+
+	// 8. Apply, 9. remove what is no longer wanted, 10. let go of the finalizer when nothing needs it.
 	if !s.expansion.Blocked {
 		r.applyAll(ctx, s)
 		r.measureDecision(s, stirred)
@@ -128,7 +134,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 		return ctrl.Result{RequeueAfter: nextStep}, nil
 	}
 
-	// 10. Judge, and 11. say so.
+	// 11. Judge, and 12. say so.
 	live := s.dataPlane()
 	if s.expansion.Blocked && live.Route == nil {
 		s.expansion.FailoverReason = v1alpha1.ReasonUnknown
@@ -159,6 +165,7 @@ func (r *exposureReconciler) measureDecision(s *scope, stirred time.Time) {
 func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.names.forget(key)
 	r.calls.forget(key)
+	r.compared.forget(key)
 	r.memory.forget(key)
 	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)

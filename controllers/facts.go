@@ -36,11 +36,14 @@ func (r *exposureReconciler) gatherFacts(ctx context.Context, s *scope) error {
 	if err := r.facts.readBackends(ctx, s); err != nil {
 		return err
 	}
+	if err := r.readRollout(ctx, s); err != nil {
+		return err
+	}
 	live := s.dataPlane()
 	s.facts.Capabilities = gateway.CapabilitiesFrom(s.exs, live, gateway.Served{
 		Backend: r.kinds.has(kindBackend), EnvoyPatchPolicy: r.kinds.has(kindPatchPolicy),
 	})
-	s.facts.LiveWeights = gateway.LiveWeights(s.exs, live.Route)
+	s.facts.LiveWeights = gateway.LiveWeights(s.exs, s.facts.Canary, live.Route)
 	s.facts.RouteAccepted = live.RouteAccepted()
 	s.facts.LiveFallback = fallbackOf(s.exs, live)
 	s.facts.LiveHealthCheck = healthCheckOf(live.TrafficPolicy)

@@ -18,7 +18,7 @@ import (
 )
 
 // The finalizer is there only while an object in another namespace is, which the garbage collector
-// cannot reach. An ExposedService without one is deleted even when Headgate is not running.
+// cannot reach, or while a Deployment of the user's is held, which has to be given up. An ExposedService without one is deleted even when Headgate is not running.
 
 // holdFinalizer sets the finalizer before the first object in another namespace is made.
 func (r *exposureReconciler) holdFinalizer(ctx context.Context, s *scope) error {
@@ -27,7 +27,7 @@ func (r *exposureReconciler) holdFinalizer(ctx context.Context, s *scope) error 
 
 // releaseFinalizer takes the finalizer away when nothing is left in other namespaces.
 func (r *exposureReconciler) releaseFinalizer(ctx context.Context, s *scope) {
-	if len(s.failures) > 0 || len(s.errs) > 0 || s.conflicted || len(s.elsewhere()) > 0 {
+	if len(s.failures) > 0 || len(s.errs) > 0 || s.conflicted || len(s.elsewhere()) > 0 || holdsWorkload(s.exs) {
 		return
 	}
 	for _, object := range s.expansion.Objects {
@@ -64,6 +64,9 @@ func (r *exposureReconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1
 	r.names.forget(client.ObjectKeyFromObject(exs))
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
+	}
+	if err := r.giveUpWorkload(ctx, exs); err != nil {
+		return ctrl.Result{}, err
 	}
 	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
 	if err := r.readElsewhere(ctx, s); err != nil {

@@ -24,6 +24,8 @@ import (
 const (
 	// indexBackend: ExposedServices by "namespace/name" of the Services in spec.backends.
 	indexBackend = "headgate.backend"
+	// indexWorkload: ExposedServices by "namespace/name" of the Deployment that they roll out.
+	indexWorkload = "headgate.workload"
 	// indexImport: ExposedServices by "namespace/name" of the ServiceImports in spec.backends.
 	indexImport = "headgate.import"
 	// indexGateway: ExposedServices by "namespace/name" of the Gateway that carries them.
@@ -47,7 +49,7 @@ const (
 func addExposedServiceIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
 		indexBackend: backendServices, indexImport: backendImports, indexGateway: gatewayKeys, indexClass: classNames,
-		indexNamespace: otherNamespaces, indexRoute: routeClaims,
+		indexNamespace: otherNamespaces, indexRoute: routeClaims, indexWorkload: workloadKeys,
 	} {
 		extract := func(object client.Object) []string {
 			exs, ok := object.(*v1alpha1.ExposedService)
@@ -129,6 +131,9 @@ func backendServices(exs *v1alpha1.ExposedService) []string {
 		if backend.Service != nil {
 			out = append(out, serviceKey(exs, backend.Service).String())
 		}
+	}
+	if exs.Spec.Rollout != nil && exs.Spec.Rollout.Canary != nil {
+		out = append(out, serviceKey(exs, &exs.Spec.Rollout.Canary.Service).String())
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

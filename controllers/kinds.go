@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -68,6 +69,9 @@ var (
 		discoveryv1.SchemeGroupVersion, gateway.KindEndpointSlice, "", true)
 	kindService = newKind[corev1.Service, corev1.ServiceList](
 		corev1.SchemeGroupVersion, gateway.KindService, "", true)
+	// The canary of a rollout.
+	kindDeployment = newKind[appsv1.Deployment, appsv1.DeploymentList](
+		appsv1.SchemeGroupVersion, "Deployment", "", true)
 	kindGateway = newKind[gwapiv1.Gateway, gwapiv1.GatewayList](
 		schema.GroupVersion(gwapiv1.GroupVersion), gateway.KindGateway, "gateways", true)
 	kindProxy = newKind[egv1a1.EnvoyProxy, egv1a1.EnvoyProxyList](
@@ -85,7 +89,7 @@ var (
 )
 
 var allKinds = []kind{
-	kindTrafficPolicy, kindPatchPolicy, kindRoute, kindBackend, kindEndpointSlice, kindService, kindGateway, kindProxy,
+	kindTrafficPolicy, kindPatchPolicy, kindRoute, kindBackend, kindEndpointSlice, kindService, kindDeployment, kindGateway, kindProxy,
 	kindClass, kindGrant, kindGrantBeta, kindImport,
 }
 

@@ -4,8 +4,10 @@ import (
 	"errors"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -21,6 +23,8 @@ func NewScheme() (*runtime.Scheme, error) {
 	metav1.AddToGroupVersion(scheme, metav1.Unversioned)
 	err := errors.Join(
 		corev1.AddToScheme(scheme),
+		appsv1.AddToScheme(scheme),
+		policyv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme),
 		gwapiv1.Install(scheme),
 		gwapiv1beta1.Install(scheme),

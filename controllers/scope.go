@@ -26,6 +26,8 @@ type scope struct {
 	overXDS bool
 	// facts are what the expansion was made from.
 	facts gateway.Facts
+	// rollout is what is known of the rollout, if there is one.
+	rollout rolloutScope
 	// expansion is what is to be.
 	expansion gateway.Expansion
 	// failures are objects that could not be applied.

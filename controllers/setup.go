@@ -144,8 +144,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 			return nil, fmt.Errorf("set up xDS: %w", err)
 		}
 	}
-	if err := mgr.Add(r.calls); err != nil {
-		return nil, fmt.Errorf("add the counter of calls: %w", err)
+	for _, counter := range []*callCounter{r.calls, r.compared} {
+		if err := mgr.Add(counter); err != nil {
+			return nil, fmt.Errorf("add a counter of calls: %w", err)
+		}
 	}
 	watched, err := w.watchServed(ctx, r)
 	if err != nil {
@@ -163,12 +165,15 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	callsCounted := make(chan event.GenericEvent, looksAtOnce)
+	counter := func(asked func(*v1alpha1.ExposedService) *v1alpha1.ErrorBound) *callCounter {
+		return &callCounter{
+			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
+			asked: asked, wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
+		}
+	}
 	kinds := newServedKinds()
 	return &exposureReconciler{
-		calls: &callCounter{
-			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
-			wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
-		},
+		calls: counter(errorBound), compared: counter(rolloutSource),
 		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
 		kinds: kinds, names: newTakenNames(), metrics: m,
@@ -196,7 +201,7 @@ func (w *watcher) watchAlways(kindsChanged, callsCounted <-chan event.GenericEve
 	specChanged := predicate.GenerationChangedPredicate{}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
-			predicate.Or(decisionMatters(), clientsMatter()))),
+			predicate.Or(decisionMatters(), clientsMatter(), peopleSpoke()))),
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.rivals(), specChanged)),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.all())),
 		w.exposure.Watch(source.Channel(callsCounted, &handler.EnqueueRequestForObject{})),

@@ -42,6 +42,8 @@ func (m mapper) handlerFor(k kind) handler.EventHandler {
 		return m.handler(k, m.usersOfGateway)
 	case kindClass.gvk:
 		return m.handler(k, m.usersOfClass)
+	case kindDeployment.gvk:
+		return m.handler(k, m.usersOfDeployment)
 	case kindGrant.gvk, kindGrantBeta.gvk:
 		return m.handler(k, m.usersOfNamespace)
 	}

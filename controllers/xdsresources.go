@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -50,8 +51,12 @@ func toCache(resources []resource.Resource) []cache.Resource {
 func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Exposure {
 	seen := gateway.Slices(exs, facts)
 	out := resource.Exposure{Service: exs, Backends: make(map[string]resource.Backend, len(exs.Spec.Backends))}
-	for i := range exs.Spec.Backends {
-		b := &exs.Spec.Backends[i]
+	backends := exs.Spec.Backends
+	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: facts.Canary})
+	}
+	for i := range backends {
+		b := &backends[i]
 		known := facts.Backends[b.Name]
 		backend := resource.Backend{}
 		for _, endpoint := range signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port) {

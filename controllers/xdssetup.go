@@ -62,6 +62,7 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 	if err := setupLoads(mgr, config, r.calls, loads, xdsServer); err != nil {
 		return err
 	}
+	r.compared.loads = r.calls.loads
 	if err := config.Registerer.Register(&xdsCollector{feed: r.xds}); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}

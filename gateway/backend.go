@@ -24,6 +24,8 @@ type backend struct {
 	port corev1.ServicePort
 	// revoked: the Service is in another namespace, and no ReferenceGrant allows its use (any more).
 	revoked bool
+	// canary: it is the canary of a rollout, and not in the spec.
+	canary bool
 	// mirrored: the endpoints come from copied EndpointSlices and not from a selector.
 	mirrored bool
 }
@@ -77,11 +79,15 @@ func (e *expansion) resolveBackends() {
 		}
 		e.out.Backends = append(e.out.Backends, status)
 	}
+	e.resolveCanary()
 }
 
 // resolveService finds the backend's Service and port, and says what is wrong with them.
 func (e *expansion) resolveService(b *backend, index int) *Problem {
-	field := fmt.Sprintf("spec.backends[%d].service", index)
+	field, instead := fmt.Sprintf("spec.backends[%d].service", index), fmt.Sprintf("use spec.backends[%d].fqdn", index)
+	if b.canary {
+		field, instead = "spec.rollout.canary.service", "use a Service that selects pods"
+	}
 	namespace := b.namespace(e.exs)
 	name := namespace + "/" + b.Service.Name
 
@@ -102,8 +108,8 @@ func (e *expansion) resolveService(b *backend, index int) *Problem {
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		return &Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
-			"%s: Service %s is of type ExternalName, which has no endpoints: use spec.backends[%d].fqdn with host name %s",
-			field, name, index, service.Spec.ExternalName)}
+			"%s: Service %s is of type ExternalName, which has no endpoints: %s; its host name is %s",
+			field, name, instead, service.Spec.ExternalName)}
 	}
 	port, ok := tcpPort(service.Spec.Ports, b.number())
 	if !ok {
@@ -115,7 +121,7 @@ func (e *expansion) resolveService(b *backend, index int) *Problem {
 	b.mirrored = len(service.Spec.Selector) == 0 || namespace != e.exs.Namespace
 	if b.mirrored && hasFQDNSlices(b.facts.Slices) {
 		return &Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
-			"%s: an EndpointSlice of Service %s holds host names instead of addresses: use spec.backends[%d].fqdn", field, name, index)}
+			"%s: an EndpointSlice of Service %s holds host names instead of addresses: %s", field, name, instead)}
 	}
 	return nil
 }

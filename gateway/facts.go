@@ -27,8 +27,11 @@ type Facts struct {
 	Gateway *gwapiv1.Gateway
 	// Capabilities says what Envoy Gateway can do here.
 	Capabilities Capabilities
-	// Backends holds the facts of each backend of the spec, by its name.
+	// Backends holds the facts of each backend of the spec, and of the canary, by its name.
 	Backends map[string]BackendFacts
+	// Canary is the Service in front of the canary of a rollout; its facts are in Backends under the
+	// canary's name. Nil: there is no rollout.
+	Canary *v1alpha1.ServiceBackend
 	// Grants are the ReferenceGrants of all other namespaces that the spec refers to.
 	Grants []gwapiv1.ReferenceGrant
 	// LiveWeights are the weights of the live route, by the backends' names; nil: there is no route.

@@ -104,7 +104,7 @@ func (e *expansion) index(name string) int {
 	return slices.IndexFunc(e.backends, func(b backend) bool { return b.Name == name })
 }
 
-func (b backend) canStandBy() bool { return b.inside() || len(b.facts.Addresses) > 0 }
+func (b backend) canStandBy() bool { return !b.canary && (b.inside() || len(b.facts.Addresses) > 0) }
 
 func (e *expansion) strategy() v1alpha1.FailoverStrategy {
 	if e.exs.Spec.Failover == nil {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"k8s.io/utils/ptr"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -93,15 +95,19 @@ func nextWeights(live, want map[string]int32) map[string]int32 {
 }
 
 // LiveWeights are the weights of a live route, by the names of the backends that its backendRefs
-// stand for. References to anything else are left out.
-func LiveWeights(exs *v1alpha1.ExposedService, route *gwapiv1.GRPCRoute) map[string]int32 {
+// stand for, the canary's among them. References to anything else are left out.
+func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute) map[string]int32 {
 	if route == nil {
 		return nil
+	}
+	backends := exs.Spec.Backends
+	if canary != nil {
+		backends = append(slices.Clip(backends), canaryBackend(canary))
 	}
 	weights := map[string]int32{}
 	for _, rule := range route.Spec.Rules {
 		for _, ref := range rule.BackendRefs {
-			for _, b := range exs.Spec.Backends {
+			for _, b := range backends {
 				if standsFor(exs, b, ref.BackendObjectReference) {
 					weights[b.Name] = ptr.Deref(ref.Weight, 1)
 				}

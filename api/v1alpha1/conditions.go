@@ -60,6 +60,14 @@ const (
 	ReasonNameConflict Reason = "NameConflict"
 	// ReasonRouteConflict: an older ExposedService has the same host and match on the same Gateway.
 	ReasonRouteConflict Reason = "RouteConflict"
+	// ReasonWorkloadNotFound: spec.rollout.workloadRef names no Deployment.
+	ReasonWorkloadNotFound Reason = "WorkloadNotFound"
+	// ReasonWorkloadConflict: an older ExposedService rolls the same Deployment out.
+	ReasonWorkloadConflict Reason = "WorkloadConflict"
+	// ReasonWorkloadNotSupported: no canary can be made of the Deployment.
+	ReasonWorkloadNotSupported Reason = "WorkloadNotSupported"
+	// ReasonRolloutNotSupported: spec.rollout asks for something that Headgate does not do.
+	ReasonRolloutNotSupported Reason = "RolloutNotSupported"
 	// ReasonXDSDisabled: spec.xds is set, and Headgate runs without its xDS server.
 	ReasonXDSDisabled Reason = "XDSDisabled"
 	// ReasonFieldsIgnored: the data plane cannot do everything that is asked for; the rest works.

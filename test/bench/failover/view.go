@@ -61,7 +61,7 @@ func (v *view) setRoute(route *gwapiv1.GRPCRoute) (isNew bool, lead string, isAc
 	isNew = v.route == nil || v.route.Generation < route.Generation
 	v.route = route
 	if v.service != nil {
-		for name, weight := range gateway.LiveWeights(v.service, route) {
+		for name, weight := range gateway.LiveWeights(v.service, nil, route) {
 			if weight > gateway.TotalWeight/2 {
 				lead = name
 			}
@@ -100,7 +100,7 @@ func (v *view) settled() (serves, standsBy string, err error) {
 			return "", "", fmt.Errorf("%w: Headgate has not seen the endpoint of %s", errNotSettled, b.Name)
 		}
 	}
-	if have := positive(gateway.LiveWeights(v.service, v.route)); !maps.Equal(have, weightsOf(status.Traffic)) {
+	if have := positive(gateway.LiveWeights(v.service, nil, v.route)); !maps.Equal(have, weightsOf(status.Traffic)) {
 		return "", "", fmt.Errorf("%w: the route has weights %v, the decision %v", errNotSettled, have, weightsOf(status.Traffic))
 	}
 	if v.acceptedGeneration != v.route.Generation {

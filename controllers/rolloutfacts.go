@@ -1,0 +1,84 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout"
+)
+
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+
+// rolloutScope is what one run knows of a rollout.
+type rolloutScope struct {
+	// deployment is the user's; nil: it does not exist, or the canary is a Service of the user's own.
+	deployment *appsv1.Deployment
+	// canary is the canary Deployment; nil: it does not exist.
+	canary *appsv1.Deployment
+	// rival is an older ExposedService that rolls the same Deployment out; empty: there is none.
+	rival string
+	// intents are what is to be made true.
+	intents rollout.Intents
+}
+
+// readCanary reads the Service of the canary, with its endpoints, as that of a backend.
+func (r factReader) readCanary(ctx context.Context, s *scope) error {
+	if s.exs.Status.Rollout == nil {
+		return nil
+	}
+	service := canaryService(s.exs)
+	if service == nil {
+		return nil
+	}
+	facts, err := r.readService(ctx, s, &v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: service})
+	if err != nil {
+		return fmt.Errorf("canary: %w", err)
+	}
+	s.facts.Canary, s.facts.Backends[v1alpha1.CanaryName] = service, facts
+	return nil
+}
+
+// readRollout reads both Deployments, and who else rolls out the first.
+func (r *exposureReconciler) readRollout(ctx context.Context, s *scope) error {
+	name := workloadOf(s.exs)
+	if name.Name == "" {
+		return nil
+	}
+	var err error
+	if s.rollout.deployment, err = get[appsv1.Deployment](ctx, r.client, name); err != nil {
+		return err
+	}
+	if s.rollout.canary, err = get[appsv1.Deployment](ctx, r.client, canaryKey(name)); err != nil {
+		return err
+	}
+	s.rollout.rival, err = r.rivalFor(ctx, s.exs, name)
+	return err
+}
+
+// rivalFor is an older ExposedService with the same workload. Two that hold and release one Deployment
+// would undo each other's work.
+func (r *exposureReconciler) rivalFor(ctx context.Context, exs *v1alpha1.ExposedService, name types.NamespacedName) (string, error) {
+	var list v1alpha1.ExposedServiceList
+	if err := r.client.List(ctx, &list, client.MatchingFields{indexWorkload: name.String()}); err != nil {
+		return "", fmt.Errorf("list the ExposedServices of Deployment %s: %w", name, err)
+	}
+	for i := range list.Items {
+		other := &list.Items[i]
+		if other.Name != exs.Name && isOlder(other, exs) {
+			return other.Name, nil
+		}
+	}
+	return "", nil
+}
+
+func isOlder(a, b *v1alpha1.ExposedService) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.Name < b.Name
+	}
+	return a.CreationTimestamp.Before(&b.CreationTimestamp)
+}

@@ -1,0 +1,41 @@
+package controllers
+
+import (
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+)
+
+// ignoreInRollout says what of spec.rollout is not acted on, and what stands against the rest.
+func (s *scope) ignoreInRollout() {
+	spec := s.exs.Spec.Rollout
+	if spec == nil {
+		return
+	}
+	if s.rollout.rival != "" {
+		s.problem(v1alpha1.ReasonWorkloadConflict, "spec.rollout.workloadRef: Deployment "+workloadOf(s.exs).Name+
+			" is rolled out by the older ExposedService "+s.rollout.rival+": remove rollout from one of them")
+	} else if spec.WorkloadRef != nil && s.rollout.deployment == nil {
+		s.problem(v1alpha1.ReasonWorkloadNotFound, "spec.rollout.workloadRef: Deployment "+s.exs.Namespace+"/"+spec.WorkloadRef.Name+
+			" does not exist: create it, or correct the name")
+	}
+	if ptr.Deref(spec.TrackConfig, false) {
+		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.trackConfig: ConfigMaps and Secrets are not tracked yet: remove it, "+
+			"and change an annotation of the pod template when they change")
+	}
+	if spec.Analysis == nil {
+		return
+	}
+	if analysisSource(s.exs) == v1alpha1.AnalysisPrometheus {
+		s.problem(v1alpha1.ReasonRolloutNotSupported, errQueriesOfSides.Error())
+	}
+	if len(spec.Analysis.Webhooks) > 0 {
+		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis.webhooks: webhooks are not asked yet, so that no step is left: "+
+			"remove them, or use approval: Required")
+	}
+}
+
+func (s *scope) problem(reason v1alpha1.Reason, message string) {
+	s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{Reason: reason, Message: message})
+}

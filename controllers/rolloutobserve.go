@@ -1,0 +1,152 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/rollout/workload"
+)
+
+// +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=list
+
+// observeRollout puts what was read into the decider's words, and reads past the cache what is only
+// needed while it matters: ReplicaSets and pods.
+func (r *exposureReconciler) observeRollout(ctx context.Context, s *scope, calls rollout.Calls) rollout.Observation {
+	annotations := s.exs.Annotations
+	out := rollout.Observation{
+		DataPlane: r.servedShare(s), Calls: calls,
+		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
+		Swapped: annotations[v1alpha1.AnnotationSwapped],
+	}
+	if workloadOf(s.exs).Name == "" {
+		out.Canary = observeOwnCanary(s)
+		return out
+	}
+	out.Workload = r.observeWorkload(ctx, s)
+	out.Canary = r.observeCanary(ctx, s)
+	return out
+}
+
+// observeWorkload looks at the user's Deployment.
+func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) rollout.Workload {
+	d := s.rollout.deployment
+	switch {
+	case s.rollout.rival != "":
+		return rollout.Workload{Why: "ExposedService " + s.rollout.rival + " rolls it out"}
+	case d == nil:
+		return rollout.Workload{Known: true}
+	}
+	revision, err := workload.Revision(&d.Spec.Template, "")
+	if err != nil {
+		return rollout.Workload{Why: err.Error()}
+	}
+	out := rollout.Workload{
+		Known: true, Found: true, Settled: isSettled(d), Held: d.Spec.Paused, Revision: revision,
+		Others: max(0, d.Status.Replicas-d.Status.UpdatedReplicas), Replicas: ptr.Deref(d.Spec.Replicas, 1),
+		Ready: d.Status.ReadyReplicas, Available: d.Status.AvailableReplicas,
+	}
+	switch {
+	case out.Others == 0 && d.Status.Replicas > 0:
+		out.Running = revision
+	case out.Held && s.exs.Status.Rollout != nil && s.exs.Status.Rollout.Stable == "":
+		if out.Running, err = r.runningRevision(ctx, d); err != nil {
+			return rollout.Workload{Why: err.Error()}
+		}
+	}
+	return out
+}
+
+// isSettled: the Deployment's controller has seen its newest generation.
+func isSettled(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration >= d.Generation }
+
+// runningRevision is that of the one ReplicaSet that has pods; empty: several have, or none.
+func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Deployment) (string, error) {
+	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	if err != nil {
+		return "", fmt.Errorf("read the selector of Deployment %s: %w", d.Name, err)
+	}
+	var list appsv1.ReplicaSetList
+	if err := r.reader.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return "", fmt.Errorf("list the ReplicaSets of Deployment %s: %w", d.Name, err)
+	}
+	running := ""
+	for i := range list.Items {
+		set := &list.Items[i]
+		if !metav1.IsControlledBy(set, d) || set.Status.Replicas == 0 {
+			continue
+		}
+		if running != "" {
+			return "", nil
+		}
+		if running, err = workload.Revision(&set.Spec.Template, ""); err != nil {
+			return "", fmt.Errorf("ReplicaSet %s: %w", set.Name, err)
+		}
+	}
+	return running, nil
+}
+
+// observeCanary looks at the canary Deployment. While its controller has not seen its newest
+// generation, nothing is known: the numbers are those of what it was before.
+func (r *exposureReconciler) observeCanary(ctx context.Context, s *scope) rollout.Canary {
+	c := s.rollout.canary
+	switch {
+	case c == nil || ownershipOf(c, s.exs) != ours:
+		return rollout.Canary{Known: true}
+	case !isSettled(c):
+		return rollout.Canary{Why: "its controller has not seen its newest generation"}
+	}
+	out := rollout.Canary{
+		Known: true, Found: true, Revision: c.Annotations[annotationRevision], Ready: min(c.Status.ReadyReplicas, c.Status.UpdatedReplicas),
+	}
+	if out.Ready < ptr.Deref(c.Spec.Replicas, 1) || countsLatencies(s.exs) {
+		pods, err := r.podsOf(ctx, c)
+		if err != nil {
+			s.fail(err)
+			return out
+		}
+		out.Trouble, out.ReadySince = troubleOf(c, pods), newestReady(pods)
+	}
+	return out
+}
+
+// countsLatencies: how long pods have been ready matters to latencies only.
+func countsLatencies(exs *v1alpha1.ExposedService) bool {
+	return exs.Spec.Rollout != nil && exs.Spec.Rollout.Analysis != nil && exs.Spec.Rollout.Analysis.Latency != nil
+}
+
+// observeOwnCanary looks at the endpoints of the user's own canary Service.
+func observeOwnCanary(s *scope) rollout.Canary {
+	facts, read := s.facts.Backends[v1alpha1.CanaryName]
+	if !read {
+		return rollout.Canary{Why: "its Service has not been read yet"}
+	}
+	return rollout.Canary{Known: true, Found: facts.Service != nil, Ready: gateway.ReadyCanary(s.exs, s.facts)}
+}
+
+// servedShare says which weight of the canary the data planes serve: that of the status, once all of
+// them do.
+func (r *exposureReconciler) servedShare(s *scope) rollout.DataPlane {
+	status := s.exs.Status
+	if status.Rollout == nil || status.Traffic == nil {
+		return rollout.DataPlane{Why: "nothing is decided yet"}
+	}
+	if r.followsGateway(s.exs) && !gateway.WeightsArrived(s.exs, s.facts) {
+		return rollout.DataPlane{Why: "the Gateway's controller has not accepted the route with it yet"}
+	}
+	if s.exs.Spec.XDS != nil && status.XDS != nil {
+		for _, replica := range status.XDS.Replicas {
+			if replica.Revision < status.Traffic.Revision || replica.Acknowledged < replica.Clients {
+				return rollout.DataPlane{Why: "not every xDS client has acknowledged it yet"}
+			}
+		}
+	}
+	return rollout.DataPlane{Known: true, Weight: status.Rollout.Weight}
+}
