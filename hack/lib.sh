@@ -45,7 +45,7 @@ start_headgate() {
   build=$(cluster status | awk -v image="$image" '$1 == image { print $2 }') || return
   say 'installing the Helm chart'
   cluster exec -- helm upgrade --install headgate "$root/charts/headgate" --namespace headgate-system --create-namespace \
-    --set "image.repository=${image%:*},image.tag=${image##*:}" --set-string "podAnnotations.build=$build" \
+    --set "image.repository=${image%:*},image.tag=${image##*:}" --set xds.enabled=true --set-string "podAnnotations.build=$build" \
     --wait --timeout 5m >/dev/null
 }
 

@@ -113,6 +113,8 @@ e2e_on_current() {
 run_e2e() {
   say 'building the end-to-end tests'
   go test -c -o "$cache/bin/e2e.test" ./test/e2e || return
+  # The plugin of kubectl, which the tests of xDS clients start.
+  go build -o "$cache/bin/kubectl-headgate" ./cmd/kubectl-headgate || return
   # After a restart of the API server whoever watches it catches up kind by kind, for half a minute:
   # nothing else is tested in that time.
   local restarts=TestAPIServerRestarted
@@ -128,6 +130,7 @@ e2e_tests() {
   shift 3
   (
     cd test/e2e
+    export PATH=$cache/bin:$PATH
     tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/$name.json" \
       --raw-command -- go tool test2json -t -p "$module/test/e2e" \
       "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 2 -test.timeout 30m
