@@ -35,6 +35,7 @@ type input struct {
 	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
 	Addresses       map[string][]string         `json:"addresses,omitempty"`
 	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
+	Canary          *v1alpha1.ServiceBackend    `json:"canary,omitempty"`
 	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
 	RouteAccepted   bool                        `json:"routeAccepted,omitempty"`
 	LiveFallback    string                      `json:"liveFallback,omitempty"`
@@ -50,7 +51,12 @@ func (in *input) facts() gateway.Facts {
 		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveFallback: in.LiveFallback, LiveHealthCheck: in.LiveHealthCheck,
 	}
 	exs := &in.ExposedService
-	for _, backend := range exs.Spec.Backends {
+	backends := exs.Spec.Backends
+	if in.Canary != nil {
+		facts.Canary = in.Canary
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: in.Canary})
+	}
+	for _, backend := range backends {
 		have := gateway.BackendFacts{
 			Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name],
 			OwnServiceIsNew: slices.Contains(in.NewServices, backend.Name),

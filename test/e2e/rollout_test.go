@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/scene"
+)
+
+// rolloutPatience is how long a whole rollout may take.
+const rolloutPatience = 90 * time.Second
+
+// errUnderWay: what a test waits for has not happened yet.
+var errUnderWay = errors.New("not yet")
+
+// shipping is a trial whose primary is rolled out by Headgate, in steps that take seconds.
+func shipping(t *testing.T, name string, steps ...int) *trial {
+	t.Helper()
+	trial := try(t, name, v1alpha1.StrategyAuto, nil)
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
+		spec.Rollout = &v1alpha1.Rollout{
+			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
+			// Little is to be proved, so that a test sees the end.
+			Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
+		}
+		for _, weight := range steps {
+			spec.Rollout.Steps = append(spec.Rollout.Steps, v1alpha1.RolloutStep{
+				Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s")),
+			})
+		}
+	}))
+	trial.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
+	return trial
+}
+
+// rollout waits until the status of the rollout is as it is to be.
+func (t *trial) rollout(what string, is func(v1alpha1.RolloutStatus) bool) {
+	t.Helper()
+	must(t.T, scene.UntilWithin(t.ctx, rolloutPatience, 50*time.Millisecond, what, func(ctx context.Context) error {
+		if err := cluster.Get(ctx, client.ObjectKeyFromObject(t.exs), t.exs); err != nil {
+			return err
+		}
+		if status := t.exs.Status.Rollout; status == nil || !is(*status) {
+			return fmt.Errorf("%w: %+v; %s", errUnderWay, status, strings.Join(scene.History(t.exs), "; "))
+		}
+		return nil
+	}))
+}
+
+// ship changes the primary's pod template.
+func (t *trial) ship(patch string) time.Time {
+	t.Helper()
+	at := t.mark("new template")
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: t.space, Name: primary}}
+	must(t.T, cluster.Patch(t.ctx, d, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))))
+	return at
+}
+
+// newVersion is a template that differs in nothing that matters.
+const newVersion = `{"spec":{"template":{"metadata":{"annotations":{"version":"2"}}}}}`
+
+// fromCanary counts the canary's calls, and those of all that failed.
+func (t *trial) fromCanary() (calls, failed int) {
+	for call := range t.report().Calls() {
+		if strings.HasPrefix(call.Pod, primary+"-canary-") {
+			calls++
+		}
+		if call.Failed() {
+			failed++
+		}
+	}
+	return calls, failed
+}
+
+func TestAGoodVersionIsPromotedAndLosesNoCall(t *testing.T) {
+	trial := shipping(t, "promoted", 10, 25, 50, 75)
+	at := trial.ship(newVersion)
+	trial.rollout("the rollout is over", func(status v1alpha1.RolloutStatus) bool {
+		return status.Phase == v1alpha1.RolloutIdle && status.Revision != "" && status.Stable == status.Revision
+	})
+	t.Logf("promoted in %.1f s", time.Since(at).Seconds())
+	trial.nothingFailed()
+}
+
+func TestABadVersionIsRolledBack(t *testing.T) {
+	trial := shipping(t, "rolledback", 10, 50)
+	trial.ship(newVersion)
+	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 20*time.Millisecond, "the canary's errors", func(ctx context.Context) error {
+		pods, err := cluster.Pods(ctx, trial.space, primary+"-canary")
+		if err != nil || len(pods) == 0 {
+			return errors.Join(errUnderWay, err)
+		}
+		return cluster.Order(ctx, trial.space, primary+"-canary", "errors", "share", "0.05", "code", "INTERNAL")
+	}))
+	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
+	calls, failed := trial.fromCanary()
+	t.Logf("rolled back after %d calls to the canary, %d calls failed: %s", calls, failed, trial.exs.Status.Rollout.Failed.Message)
+	if trial.exs.Status.Rollout.Failed.Reason != "Worse" || calls == 0 {
+		t.Errorf("failed is %+v", trial.exs.Status.Rollout.Failed)
+	}
+}
+
+func TestACrashingCanaryIsStoppedAndLosesNoCall(t *testing.T) {
+	trial := shipping(t, "crashing", 10, 50)
+	at := trial.ship(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","args":["-no-such-flag"]}]}}}}`)
+	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
+	failed := trial.exs.Status.Rollout.Failed
+	t.Logf("stopped after %.1f s: %s: %s", time.Since(at).Seconds(), failed.Reason, failed.Message)
+	if failed.Reason != "CrashLoop" {
+		t.Errorf("failed is %+v", failed)
+	}
+	trial.nothingFailed()
+}
+
+func TestDeletionInTheMiddleOfARolloutGivesTheDeploymentUp(t *testing.T) {
+	trial := shipping(t, "givenup", 10, 50)
+	trial.ship(newVersion)
+	trial.rollout("the first step", func(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alpha1.RolloutStepping })
+	must(t, cluster.Delete(trial.ctx, trial.exs))
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: trial.space, Name: primary}}
+	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 50*time.Millisecond, "the Deployment rolls out", func(ctx context.Context) error {
+		if err := cluster.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
+			return err
+		}
+		owned := slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == "headgate-workload" })
+		if d.Spec.Paused || owned || d.Status.UpdatedReplicas != d.Status.Replicas || d.Status.ReadyReplicas < 2 {
+			return fmt.Errorf("%w: paused %t, owned %t, %+v", errUnderWay, d.Spec.Paused, owned, d.Status)
+		}
+		return nil
+	}))
+}
