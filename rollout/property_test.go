@@ -370,7 +370,7 @@ func (h *history) check(before v1alpha1.ExposedServiceStatus, seen Observation, 
 	}
 	was, is := rolloutOf(before), rolloutOf(v1alpha1.ExposedServiceStatus{Rollout: out.Rollout})
 	if is.Step < was.Step && !slices.Contains([]v1alpha1.DecisionReason{
-		v1alpha1.DecisionCanaryLost, v1alpha1.DecisionRolloutResumed, v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepAltered, decisionStepDoubted,
+		v1alpha1.DecisionCanaryLost, v1alpha1.DecisionRolloutResumed, v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepAltered, v1alpha1.DecisionStepDoubted,
 		v1alpha1.DecisionRollbackFinished, v1alpha1.DecisionRolloutFinished, v1alpha1.DecisionRolloutRemoved,
 	}, out.Decisions[0].Reason) {
 		h.last = out

@@ -31,10 +31,6 @@ const (
 	suspended        = v1alpha1.RolloutSuspended
 )
 
-// decisionStepDoubted: the step with all calls is left for the one before it, because something speaks against the canary and there is
-// nothing to compare it with.
-const decisionStepDoubted v1alpha1.DecisionReason = "StepDoubted"
-
 func phases(list ...v1alpha1.RolloutPhase) []v1alpha1.RolloutPhase { return list }
 
 // transitions are all there are; the package's documentation has the same table. The first that is due is taken, one in a look. What
@@ -58,7 +54,7 @@ var transitions = []transition{
 	{v1alpha1.DecisionRolloutStarted, phases(idle), preparing, startable, (*look).start},
 	{v1alpha1.DecisionRolloutResumed, phases(suspended), preparing, resumable, (*look).restart},
 	{v1alpha1.DecisionStepAltered, phases(preparing, stepping, awaitingApproval), preparing, altered, (*look).alter},
-	{decisionStepDoubted, phases(stepping, awaitingApproval), preparing, incomparable, (*look).stepBack},
+	{v1alpha1.DecisionStepDoubted, phases(stepping, awaitingApproval), preparing, incomparable, (*look).stepBack},
 	{v1alpha1.DecisionStepStarted, phases(preparing), stepping, prepared, (*look).startStep},
 	{v1alpha1.DecisionStepPassed, phases(stepping), stepping, passes, (*look).recordVerdict},
 	{v1alpha1.DecisionApprovalAwaited, phases(stepping), awaitingApproval, unapproved, nil},
