@@ -95,6 +95,16 @@ var decisionReasons = []v1alpha1.DecisionReason{
 	v1alpha1.DecisionInitial, v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionTryingBackup, v1alpha1.DecisionBackupNoBetter,
 	v1alpha1.DecisionHandingBack, v1alpha1.DecisionHandedBack, v1alpha1.DecisionPinned, v1alpha1.DecisionNoBackendUp,
 	v1alpha1.DecisionSpecChanged, v1alpha1.DecisionSwitchHeld, v1alpha1.DecisionNetChanged,
+
+	v1alpha1.DecisionRolloutAdded, v1alpha1.DecisionRolloutWithdrawn, v1alpha1.DecisionRolloutRemoved,
+	v1alpha1.DecisionStableAdopted, v1alpha1.DecisionStableForgotten, v1alpha1.DecisionFailureCleared,
+	v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepStarted, v1alpha1.DecisionStepPassed, v1alpha1.DecisionStepAltered,
+	v1alpha1.DecisionStepDoubted, v1alpha1.DecisionStepAdvanced, v1alpha1.DecisionApprovalAwaited, v1alpha1.DecisionCanaryLost,
+	v1alpha1.DecisionCanaryDropped, v1alpha1.DecisionPromotionStarted, v1alpha1.DecisionPromoted, v1alpha1.DecisionSwapAwaited,
+	v1alpha1.DecisionSwapped, v1alpha1.DecisionShareHandedOver, v1alpha1.DecisionRolloutFinished,
+	v1alpha1.DecisionRolloutFailed, v1alpha1.DecisionRolloutReplaced, v1alpha1.DecisionRolloutReverted,
+	v1alpha1.DecisionWorkloadDeleted, v1alpha1.DecisionRollbackFinished, v1alpha1.DecisionRolloutSuspended,
+	v1alpha1.DecisionRolloutResumed,
 }
 
 // startAtZero makes the series of those counters whose label values are known. A counter that begins

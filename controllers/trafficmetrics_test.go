@@ -114,15 +114,32 @@ func TestCountersWithKnownLabelsStartAtZero(t *testing.T) {
 
 // A reason that is added to the API has to start at zero as well.
 func TestDecisionReasonsAreThoseOfTheAPI(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../api/v1alpha1/failover_types.go", nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
+	var declared []v1alpha1.DecisionReason
+	for _, name := range []string{"failover_types.go", "rollout_types.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), "../api/v1alpha1/"+name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared = append(declared, reasonsIn(t, file)...)
 	}
+	if len(declared) == 0 {
+		t.Fatal("found no reasons: have they moved?")
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(declared)), slices.Sorted(slices.Values(decisionReasons))); diff != "" {
+		t.Errorf("(-API +metrics):\n%s", diff)
+	}
+}
+
+func reasonsIn(t *testing.T, file *ast.File) []v1alpha1.DecisionReason {
+	t.Helper()
 	var declared []v1alpha1.DecisionReason
 	ast.Inspect(file, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
-		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Decision") {
+		if !ok {
 			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "DecisionReason" {
+			return false
 		}
 		value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 		if err != nil {
@@ -131,10 +148,5 @@ func TestDecisionReasonsAreThoseOfTheAPI(t *testing.T) {
 		declared = append(declared, v1alpha1.DecisionReason(value))
 		return false
 	})
-	if len(declared) == 0 {
-		t.Fatal("found no reasons: have they moved?")
-	}
-	if diff := cmp.Diff(slices.Sorted(slices.Values(declared)), slices.Sorted(slices.Values(decisionReasons))); diff != "" {
-		t.Errorf("(-API +metrics):\n%s", diff)
-	}
+	return declared
 }
