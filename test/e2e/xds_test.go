@@ -174,13 +174,14 @@ func TestXDSClientsFailOverByThemselves(t *testing.T) {
 	trial.liveOnAll()
 	trial.nothingFailed()
 
-	// The project's goal is 25 ms; what is asserted leaves room for the processors that others use.
-	const goal, bound = 25 * time.Millisecond, 250 * time.Millisecond
+	// The project's goal. What is asserted leaves room for processors that others use, as much as the calls needed.
+	const goal, room = 25 * time.Millisecond, 225 * time.Millisecond
 	for client, live := range trial.live {
-		took := firstAnswer(live.Wait(), backup, crashed)
-		t.Logf("%s: last crash to first answer of a backup: %s", client, took)
+		report := live.Wait()
+		took, bound := firstAnswer(report, backup, crashed), goal+room+report.MaxSendLag
+		t.Logf("%s: last crash to first answer of a backup: %s (goal without a proxy: %s)", client, took, goal)
 		if client == withoutProxy && (took < 0 || took > bound) {
-			t.Errorf("%s: the first answer of a backup came %s after the crash, want %s at most (goal: %s)", client, took, bound, goal)
+			t.Errorf("%s: the first answer of a backup came %s after the crash, want %s at most", client, took, bound)
 		}
 	}
 }
