@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -39,10 +40,16 @@ func TestGeneratedRoleIsEnough(t *testing.T) {
 	w.config.Wrap(func(next http.RoundTripper) http.RoundTripper { forbidden.next = next; return forbidden })
 	o := w.startOperator(alsoIn(infra))
 
-	owned, attached := w.exposedService("owned"), w.exposedService("attached", on(infra, "public", "grpc"))
+	workload := w.deployment("primary-svc")
+	w.create(workload)
+	owned, attached := w.exposedService("owned", shipping(workload.Name)), w.exposedService("attached", on(infra, "public", "grpc"))
 	w.create(owned, attached)
 	w.untilReady(owned)
 	w.untilReady(attached)
+	w.untilHeld(owned, workload)
+	edit(w, workload, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "app:2" })
+	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "primary-svc-canary", Namespace: w.namespace}}
+	w.eventually("the canary is made", func() error { return errors.Join(w.controlDeployment(workload, "app:1"), w.read(canary)) })
 	w.delete(w.made(owned)["GRPCRoute owned"])
 	w.eventually("the route is back", func() error {
 		if w.made(owned)["GRPCRoute owned"] == nil {
