@@ -71,7 +71,7 @@ func Config(t testing.TB) *rest.Config {
 		shared.environment.CRDInstallOptions.Paths, shared.err = CRDs()
 		shared.environment.ErrorIfCRDPathMissing = true
 		// Dual stack, as clusters can be.
-		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
+		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/20,fd00:10::/112")
 		if shared.err == nil {
 			shared.config, shared.err = shared.environment.Start()
 		}
