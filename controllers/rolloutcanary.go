@@ -86,7 +86,7 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 		s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{
 			Reason: v1alpha1.ReasonWorkloadNotSupported, Message: "spec.rollout.workloadRef: " + err.Error(),
 		})
-		return nil, nil
+		return nil, nil //nolint:nilerr // it is the user's to settle, and a condition says so
 	}
 	canary.Annotations = map[string]string{annotationRevision: want.Revision}
 	return canary, nil
