@@ -147,8 +147,12 @@ func TestPrometheusSaysWhoIsFailedOver(t *testing.T) {
 	t.Parallel()
 	onCluster(t)
 	trial, prometheus := tryWithPrometheus(t, "prom-alerts", string(chartFile(t, "alerts.yaml")))
+	// Some panels are about those that are served over xDS.
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.XDS = &v1alpha1.XDS{} }))
 	whose := fmt.Sprintf(`namespace=%q,name=%q`, trial.space, trial.exs.Name)
-	_, err := prometheus.UntilFound(trial.ctx, `headgate_exposedservice_condition{condition="FailedOver",status="False",`+whose+`}`)
+	_, err := prometheus.UntilFound(trial.ctx, `headgate_xds_clients{`+whose+`}`)
+	must(t, err)
+	_, err = prometheus.UntilFound(trial.ctx, `headgate_exposedservice_condition{condition="FailedOver",status="False",`+whose+`}`)
 	must(t, err)
 	early, err := prometheus.Query(trial.ctx, `ALERTS{alertname="HeadgateFailedOver",`+whose+`}`)
 	must(t, err)
