@@ -20,15 +20,6 @@ type Endpoint struct {
 	Terminating bool
 }
 
-// Readiness counts endpoints.
-type Readiness struct {
-	// Total counts all endpoints, the terminating ones among them.
-	Total int
-	// Ready, Serving and Terminating count those of which that is true; a terminating endpoint
-	// is usually serving and never ready.
-	Ready, Serving, Terminating int
-}
-
 // EndpointsOf are the endpoints in the EndpointSlices of one Service: all its slices, for the port of
 // that name (empty for a port without a name). Slices without that port are passed over.
 //
@@ -64,23 +55,6 @@ func EndpointsOf(endpointSlices []discoveryv1.EndpointSlice, portName string) []
 		}
 	}
 	return out
-}
-
-// CountEndpoints counts endpoints by what is true of them.
-func CountEndpoints(endpoints []Endpoint) Readiness {
-	count := Readiness{Total: len(endpoints)}
-	for _, endpoint := range endpoints {
-		if endpoint.Ready {
-			count.Ready++
-		}
-		if endpoint.Serving {
-			count.Serving++
-		}
-		if endpoint.Terminating {
-			count.Terminating++
-		}
-	}
-	return count
 }
 
 func portNumber(slice *discoveryv1.EndpointSlice, name string) (uint16, bool) {
