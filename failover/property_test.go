@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/timeline"
 )
 
 // shards are how many tests share the histories, so that several processors can; histories is how many each of them plays
@@ -254,7 +255,7 @@ func (h *history) restart() {
 	if asJSON(h.t, h.status) != kept {
 		h.fatalf("the status that was given to the decider has changed")
 	}
-	h.status = throughJSON(h.t, h.status)
+	h.status = timeline.ThroughJSON(h.t, h.status)
 	if got := asJSON(h.t, Decide(&h.spec, h.status, h.seen, h.now)); got != inMemory {
 		h.fatalf("a restart makes a difference:\n%s\n%s", inMemory, got)
 	}

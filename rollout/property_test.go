@@ -18,6 +18,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout/judge"
+	"github.com/headgate/headgate/test/timeline"
 )
 
 // shards are how many tests share the histories, so that several processors can; histories is how many each of them plays
@@ -279,7 +280,7 @@ func (h *history) look() {
 		if asJSON(h.t, before) != kept {
 			h.fatalf("the status that was given to the decider has changed")
 		}
-		if again := Decide(&h.spec, throughJSON(h.t, before), seen, h.now); asJSON(h.t, again) != asJSON(h.t, h.last) {
+		if again := Decide(&h.spec, timeline.ThroughJSON(h.t, before), seen, h.now); asJSON(h.t, again) != asJSON(h.t, h.last) {
 			h.fatalf("a restart makes a difference: %s", asJSON(h.t, again))
 		}
 	}

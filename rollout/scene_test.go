@@ -1,11 +1,8 @@
 package rollout
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/timeline"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden timelines")
@@ -107,7 +105,7 @@ func (s *scene) look() {
 		s.t.Fatalf("%s: %s", s.at(), strings.Join(broken, "; "))
 	}
 	s.last.Apply(&s.status)
-	s.status = throughJSON(s.t, s.status)
+	s.status = timeline.ThroughJSON(s.t, s.status)
 	for _, d := range s.last.Decisions {
 		s.all = append(s.all, d)
 		s.say("  -> %-16s r%-3d %-16s %s\n%38s%s", d.Reason, d.Revision, s.phase(), s.shares(), "", d.Message)
@@ -206,37 +204,7 @@ func (s *scene) golden(name string) {
 	if s.status.Rollout != nil {
 		s.say("ROLLOUT %s", s.status.Rollout.Progress)
 	}
-	path := filepath.Join("testdata", name+".txt")
-	got := strings.Join(s.timeline, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if got != string(want) {
-		s.t.Errorf("the timeline is not that of %s (go test ./rollout -update rewrites it):\n%s", path, got)
-	}
-}
-
-func throughJSON(t interface {
-	Helper()
-	Fatal(args ...any)
-}, status v1alpha1.ExposedServiceStatus,
-) v1alpha1.ExposedServiceStatus {
-	t.Helper()
-	text, err := json.Marshal(status)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out v1alpha1.ExposedServiceStatus
-	if err := json.Unmarshal(text, &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	timeline.Compare(s.t, name, s.timeline, *update)
 }
 
 // steps are weights in percent, each held for a minute.
