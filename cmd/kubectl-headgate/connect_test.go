@@ -19,6 +19,7 @@ import (
 
 	"github.com/headgate/headgate/test/controlplane"
 	"github.com/headgate/headgate/test/envoy"
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/bootstrap"
 )
 
@@ -115,7 +116,7 @@ func TestAnEnvoyConnectsWithIt(t *testing.T) {
 func TestEnvoyValidatesWhatIsPrinted(t *testing.T) {
 	envoy.Path(t)
 	directory := t.TempDir()
-	authority := controlplane.NewAuthority(t)
+	authority := pki.NewAuthority(t)
 	own := authority.Workload("shop")
 	got := say(t, "bootstrap", "envoy", "greeter", "--directory", directory, "--kubeconfig", having(t, greeter("shop")),
 		"--certificate", own.Certificate, "--key", own.Key, "--ca", authority.CA)

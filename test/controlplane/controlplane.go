@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/server"
 )
@@ -19,7 +20,7 @@ type ControlPlane struct {
 	Cache *cache.Cache
 	// Address is host:port.
 	Address   string
-	Authority *Authority
+	Authority *pki.Authority
 
 	t    testing.TB
 	stop func()
@@ -28,8 +29,8 @@ type ControlPlane struct {
 // Config says what may differ from replica to replica.
 type Config struct {
 	// Authority and Certificate are its own if they are not set.
-	Authority   *Authority
-	Certificate Pair
+	Authority   *pki.Authority
+	Certificate pki.Pair
 	// Cache holds what is served; nil: a new one, synced.
 	Cache *cache.Cache
 	// Address to listen on; empty: a free port.
@@ -43,9 +44,9 @@ func Start(t testing.TB, c Config) *ControlPlane {
 	t.Helper()
 	p := &ControlPlane{t: t, Cache: c.Cache, Authority: c.Authority}
 	if p.Authority == nil {
-		p.Authority = NewAuthority(t)
+		p.Authority = pki.NewAuthority(t)
 	}
-	if c.Certificate == (Pair{}) {
+	if c.Certificate == (pki.Pair{}) {
 		c.Certificate = p.Authority.Server()
 	}
 	if p.Cache == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headgate/headgate/test/controlplane"
 	"github.com/headgate/headgate/test/envoy"
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/bootstrap"
 	"github.com/headgate/headgate/xds/cache"
 )
@@ -20,7 +21,7 @@ type mounted struct {
 }
 
 // change has the directory hold a client's certificate of an authority.
-func (m mounted) change(a *controlplane.Authority) {
+func (m mounted) change(a *pki.Authority) {
 	m.t.Helper()
 	own := a.Workload("shop")
 	version := m.t.TempDir()
@@ -92,7 +93,7 @@ func TestAnEnvoyTakesUpRenewedCertificates(t *testing.T) {
 	envoy.RunFile(t, filepath.Join(c.Directory, bootstrap.EnvoyFile))
 	awaitClient(t, before.Cache)
 
-	renewed := controlplane.NewAuthority(t)
+	renewed := pki.NewAuthority(t)
 	secret.change(renewed)
 	before.Stop()
 	after := controlplane.Start(t, controlplane.Config{Authority: renewed, Address: before.Address})

@@ -9,13 +9,14 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/headgate/headgate/test/controlplane"
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/loadreport"
 )
 
 // twoReplicas share a certificate and what they serve.
 func twoReplicas(t *testing.T) (first, second *replica) {
 	t.Helper()
-	authority := controlplane.NewAuthority(t)
+	authority := pki.NewAuthority(t)
 	c := controlplane.Config{Authority: authority, Certificate: authority.Server(), Cache: controlplane.NewCache()}
 	exposeGreeter(t, c.Cache)
 	return startReplica(t, c), startReplica(t, c)

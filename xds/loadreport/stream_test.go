@@ -16,12 +16,13 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/headgate/headgate/test/controlplane"
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/loadreport"
 )
 
 var reporting = &core.Node{Id: "by hand", ClientFeatures: []string{"envoy.lrs.supports_send_all_clusters"}}
 
-func (r *replica) dial(p controlplane.Pair) *grpc.ClientConn {
+func (r *replica) dial(p pki.Pair) *grpc.ClientConn {
 	r.t.Helper()
 	conn, err := grpc.NewClient(r.Address, grpc.WithTransportCredentials(credentials.NewTLS(r.Authority.TLS(p))))
 	if err != nil {
@@ -122,7 +123,7 @@ func TestWhoMayNotReport(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
 	workload := r.Authority.Workload("shop")
 	for name, c := range map[string]struct {
-		certificate controlplane.Pair
+		certificate pki.Pair
 		node        *core.Node
 		want        codes.Code
 	}{

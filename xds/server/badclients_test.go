@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 )
 
@@ -59,7 +60,7 @@ func (r *running) neighbour() (notices func()) {
 	r.t.Helper()
 	_, addresses := startBackends(r.t, 1)
 	r.set(forClients(r.t, tier{addresses: addresses})...)
-	conn := r.proxyless("xds:///greeter.shop", r.authority.workload("shop"))
+	conn := r.proxyless("xds:///greeter.shop", r.authority.Workload("shop"))
 	conn.Connect()
 	r.awaitLive(1)
 	return func() {
@@ -73,53 +74,52 @@ var shopNode = &core.Node{Id: "envoy-1", Cluster: "shop"}
 func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 	lds := cache.Listeners.URL()
 	tests := map[string]struct {
-		certificate func(a *authority) *pair
+		certificate func(a *pki.Authority) pki.Pair
 		node        *core.Node
 		names       []string
 		code        codes.Code
 		why         reason
 	}{
 		"no certificate": {
-			func(*authority) *pair { return nil }, shopNode, nil, codes.Unavailable, reasonHandshake,
+			func(*pki.Authority) pki.Pair { return pki.Pair{} }, shopNode, nil, codes.Unavailable, reasonHandshake,
 		},
 		"a certificate of someone else's authority": {
-			func(a *authority) *pair {
-				p := newAuthority(a.t, "other").workload("shop")
-				return &p
-			}, shopNode, nil, codes.Unavailable, reasonHandshake,
+			func(*pki.Authority) pki.Pair { return pki.NewAuthority(t).Workload("shop") }, shopNode, nil, codes.Unavailable, reasonHandshake,
 		},
 		"a certificate without a name": {
-			func(a *authority) *pair { p := a.issue("", ""); return &p }, shopNode, nil, codes.PermissionDenied, reasonIdentity,
+			func(a *pki.Authority) pki.Pair { return a.Server() }, shopNode, nil, codes.PermissionDenied, reasonIdentity,
 		},
 		"a name of another form": {
-			func(a *authority) *pair { p := a.issue("spiffe://cluster.local/workload", ""); return &p },
+			func(a *pki.Authority) pki.Pair { return a.Issue(pki.Names{URI: "spiffe://cluster.local/workload"}) },
 			shopNode, nil, codes.PermissionDenied, reasonIdentity,
 		},
 		"another trust domain": {
-			func(a *authority) *pair { p := a.issue("spiffe://evil.example/ns/shop/sa/client", ""); return &p },
+			func(a *pki.Authority) pki.Pair {
+				return a.Issue(pki.Names{URI: "spiffe://evil.example/ns/shop/sa/client"})
+			},
 			shopNode, nil, codes.PermissionDenied, reasonIdentity,
 		},
 		"everything of another namespace": {
-			func(a *authority) *pair { p := a.workload("bank"); return &p }, shopNode, nil, codes.PermissionDenied, reasonNamespace,
+			func(a *pki.Authority) pki.Pair { return a.Workload("bank") }, shopNode, nil, codes.PermissionDenied, reasonNamespace,
 		},
 		"everything of nothing": {
-			func(a *authority) *pair { p := a.workload("shop"); return &p }, &core.Node{Id: "a"}, nil, codes.InvalidArgument, reasonNode,
+			func(a *pki.Authority) pki.Pair { return a.Workload("shop") }, &core.Node{Id: "a"}, nil, codes.InvalidArgument, reasonNode,
 		},
 		"no node": {
-			func(a *authority) *pair { p := a.workload("shop"); return &p }, nil, []string{"a"}, codes.InvalidArgument, reasonNode,
+			func(a *pki.Authority) pki.Pair { return a.Workload("shop") }, nil, []string{"a"}, codes.InvalidArgument, reasonNode,
 		},
 		"a node without an id": {
-			func(a *authority) *pair { p := a.workload("shop"); return &p },
+			func(a *pki.Authority) pki.Pair { return a.Workload("shop") },
 			&core.Node{Cluster: "shop"},
 			[]string{"a"},
 			codes.InvalidArgument, reasonNode,
 		},
 		"more names than may be": {
-			func(a *authority) *pair { p := a.workload("shop"); return &p },
+			func(a *pki.Authority) pki.Pair { return a.Workload("shop") },
 			shopNode, strings.Split(strings.Repeat("n,", 101), ","), codes.ResourceExhausted, reasonNames,
 		},
 		"a message that is too large": {
-			func(a *authority) *pair { p := a.workload("shop"); return &p },
+			func(a *pki.Authority) pki.Pair { return a.Workload("shop") },
 			shopNode,
 			[]string{strings.Repeat("x", 1<<17)},
 			codes.ResourceExhausted, reasonMessage,
@@ -147,8 +147,8 @@ func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 func TestGarbageEndsTheStreamThatItCameOn(t *testing.T) {
 	r := start(t, nil)
 	notices := r.neighbour()
-	p := r.authority.workload("shop")
-	stream, err := r.dial(&p).NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
+	p := r.authority.Workload("shop")
+	stream, err := r.dial(p).NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
 		discovery.AggregatedDiscoveryService_StreamAggregatedResources_FullMethodName, grpc.ForceCodec(garbage{}))
 	if err != nil {
 		t.Fatal(err)
@@ -175,10 +175,10 @@ func (garbage) String() string              { return "garbage" }
 func TestAnUnknownTypeIsAnsweredAndSaidOnce(t *testing.T) {
 	r := start(t, nil)
 	r.neighbour()
-	p := r.authority.workload("shop")
+	p := r.authority.Workload("shop")
 	const secrets = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 	t.Run("incremental: it does not exist", func(t *testing.T) {
-		stream := openDelta(t, r.dial(&p))
+		stream := openDelta(t, r.dial(p))
 		for range 2 {
 			if err := stream.Send(&discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: secrets, ResourceNamesSubscribe: []string{"a"}}); err != nil {
 				t.Fatal(err)
@@ -190,7 +190,7 @@ func TestAnUnknownTypeIsAnsweredAndSaidOnce(t *testing.T) {
 		}
 	})
 	t.Run("state of the world: the stream goes on", func(t *testing.T) {
-		stream := openSotW(t, r.dial(&p))
+		stream := openSotW(t, r.dial(p))
 		for _, request := range []*discovery.DiscoveryRequest{
 			{Node: shopNode, TypeUrl: secrets, ResourceNames: []string{"a"}},
 			{TypeUrl: cache.Clusters.URL()},
@@ -217,8 +217,8 @@ func TestLaterRequestsCannotChangeTheNode(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	p := r.authority.issue("", "gateway.example.com")
-	stream := openSotW(t, r.dial(&p))
+	p := r.authority.Issue(pki.Names{DNS: []string{"gateway.example.com"}})
+	stream := openSotW(t, r.dial(p))
 	requests := []*discovery.DiscoveryRequest{
 		{Node: shopNode, TypeUrl: cache.Listeners.URL()},
 		{Node: &core.Node{Id: "other", Cluster: "bank"}, TypeUrl: cache.Clusters.URL()},
@@ -245,11 +245,11 @@ func TestTenThousandStreamsAreBounded(t *testing.T) {
 		c.Limits.StreamsPerIdentity, c.Limits.StreamsPerConnection = 50, 1000
 	})
 	notices := r.neighbour() // has one of the streams
-	p := r.authority.workload("shop")
+	p := r.authority.Workload("shop")
 	var open []sotwStream
 	refused := 0
 	for range 20 {
-		conn := r.dial(&p)
+		conn := r.dial(p)
 		for range 500 {
 			open = append(open, openSotW(t, conn))
 		}
@@ -283,11 +283,11 @@ func TestTenThousandStreamsAreBounded(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	r := start(t, func(c *Config) { c.Limits.Connections = 2 })
 	r.neighbour()
-	p := r.authority.workload("shop")
-	if _, err := firstResponse(t, r.dial(&p), shopNode, cache.Clusters.URL()); err != nil {
+	p := r.authority.Workload("shop")
+	if _, err := firstResponse(t, r.dial(p), shopNode, cache.Clusters.URL()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := firstResponse(t, r.dial(&p), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
+	if _, err := firstResponse(t, r.dial(p), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
 		t.Errorf("the third connection: %v", err)
 	}
 	if n := r.logged.await(t, "Refused", string(reasonConnections)); n != 1 {

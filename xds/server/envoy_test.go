@@ -54,7 +54,7 @@ func (r *running) envoy(t *testing.T, api core.ApiConfigSource_ApiType) *proxy {
 	p := &proxy{t: t, port: freePort(t)}
 	adminPort := freePort(t)
 	p.admin = fmt.Sprintf("http://127.0.0.1:%d", adminPort)
-	own := r.authority.workload("shop")
+	own := r.authority.Workload("shop")
 	file := func(name string) *core.DataSource {
 		return &core.DataSource{Specifier: &core.DataSource_Filename{Filename: name}}
 	}
@@ -67,8 +67,8 @@ func (r *running) envoy(t *testing.T, api core.ApiConfigSource_ApiType) *proxy {
 			Sni: "localhost",
 			CommonTlsContext: &tlspb.CommonTlsContext{
 				TlsParams:             &tlspb.TlsParameters{TlsMaximumProtocolVersion: tlspb.TlsParameters_TLSv1_3},
-				TlsCertificates:       []*tlspb.TlsCertificate{{CertificateChain: file(own.certificate), PrivateKey: file(own.key)}},
-				ValidationContextType: &tlspb.CommonTlsContext_ValidationContext{ValidationContext: &tlspb.CertificateValidationContext{TrustedCa: file(r.authority.pem)}},
+				TlsCertificates:       []*tlspb.TlsCertificate{{CertificateChain: file(own.Certificate), PrivateKey: file(own.Key)}},
+				ValidationContextType: &tlspb.CommonTlsContext_ValidationContext{ValidationContext: &tlspb.CertificateValidationContext{TrustedCa: file(r.authority.CA)}},
 			},
 		})},
 	}

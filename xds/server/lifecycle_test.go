@@ -14,15 +14,16 @@ import (
 	"google.golang.org/grpc/status"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 )
 
 func TestGoControlPlanesClientAcksAndNacks(t *testing.T) {
 	r := start(t, nil)
 	r.set(clusterOf(t, "shop/greeter", time.Second), assignmentOf("shop/greeter"))
-	p := r.authority.workload("shop")
+	p := r.authority.Workload("shop")
 	c := client.NewADSClient(t.Context(), shopNode, cache.Clusters.URL())
-	if err := c.InitConnect(r.dial(&p)); err != nil {
+	if err := c.InitConnect(r.dial(p)); err != nil {
 		t.Fatal(err)
 	}
 	fetch := func(want int) {
@@ -57,8 +58,8 @@ func TestGoControlPlanesClientAcksAndNacks(t *testing.T) {
 func TestIncrementalClientsResumeOverTheWire(t *testing.T) {
 	r := start(t, nil)
 	r.set(forClients(t, tier{})...)
-	p := r.authority.workload("shop")
-	first := openDelta(t, r.dial(&p))
+	p := r.authority.Workload("shop")
+	first := openDelta(t, r.dial(p))
 	if err := first.Send(&discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestIncrementalClientsResumeOverTheWire(t *testing.T) {
 		t.Fatalf("%v, %v", response, err)
 	}
 	known := map[string]string{"gone": "1", "shop/greeter": response.GetResources()[0].GetVersion()}
-	again := openDelta(t, r.dial(&p))
+	again := openDelta(t, r.dial(p))
 	if err := again.Send(&discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL(), InitialResourceVersions: known}); err != nil {
 		t.Fatal(err)
 	}
@@ -92,24 +93,24 @@ func TestCertificatesAreTakenUp(t *testing.T) {
 	var files Files
 	r := start(t, func(c *Config) { c.Clock, files = clk, c.Files })
 	r.set(forClients(t, tier{})...)
-	old := r.authority.workload("shop")
-	if _, err := firstResponse(t, r.dial(&old), shopNode, cache.Clusters.URL()); err != nil {
+	old := r.authority.Workload("shop")
+	if _, err := firstResponse(t, r.dial(old), shopNode, cache.Clusters.URL()); err != nil {
 		t.Fatal(err)
 	}
-	next := newAuthority(t, "next")
-	own := next.issue("", "")
-	copyFile(t, own.certificate, files.Certificate)
+	next := pki.NewAuthority(t)
+	own := next.Server()
+	copyFile(t, own.Certificate, files.Certificate)
 	tick(t, clk, r, "Keeping the certificates") // the key does not fit yet
-	copyFile(t, own.key, files.Key)
-	copyFile(t, next.pem, files.ClientCAs)
+	copyFile(t, own.Key, files.Key)
+	copyFile(t, next.CA, files.ClientCAs)
 	tick(t, clk, r, "New certificates")
 
-	if _, err := firstResponse(t, r.dial(&old), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
+	if _, err := firstResponse(t, r.dial(old), shopNode, cache.Clusters.URL()); status.Code(err) != codes.Unavailable {
 		t.Errorf("a client of the old authority: %v", err)
 	}
 	r.authority = next
-	fresh := next.workload("shop")
-	if _, err := firstResponse(t, r.dial(&fresh), shopNode, cache.Clusters.URL()); err != nil {
+	fresh := next.Workload("shop")
+	if _, err := firstResponse(t, r.dial(fresh), shopNode, cache.Clusters.URL()); err != nil {
 		t.Errorf("a client of the new authority: %v", err)
 	}
 }
@@ -141,8 +142,8 @@ func copyFile(t *testing.T, from, to string) {
 func TestTheEndSendsClientsAwayAndLeavesNothing(t *testing.T) {
 	r := start(t, func(c *Config) { c.Health, c.Reflection = true, true })
 	r.set(forClients(t, tier{})...)
-	p := r.authority.workload("shop")
-	conn := r.dial(&p)
+	p := r.authority.Workload("shop")
+	conn := r.dial(p)
 	stream := openSotW(t, conn)
 	if err := stream.Send(&discovery.DiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/xds/csds"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 )
 
@@ -67,13 +68,13 @@ func callAndReport(target string) error {
 }
 
 // bootstrap is a gRPC client's, as a user would write it.
-func (r *running) bootstrap(node string, p pair) []byte {
+func (r *running) bootstrap(node string, p pki.Pair) []byte {
 	r.t.Helper()
 	text, err := json.Marshal(map[string]any{
 		"xds_servers": []any{map[string]any{
 			"server_uri": r.address,
 			"channel_creds": []any{map[string]any{"type": "tls", "config": map[string]any{
-				"ca_certificate_file": r.authority.pem, "certificate_file": p.certificate, "private_key_file": p.key,
+				"ca_certificate_file": r.authority.CA, "certificate_file": p.Certificate, "private_key_file": p.Key,
 			}}},
 			"server_features": []string{"xds_v3"},
 		}},
@@ -86,7 +87,7 @@ func (r *running) bootstrap(node string, p pair) []byte {
 }
 
 // proxyless is a gRPC client without a proxy.
-func (r *running) proxyless(target string, p pair) *grpc.ClientConn {
+func (r *running) proxyless(target string, p pki.Pair) *grpc.ClientConn {
 	r.t.Helper()
 	builder, err := xds.NewXDSResolverWithConfigForTesting(r.bootstrap(r.t.Name(), p))
 	if err != nil {
@@ -107,7 +108,7 @@ func TestAGRPCClientAcknowledgesEveryResource(t *testing.T) {
 	command := exec.CommandContext(t.Context(), os.Args[0])
 	command.Env = append(os.Environ(),
 		childVariable+"=xds:///greeter.shop",
-		"GRPC_XDS_BOOTSTRAP_CONFIG="+string(r.bootstrap("csds", r.authority.workload("shop"))))
+		"GRPC_XDS_BOOTSTRAP_CONFIG="+string(r.bootstrap("csds", r.authority.Workload("shop"))))
 	var stderr strings.Builder
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -135,8 +136,8 @@ func TestAGRPCClientOfAnotherNamespaceFindsNothing(t *testing.T) {
 	r := start(t, nil)
 	_, addresses := startBackends(t, 1)
 	r.set(forClients(t, tier{addresses: addresses})...)
-	stranger := r.proxyless("xds:///greeter.shop", r.authority.workload("bank"))
-	own := r.proxyless("xds:///greeter.shop", r.authority.workload("shop"))
+	stranger := r.proxyless("xds:///greeter.shop", r.authority.Workload("bank"))
+	own := r.proxyless("xds:///greeter.shop", r.authority.Workload("shop"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, err := healthpb.NewHealthClient(stranger).Check(ctx, &healthpb.HealthCheckRequest{}); err == nil {
@@ -153,7 +154,7 @@ func TestAGRPCClientsRefusalIsItsOwnWords(t *testing.T) {
 	_, addresses := startBackends(t, 1)
 	good := forClients(t, tier{addresses: addresses})
 	r.set(good...)
-	conn := r.proxyless("xds:///greeter.shop", r.authority.workload("shop"))
+	conn := r.proxyless("xds:///greeter.shop", r.authority.Workload("shop"))
 	conn.Connect()
 	r.awaitLive(1)
 	// gRPC refuses an address that is there twice; Envoy does not.

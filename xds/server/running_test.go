@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 )
 
@@ -24,7 +25,7 @@ type running struct {
 
 	t         testing.TB
 	cache     *cache.Cache
-	authority *authority
+	authority *pki.Authority
 	address   string
 	logged    *lines
 	stop      func()
@@ -33,18 +34,18 @@ type running struct {
 // start runs a server with a synced cache on a loopback port until the test ends.
 func start(t testing.TB, change func(*Config)) *running {
 	t.Helper()
-	r := &running{t: t, cache: cache.New(cache.Config{}), authority: newAuthority(t, "test"), logged: &lines{}}
+	r := &running{t: t, cache: cache.New(cache.Config{}), authority: pki.NewAuthority(t), logged: &lines{}}
 	r.cache.Synced()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.address = listener.Addr().String()
-	own := r.authority.issue("", "")
+	own := r.authority.Server()
 	config := Config{
 		Cache:    r.cache,
 		Listener: listener,
-		Files:    Files{Certificate: own.certificate, Key: own.key, ClientCAs: r.authority.pem},
+		Files:    Files{Certificate: own.Certificate, Key: own.Key, ClientCAs: r.authority.CA},
 		Log:      r.logged.logger(),
 	}
 	if change != nil {
@@ -67,9 +68,9 @@ func start(t testing.TB, change func(*Config)) *running {
 }
 
 // dial connects with a certificate, or without one.
-func (r *running) dial(p *pair, options ...grpc.DialOption) *grpc.ClientConn {
+func (r *running) dial(p pki.Pair, options ...grpc.DialOption) *grpc.ClientConn {
 	r.t.Helper()
-	options = append([]grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(r.authority.clientTLS(p)))}, options...)
+	options = append([]grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(r.authority.TLS(p)))}, options...)
 	conn, err := grpc.NewClient(r.address, options...)
 	if err != nil {
 		r.t.Fatal(err)

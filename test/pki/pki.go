@@ -1,4 +1,5 @@
-package controlplane
+// Package pki gives tests certificates: an authority, and what it signs, each in files.
+package pki
 
 import (
 	"crypto/ecdsa"
@@ -30,6 +31,14 @@ type Authority struct {
 // Pair is a certificate and its key, in files.
 type Pair struct{ Certificate, Key string }
 
+// Names are whom a certificate is for.
+type Names struct {
+	DNS []string
+	IP  []net.IP
+	// URI is empty for none.
+	URI string
+}
+
 // NewAuthority makes one.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
@@ -50,36 +59,27 @@ func NewAuthority(t testing.TB) *Authority {
 // Server is a certificate for servers on 127.0.0.1 and localhost.
 func (a *Authority) Server() Pair {
 	a.t.Helper()
-	return a.issue(func(template *x509.Certificate) {
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-		template.DNSNames = []string{"localhost"}
-	})
+	return a.Issue(Names{DNS: []string{"localhost"}, IP: []net.IP{net.IPv4(127, 0, 0, 1)}})
 }
 
 // Workload is a certificate of a namespace's service account.
 func (a *Authority) Workload(namespace string) Pair {
 	a.t.Helper()
-	return a.issue(func(template *x509.Certificate) {
-		template.URIs = []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/" + namespace + "/sa/client"}}
-	})
+	return a.Issue(Names{URI: "spiffe://cluster.local/ns/" + namespace + "/sa/client"})
 }
 
-// TLS is that of a client with the certificate.
-func (a *Authority) TLS(p Pair) *tls.Config {
-	a.t.Helper()
-	own, err := tls.LoadX509KeyPair(p.Certificate, p.Key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(a.certificate)
-	return &tls.Config{Certificates: []tls.Certificate{own}, RootCAs: roots, MinVersion: tls.VersionTLS13}
-}
-
-func (a *Authority) issue(change func(*x509.Certificate)) Pair {
+// Issue signs a certificate, for servers and clients.
+func (a *Authority) Issue(names Names) Pair {
 	a.t.Helper()
 	template, key := newTemplate(a.t), newKey(a.t)
-	change(template)
+	template.DNSNames, template.IPAddresses = names.DNS, names.IP
+	if names.URI != "" {
+		uri, err := url.Parse(names.URI)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		template.URIs = []*url.URL{uri}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -93,6 +93,23 @@ func (a *Authority) issue(change func(*x509.Certificate)) Pair {
 	write(a.t, p.Certificate, "CERTIFICATE", der)
 	write(a.t, p.Key, "EC PRIVATE KEY", keyDER)
 	return p
+}
+
+// TLS is that of a client with the certificate; with no files in the pair, of one without.
+func (a *Authority) TLS(p Pair) *tls.Config {
+	a.t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(a.certificate)
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+	if p == (Pair{}) {
+		return config
+	}
+	own, err := tls.LoadX509KeyPair(p.Certificate, p.Key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	config.Certificates = []tls.Certificate{own}
+	return config
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
