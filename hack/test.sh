@@ -64,6 +64,12 @@ unit() {
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/histories.json" \
     -- -timeout 20m ./failover ./rollout/... || status=1
 
+  # With the race detector a few seconds of it, because an Envoy beside it has no processor left.
+  say 'fifty changes of endpoints a second for a minute, under live calls'
+  HEADGATE_ENVOY=$tools/envoy with_heartbeat 'changes of endpoints' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/churn.json" \
+    -- -timeout 20m -run TestFiftyChangesOfEndpointsASecond ./test/live || status=1
+
   say 'tests of the local cluster'
   (
     cd test/cluster

@@ -40,24 +40,14 @@ func startBackend(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 // serveGreeter has a control plane serve the greeter, and the flags that lead to it. The first of two servers is
 // where nobody is. The port is that of Envoys.
 func serveGreeter(t *testing.T) (flags []string, port int) {
 	t.Helper()
 	plane := controlplane.Start(t, controlplane.Config{})
-	backend, nobody := startBackend(t), freePort(t)
+	backend, nobody := startBackend(t), controlplane.FreePort(t)
 	kubeconfig := having(t, greeter("shop"))
-	port = freePort(t) // nothing that listens may come after this
+	port = controlplane.FreePort(t) // nothing that listens may come after this
 	controlplane.Serve(t, plane.Cache, controlplane.Exposed{
 		Namespace: "shop", Name: "greeter", Port: port, Order: []string{"primary"},
 		Addresses: map[string][]string{"primary": {backend}},

@@ -48,16 +48,23 @@ func Serve(t testing.TB, c *cache.Cache, e Exposed) {
 		}
 		exposure.Backends[name] = backend
 	}
+	Put(t, c, exposure)
+}
+
+// Put gives a cache what clients need of an exposure, in place of what it had of it.
+func Put(t testing.TB, c *cache.Cache, exposure resource.Exposure) {
+	t.Helper()
 	result := resource.Build([]resource.Exposure{exposure})
 	for key, problems := range result.Problems {
 		t.Fatalf("%s: %v", key, problems)
 	}
+	namespace := exposure.Service.Namespace
 	sets := map[cache.Owner][]cache.Resource{}
 	for _, r := range result.Resources {
-		owner := cache.Owner{Namespace: e.Namespace, Name: e.Name}
+		owner := cache.Owner{Namespace: namespace, Name: exposure.Service.Name}
 		if r.Audience == resource.Envoys {
 			// What Envoys share belongs to the port.
-			owner.Name = r.Name[len(e.Namespace)+1:]
+			owner.Name = r.Name[len(namespace)+1:]
 		}
 		sets[owner] = append(sets[owner], converted(r))
 	}

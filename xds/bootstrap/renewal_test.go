@@ -79,18 +79,9 @@ func TestAnEnvoyTakesUpRenewedCertificates(t *testing.T) {
 	secret.change(before.Authority)
 	c := bootstrap.Config{
 		Namespace: "shop", Name: "greeter", Node: "envoy", Servers: []string{before.Address},
-		Certificate: secret.path("tls.crt"), Key: secret.path("tls.key"), CA: secret.path("ca.crt"), Directory: t.TempDir(),
+		Certificate: secret.path("tls.crt"), Key: secret.path("tls.key"), CA: secret.path("ca.crt"),
 	}
-	files, err := bootstrap.EnvoyFiles(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(c.Directory, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	envoy.RunFile(t, filepath.Join(c.Directory, bootstrap.EnvoyFile))
+	controlplane.RunEnvoy(t, c)
 	awaitClient(t, before.Cache)
 
 	renewed := pki.NewAuthority(t)

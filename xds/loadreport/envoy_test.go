@@ -1,54 +1,21 @@
 package loadreport_test
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/headgate/headgate/test/controlplane"
 	"github.com/headgate/headgate/test/envoy"
-	"github.com/headgate/headgate/xds/bootstrap"
 	"github.com/headgate/headgate/xds/loadreport"
 )
-
-// runEnvoy starts an Envoy with the files of a bootstrap.
-func runEnvoy(t *testing.T, c bootstrap.Config) {
-	t.Helper()
-	c.Directory = t.TempDir()
-	files, err := bootstrap.EnvoyFiles(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(c.Directory, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	envoy.RunFile(t, filepath.Join(c.Directory, bootstrap.EnvoyFile))
-}
-
-func through(t *testing.T, port int) *grpc.ClientConn {
-	t.Helper()
-	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", port), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
 
 func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
 	envoy.Path(t)
 	r := startReplica(t, controlplane.Config{})
-	runEnvoy(t, bootstrapOf(t, r))
+	controlplane.RunEnvoy(t, bootstrapOf(t, r))
 	r.awaitReport()
 	// The cluster is new to an Envoy that reports already.
 	port, _ := exposeGreeter(t, r.Cache)
-	conn := through(t, port)
+	conn := controlplane.Through(t, port)
 	// Envoy counts a cluster from the first report after it has it.
 	primary := func() loadreport.Totals { return r.loads.Read("shop", "greeter").Backends["primary"] }
 	for primary().Succeeded == 0 {
@@ -78,11 +45,11 @@ func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {
 	envoy.Path(t)
 	first, second := twoReplicas(t)
 	port, _ := exposeGreeter(t, first.Cache)
-	runEnvoy(t, bootstrapOf(t, first, second))
+	controlplane.RunEnvoy(t, bootstrapOf(t, first, second))
 	first.awaitReport()
 	first.Stop()
 	second.awaitReport()
-	conn := through(t, port)
+	conn := controlplane.Through(t, port)
 	second.await("calls", func(reading loadreport.Reading) bool {
 		callAll(t, conn, failAtOnce)
 		return reading.Heard && reading.Backends["primary"].Failed > 0

@@ -10,7 +10,7 @@ import (
 func TestTheCallsOfAGRPCClientAreWhatItSaw(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
 	_, stopPrimary := exposeGreeter(t, r.Cache)
-	conn := proxyless(t, bootstrapOf(t, r))
+	conn := controlplane.Proxyless(t, bootstrapOf(t, r))
 	primary := callAll(t, conn, mixed(500)...)
 	r.await("the calls of the primary", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == primary })
 	if primary.Failed != 150 {
@@ -30,9 +30,9 @@ func TestTheCallsOfTwoClientsAddUp(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
 	exposeGreeter(t, r.Cache)
 	c := bootstrapOf(t, r)
-	first := callAll(t, proxyless(t, c), mixed(100)...)
+	first := callAll(t, controlplane.Proxyless(t, c), mixed(100)...)
 	c.Node = "another"
-	second := callAll(t, proxyless(t, c), mixed(250)...)
+	second := callAll(t, controlplane.Proxyless(t, c), mixed(250)...)
 	want := loadreport.Totals{Issued: 350, Succeeded: first.Succeeded + second.Succeeded, Failed: first.Failed + second.Failed}
 	r.await("the sum", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == want })
 }
@@ -40,7 +40,7 @@ func TestTheCallsOfTwoClientsAddUp(t *testing.T) {
 func TestAClientThatIsGoneTakesNothingAway(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
 	exposeGreeter(t, r.Cache)
-	conn := proxyless(t, bootstrapOf(t, r))
+	conn := controlplane.Proxyless(t, bootstrapOf(t, r))
 	seen := callAll(t, conn, mixed(100)...)
 	r.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == seen && reading.Heard })
 	if err := conn.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestAClientThatIsGoneTakesNothingAway(t *testing.T) {
 func TestAReplicaThatStartsAgainIsAnotherRun(t *testing.T) {
 	first := startReplica(t, controlplane.Config{})
 	exposeGreeter(t, first.Cache)
-	conn := proxyless(t, bootstrapOf(t, first))
+	conn := controlplane.Proxyless(t, bootstrapOf(t, first))
 	seen := callAll(t, conn, mixed(100)...)
 	first.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == seen })
 	before := first.loads.Read("shop", "greeter")

@@ -9,9 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/xds"
 
 	"github.com/headgate/headgate/test/controlplane"
 	"github.com/headgate/headgate/test/grpcapp/greeter"
@@ -163,7 +161,7 @@ func exposeGreeter(t *testing.T, c *cache.Cache) (port int, stopPrimary func()) 
 	primary, stop := startBackend(t)
 	backup, _ := startBackend(t)
 	// Nothing that listens may come after this.
-	port = freePort(t)
+	port = controlplane.FreePort(t)
 	controlplane.Serve(t, c, controlplane.Exposed{
 		Namespace: "shop", Name: "greeter", Port: port, Order: []string{"primary", "backup"},
 		Addresses: map[string][]string{"primary": {primary}, "backup": {backup}},
@@ -171,47 +169,14 @@ func exposeGreeter(t *testing.T, c *cache.Cache) (port int, stopPrimary func()) 
 	return port, stop
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 // bootstrapOf is that of a client in namespace shop, for replicas in order of preference.
 func bootstrapOf(t *testing.T, replicas ...*replica) bootstrap.Config {
 	t.Helper()
-	own := replicas[0].Authority.Workload("shop")
-	c := bootstrap.Config{
-		Namespace: "shop", Name: "greeter", Node: t.Name(),
-		Certificate: own.Certificate, Key: own.Key, CA: replicas[0].Authority.CA,
+	planes := make([]*controlplane.ControlPlane, len(replicas))
+	for i, r := range replicas {
+		planes[i] = r.ControlPlane
 	}
-	for _, r := range replicas {
-		c.Servers = append(c.Servers, r.Address)
-	}
-	return c
-}
-
-// proxyless is a gRPC client without a proxy.
-func proxyless(t *testing.T, c bootstrap.Config) *grpc.ClientConn {
-	t.Helper()
-	text, err := bootstrap.GRPC(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	builder, err := xds.NewXDSResolverWithConfigForTesting(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := grpc.NewClient("xds:///greeter.shop", grpc.WithResolvers(builder), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	return controlplane.Bootstrap(t, "shop", "greeter", planes...)
 }
 
 // callAll calls with each name, and says what came of it.

@@ -39,8 +39,8 @@ func replicasOf(t *testing.T, local *replica, creds credentials.TransportCredent
 func TestEachReplicaSaysWhatItsClientsReport(t *testing.T) {
 	first, second := twoReplicas(t)
 	seen := map[*replica]loadreport.Totals{
-		first:  callAll(t, proxyless(t, bootstrapOf(t, first)), mixed(100)...),
-		second: callAll(t, proxyless(t, bootstrapOf(t, second)), mixed(250)...),
+		first:  callAll(t, controlplane.Proxyless(t, bootstrapOf(t, first)), mixed(100)...),
+		second: callAll(t, controlplane.Proxyless(t, bootstrapOf(t, second)), mixed(250)...),
 	}
 	for r, totals := range seen {
 		r.await("the calls", func(reading loadreport.Reading) bool { return reading.Heard && reading.Backends["primary"] == totals })
