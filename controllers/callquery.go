@@ -52,6 +52,31 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 	return query
 }
 
+// sidesQuery asks about the two sides of a rollout. Envoy is asked about all backends, whose calls share its statistics.
+func (r *exposureReconciler) sidesQuery(ctx context.Context, s *scope) signals.Query {
+	query := r.callQuery(ctx, s)
+	stable := s.exs.Spec.Backends[0].Name
+	workload := workloadOf(s.exs)
+	for i := range query.Backends {
+		switch side := &query.Backends[i]; side.Name {
+		case stable:
+			side.Side, side.Workload = sideStable, workload.Name
+		case v1alpha1.CanaryName:
+			side.Side = v1alpha1.CanaryName
+			if workload.Name != "" {
+				side.Workload = canaryKey(workload).Name
+			}
+		}
+	}
+	if asked := rolloutSource(s.exs); asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
+		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
+	}
+	return query
+}
+
+// sideStable is how queries call the side that is not the canary.
+const sideStable = "stable"
+
 // endpointsAt are endpoints that are no pods, at any port.
 func endpointsAt(addresses []string) []signals.Endpoint {
 	var out []signals.Endpoint

@@ -2,8 +2,6 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -14,12 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/signals"
 )
 
@@ -38,7 +34,7 @@ type callCounter struct {
 	http    *http.Client
 	metrics *metrics
 	// asked says what an ExposedService asks to be counted by; nil: nothing.
-	asked func(*v1alpha1.ExposedService) *v1alpha1.ErrorBound
+	asked func(*v1alpha1.ExposedService) *callSource
 	// loads reads what clients report to the xDS servers; nil: there are none.
 	loads signals.LoadReader
 	// wake tells the reconciler that there is something new.
@@ -56,7 +52,7 @@ type countedCalls struct {
 	source  signals.Source
 	invalid string
 	query   signals.Query
-	pending map[string]failover.Calls
+	pending map[string]callCount
 	// unknown is why nothing is known of the calls of each backend; empty: they are known.
 	unknown map[string]string
 	looked  bool
@@ -70,13 +66,13 @@ func (c *callCounter) watch(s *scope, query func() signals.Query) {
 		c.forget(key)
 		return
 	}
-	config := sourceConfig(s.exs, asked)
+	config := asked.config()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil || have.config != config {
-		have = &countedCalls{config: config, pending: map[string]failover.Calls{}, unknown: map[string]string{}}
-		source, err := c.newSource(s.exs, asked)
+		have = &countedCalls{config: config, pending: map[string]callCount{}, unknown: map[string]string{}}
+		source, err := c.newSource(s.exs.Namespace, asked)
 		if err != nil {
 			have.invalid = err.Error()
 		} else {
@@ -96,62 +92,15 @@ func (c *callCounter) forget(key types.NamespacedName) {
 	}
 }
 
-// errorBound is what an ExposedService asks for in spec.failover.errors.
-func errorBound(exs *v1alpha1.ExposedService) *v1alpha1.ErrorBound {
-	if exs.Spec.Failover == nil {
-		return nil
-	}
-	return exs.Spec.Failover.Errors
-}
-
-// sourceOf is the source that is asked for.
-func sourceOf(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) v1alpha1.ErrorSource {
-	standard := v1alpha1.SourceEnvoy
-	if exs.Spec.Gateway == nil {
-		standard = v1alpha1.SourceLoadReports
-	}
-	return ptr.Deref(asked.Source, standard)
-}
-
-// sourceConfig is what a source depends on: the bound is not part of it.
-func sourceConfig(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) string {
-	text, _ := json.Marshal([]any{sourceOf(exs, asked), asked.Prometheus}) //nolint:errchkjson // plain data
-	return string(text)
-}
-
-func (c *callCounter) newSource(exs *v1alpha1.ExposedService, asked *v1alpha1.ErrorBound) (signals.Source, error) {
-	switch source := sourceOf(exs, asked); {
-	case source == v1alpha1.SourceLoadReports && c.loads == nil:
-		return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
-			"or set another source")
-	case source == v1alpha1.SourceLoadReports:
-		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.clock}), nil
-	case source == v1alpha1.SourcePrometheus && asked.Prometheus == nil:
-		return nil, errQueriesOfSides
-	case source == v1alpha1.SourcePrometheus:
-		return c.newPrometheus(exs.Namespace, *asked.Prometheus.DeepCopy())
-	}
-	return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
-}
-
-func (c *callCounter) newPrometheus(namespace string, prometheus v1alpha1.PrometheusSource) (signals.Source, error) {
-	return signals.NewPrometheus(signals.PrometheusConfig{
-		Address: prometheus.Address, Calls: prometheus.Calls, Errors: prometheus.Errors, Client: c.http, Clock: c.clock,
-		Credentials: func(ctx context.Context) (signals.Credentials, error) {
-			return c.credentials(ctx, namespace, prometheus)
-		},
-	})
-}
-
 // credentials reads what a Prometheus server is asked with. Headgate may read no Secret unless
 // somebody lets it: the error says how.
-func (c *callCounter) credentials(ctx context.Context, namespace string, spec v1alpha1.PrometheusSource) (signals.Credentials, error) {
+func (c *callCounter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
 	var out signals.Credentials
 	var err error
-	if out.Token, err = c.secretKey(ctx, namespace, spec.BearerTokenSecretRef); err != nil {
+	if out.Token, err = c.secretKey(ctx, namespace, server.Token); err != nil {
 		return out, err
 	}
-	out.CA, err = c.secretKey(ctx, namespace, spec.CASecretRef)
+	out.CA, err = c.secretKey(ctx, namespace, server.CA)
 	return out, err
 }
 
@@ -239,24 +188,10 @@ func (c *callCounter) add(key types.NamespacedName, source signals.Source, readi
 		have.unknown[name] = why
 		if counts.Known() {
 			news = news || counts.Calls > 0
-			have.pending[name] = together(have.pending[name], failover.Calls{
-				Known: true, Calls: counts.Calls, Errors: counts.Errors, Start: counts.Start, End: counts.End,
-				StaleAfter: reading.Bound, Source: reading.Source,
-			})
+			have.pending[name] = have.pending[name].and(callCount{counts: counts, bound: reading.Bound, source: reading.Source})
 		}
 	}
 	return news
-}
-
-// together are two counts of calls that follow each other.
-func together(first, then failover.Calls) failover.Calls {
-	if !first.Known {
-		return then
-	}
-	then.Calls += first.Calls
-	then.Errors += first.Errors
-	then.Start = first.Start
-	return then
 }
 
 func (c *callCounter) wakeUp(ctx context.Context, key types.NamespacedName) {
@@ -268,7 +203,7 @@ func (c *callCounter) wakeUp(ctx context.Context, key types.NamespacedName) {
 }
 
 // take hands out the calls since the last time.
-func (c *callCounter) take(key types.NamespacedName) map[string]failover.Calls {
+func (c *callCounter) take(key types.NamespacedName) map[string]callCount {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
@@ -276,12 +211,12 @@ func (c *callCounter) take(key types.NamespacedName) map[string]failover.Calls {
 		return nil
 	}
 	taken := have.pending
-	have.pending = map[string]failover.Calls{}
+	have.pending = map[string]callCount{}
 	return taken
 }
 
 // giveBack takes back what was handed out for a decision that came to nothing.
-func (c *callCounter) giveBack(key types.NamespacedName, calls map[string]failover.Calls) {
+func (c *callCounter) giveBack(key types.NamespacedName, calls map[string]callCount) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
@@ -290,7 +225,7 @@ func (c *callCounter) giveBack(key types.NamespacedName, calls map[string]failov
 	}
 	for name, counted := range calls {
 		if later, ok := have.pending[name]; ok {
-			counted = together(counted, later)
+			counted = counted.and(later)
 		}
 		have.pending[name] = counted
 	}

@@ -55,10 +55,10 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 
 // observe puts what was read into the decider's words. Endpoints come from the cache, which the API
 // server keeps current: a count of them is not too old until there is a newer one.
-func observe(s *scope, counted map[string]failover.Calls, now time.Time) failover.Observation {
+func observe(s *scope, counted map[string]callCount, now time.Time) failover.Observation {
 	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
 	for _, b := range gateway.Count(s.exs, s.facts) {
-		seen := failover.BackendObservation{Calls: counted[b.Name]}
+		seen := failover.BackendObservation{Calls: counted[b.Name].forFailover()}
 		if b.Ready == nil || b.Total == nil {
 			seen.Endpoints.Counting = failover.Uncountable
 		} else {

@@ -101,7 +101,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 
 	// 3. Decide who serves, and say so before anything follows it. 4. Work out what is to be.
 	r.calls.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
-	r.compared.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
+	r.compared.watch(s, func() signals.Query { return r.sidesQuery(ctx, s) })
 	if err := r.decide(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -1,65 +1,68 @@
 package controllers
 
 import (
-	"errors"
+	"math"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/judge"
+	"github.com/headgate/headgate/signals"
 )
 
-// errQueriesOfSides: the queries of a rollout ask about sides, those of a failover about backends.
-var errQueriesOfSides = errors.New("spec.rollout.analysis.source: Prometheus cannot be asked about the two sides of a rollout yet: " +
-	"set Envoy or LoadReports")
-
-// rolloutSource says where the calls of a rollout are counted; nil: nobody asks for them.
-func rolloutSource(exs *v1alpha1.ExposedService) *v1alpha1.ErrorBound {
+// comparedSource says where the calls of a rollout are counted while it is under way; nil: nobody asks for them.
+func comparedSource(exs *v1alpha1.ExposedService) *callSource {
 	if !comparesCalls(exs) {
 		return nil
 	}
-	source := v1alpha1.SourceEnvoy
-	if exs.Spec.Gateway == nil {
-		source = v1alpha1.SourceLoadReports
-	}
-	switch analysisSource(exs) {
-	case v1alpha1.AnalysisEnvoy:
-		source = v1alpha1.SourceEnvoy
-	case v1alpha1.AnalysisLoadReports:
-		source = v1alpha1.SourceLoadReports
-	case v1alpha1.AnalysisPrometheus:
-		source = v1alpha1.SourcePrometheus
-	}
-	return &v1alpha1.ErrorBound{Source: &source}
-}
-
-func analysisSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
-	if exs.Spec.Rollout == nil || exs.Spec.Rollout.Analysis == nil {
-		return v1alpha1.AnalysisAuto
-	}
-	return ptr.Deref(exs.Spec.Rollout.Analysis.Source, v1alpha1.AnalysisAuto)
+	return rolloutSource(exs)
 }
 
 // comparedCalls puts what was counted of both sides since the last time into the decider's words. The
 // two are compared over the same seconds or not at all.
-func (c *callCounter) comparedCalls(key types.NamespacedName, stable string, counted map[string]failover.Calls) rollout.Calls {
+func (c *callCounter) comparedCalls(key types.NamespacedName, stable string, counted map[string]callCount) rollout.Calls {
 	of, canary := counted[stable], counted[v1alpha1.CanaryName]
 	switch {
-	case !of.Known:
+	case !of.known():
 		return rollout.Calls{Why: c.why(key, stable)}
-	case !canary.Known:
+	case !canary.known():
 		return rollout.Calls{Why: c.why(key, v1alpha1.CanaryName)}
-	case !of.Start.Equal(canary.Start) || !of.End.Equal(canary.End):
+	case !of.counts.Start.Equal(canary.counts.Start) || !of.counts.End.Equal(canary.counts.End):
 		return rollout.Calls{Why: "canary and stable were not counted over the same time"}
 	}
-	return rollout.Calls{
-		Known: true, Source: of.Source, Start: of.Start, End: of.End, StaleAfter: of.StaleAfter,
-		Canary: judge.Counts{Calls: canary.Calls, Errors: canary.Errors},
-		Stable: judge.Counts{Calls: of.Calls, Errors: of.Errors},
+	out := rollout.Calls{
+		Known: true, Source: of.source, Start: of.counts.Start, End: of.counts.End, StaleAfter: of.bound,
+		Canary: judge.Counts{Calls: canary.counts.Calls, Errors: canary.counts.Errors},
+		Stable: judge.Counts{Calls: of.counts.Calls, Errors: of.counts.Errors},
 	}
+	out.Canary.Latencies, out.Stable.Latencies, out.NoLatencies = comparedLatencies(canary.counts, of.counts)
+	return out
+}
+
+// comparedLatencies are those of both sides in the same buckets, or why there are none.
+func comparedLatencies(canary, stable signals.Counts) (ofCanary, ofStable []judge.Bucket, why string) {
+	switch {
+	case stable.NoLatencies != "":
+		return nil, nil, stable.NoLatencies
+	case canary.NoLatencies != "":
+		return nil, nil, canary.NoLatencies
+	}
+	common := signals.Align(canary.Latencies, stable.Latencies)
+	if len(common[0]) == 1 && canary.Latencies.Calls() > 0 && stable.Latencies.Calls() > 0 &&
+		len(canary.Latencies)+len(stable.Latencies) > 2 {
+		return nil, nil, "the histograms of canary and stable have no bounds in common"
+	}
+	return buckets(common[0]), buckets(common[1]), ""
+}
+
+// buckets are those of a histogram in the judge's words.
+func buckets(histogram signals.Histogram) []judge.Bucket {
+	out := make([]judge.Bucket, len(histogram))
+	for i, b := range histogram {
+		out[i] = judge.Bucket{UpTo: b.UpTo, Count: uint64(math.Round(max(0, b.Count)))}
+	}
+	return out
 }
 
 // why says why nothing is known of the calls of a backend; empty: there are none to tell of yet.

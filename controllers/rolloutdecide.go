@@ -19,7 +19,7 @@ const podsPeriod = 2 * time.Second
 // the calls that were taken in.
 func (r *exposureReconciler) decideRollout(
 	ctx context.Context, s *scope, status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
-) (rollout.Outcome, map[string]failover.Calls) {
+) (rollout.Outcome, map[string]callCount) {
 	if !rollsOut(s.exs) {
 		return rollout.Outcome{}, nil
 	}

@@ -25,6 +25,7 @@ const workloadManager = "headgate-workload"
 // followRollout makes true what was decided about the Deployments. The decision is in the status by now.
 func (r *exposureReconciler) followRollout(ctx context.Context, s *scope) {
 	s.ignoreInRollout()
+	r.checkAnalysis(s)
 	r.followWorkload(ctx, s)
 	r.followCanary(ctx, s)
 }

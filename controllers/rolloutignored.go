@@ -27,9 +27,6 @@ func (s *scope) ignoreInRollout() {
 	if spec.Analysis == nil {
 		return
 	}
-	if analysisSource(s.exs) == v1alpha1.AnalysisPrometheus {
-		s.problem(v1alpha1.ReasonRolloutNotSupported, errQueriesOfSides.Error())
-	}
 	if len(spec.Analysis.Webhooks) > 0 {
 		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis.webhooks: webhooks are not asked yet, so that no step is left: "+
 			"remove them, or use approval: Required")

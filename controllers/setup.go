@@ -165,7 +165,7 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	callsCounted := make(chan event.GenericEvent, looksAtOnce)
-	counter := func(asked func(*v1alpha1.ExposedService) *v1alpha1.ErrorBound) *callCounter {
+	counter := func(asked func(*v1alpha1.ExposedService) *callSource) *callCounter {
 		return &callCounter{
 			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
 			asked: asked, wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
@@ -173,7 +173,7 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	}
 	kinds := newServedKinds()
 	return &exposureReconciler{
-		calls: counter(errorBound), compared: counter(rolloutSource),
+		calls: counter(errorSource), compared: counter(comparedSource),
 		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
 		kinds: kinds, names: newTakenNames(), metrics: m,

@@ -40,7 +40,7 @@ func (l *look) takeCalls() {
 	state, err := judge.ParseState(e.State)
 	if err != nil {
 		// Another version's evidence is none: the tests start over.
-		e.Canary, e.Stable = v1alpha1.CallCount{}, v1alpha1.CallCount{}
+		e.Canary, e.Stable, e.Latency = v1alpha1.CallCount{}, v1alpha1.CallCount{}, nil
 	}
 	calls := l.seen.Calls
 	if l.comparing() && calls.tell(l.now) && !calls.Start.Truncate(time.Microsecond).Before(e.CountedUntil.Time) {
@@ -48,13 +48,15 @@ func (l *look) takeCalls() {
 		e.State = state.String()
 	}
 	l.judged = l.settings.judge.Decide(state)
-	l.describe(e)
+	l.describe(e, state)
 }
 
 func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Calls) judge.State {
 	l.counted = true
 	tick := judge.Tick{Elapsed: min(calls.End.Sub(calls.Start), longestTick), Canary: calls.Canary, Stable: calls.Stable}
-	if since := l.seen.Canary.ReadySince; !since.IsZero() && calls.Start.Before(since.Add(l.settings.warmUp)) {
+	if calls.Start.Before(l.warmFrom()) {
+		// Stable is warm: what its calls take is what the bets are chosen from.
+		state = l.settings.judge.Learn(state, tick.Stable.Latencies)
 		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
 	}
 	e.CountedUntil, e.Source = micro(earlier(calls.End, l.now)), shorten(calls.Source, 64)
@@ -75,18 +77,47 @@ func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Call
 	return l.settings.judge.Update(state, tick)
 }
 
+// warmFrom is from when on latencies are judged: warmUp after the newest pod became ready. When the pods of the user's own canary
+// became so nobody knows; what is known is when the canary got the weight of the step.
+func (l *look) warmFrom() time.Time {
+	since := l.seen.Canary.ReadySince
+	if started := l.status.StepStarted; since.IsZero() && l.ownCanary() && started != nil {
+		since = started.Time
+	}
+	if since.IsZero() {
+		return time.Time{}
+	}
+	return since.Add(l.settings.warmUp)
+}
+
 // describe puts the evidence into words.
-func (l *look) describe(e *v1alpha1.RolloutEvidence) {
+func (l *look) describe(e *v1alpha1.RolloutEvidence, state judge.State) {
 	if e.State == "" {
 		return
 	}
 	v := l.judged
+	e.Latency = latencyEvidence(v, state)
 	e.Against = fmt.Sprintf("%.1f of %.1f", max(0, v.Evidence), v.Threshold)
 	var gates []string
 	for _, g := range v.Gates {
 		gates = append(gates, fmt.Sprintf("%s %.1f of %.1f", g.Name, g.Evidence, v.GateThreshold))
 	}
 	e.For = strings.Join(gates, ", ")
+}
+
+// latencyEvidence is that of latencies, or nil as long as none were judged.
+func latencyEvidence(v judge.Verdict, state judge.State) *v1alpha1.LatencyEvidence {
+	canary, stable := state.Took()
+	if canary.Calls == 0 && stable.Calls == 0 {
+		return nil
+	}
+	out := &v1alpha1.LatencyEvidence{Canary: shorten(canary.String(), 128), Stable: shorten(stable.String(), 128)}
+	for _, test := range v.Tests {
+		if test.Name == judge.TestLatency {
+			out.Against = fmt.Sprintf("%.1f", test.Evidence)
+		}
+	}
+	return out
 }
 
 // newEvidence starts the tests of a revision over. Only calls from now on count.
@@ -150,6 +181,9 @@ func (l *look) verdictOf(step int32) *v1alpha1.StepVerdict {
 func (l *look) numbers() string {
 	e := l.status.Evidence
 	text := fmt.Sprintf("canary failed %d of %d calls, stable %d of %d", e.Canary.Errors, e.Canary.Calls, e.Stable.Errors, e.Stable.Calls)
+	if e.Latency != nil {
+		text += fmt.Sprintf("; canary took %s, stable %s", e.Latency.Canary, e.Latency.Stable)
+	}
 	if e.Against != "" {
 		text += "; against the canary " + e.Against
 	}

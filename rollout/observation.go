@@ -103,6 +103,8 @@ type Calls struct {
 	StaleAfter time.Duration
 	// Canary and Stable are the increments of each side. Latencies are from the same histogram, or empty on both.
 	Canary, Stable judge.Counts
+	// NoLatencies is why there are no latencies; empty: there are.
+	NoLatencies string
 	// Before are stable's latencies of the last 30 minutes, if known. They are only read when a rollout starts.
 	Before []judge.Bucket
 }

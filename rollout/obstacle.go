@@ -92,16 +92,13 @@ func unproven(l *look) string {
 		return "waits for the first count of calls"
 	case e.StepCalls == 0:
 		return "waits for evidence; the canary has had no calls in this step"
-	case l.settings.latency && l.noLatencies():
-		return "waits for evidence; " + e.Source + " counts no latencies: take another source, or remove analysis.latency"
+	case l.settings.latency && l.seen.Calls.NoLatencies != "":
+		return "waits for evidence; analysis.latency is set, and " + e.Source + " has no latencies: " + l.seen.Calls.NoLatencies +
+			"; set analysis.workload or analysis.prometheus.latencies, or remove analysis.latency"
+	case l.settings.latency && l.now.Before(l.warmFrom()):
+		return "waits for evidence; latencies are judged from " + clock(l.warmFrom()) + " on, when the canary is warm"
 	}
 	return "waits for evidence"
-}
-
-// noLatencies: calls were counted and none of their latencies, warm-up aside.
-func (l *look) noLatencies() bool {
-	c := l.seen.Calls
-	return l.counted && c.Stable.Calls > 0 && len(c.Stable.Latencies) == 0
 }
 
 func doubtful(l *look) string {

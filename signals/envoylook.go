@@ -150,8 +150,11 @@ func (l *look) verdict(backend Backend) Counts {
 		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
 	}
 	counted := l.counted[backend.Name]
-	return Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors)}
+	return Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors), NoLatencies: latenciesShared}
 }
+
+// latenciesShared is why Envoy has no latencies of a backend.
+const latenciesShared = "Envoy counts them by cluster, and the backends share one"
 
 // notes are about calls that went to nobody's address.
 func (l *look) notes() []string {

@@ -150,7 +150,10 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 	out := make(map[string]Counts, len(query.Backends))
 	for _, backend := range query.Backends {
 		load := grown[backend.Name]
-		out[backend.Name] = Counts{Calls: load.Succeeded + load.Failed, Errors: load.Failed, Start: since, End: now}
+		out[backend.Name] = Counts{
+			Calls: load.Succeeded + load.Failed, Errors: load.Failed, Start: since, End: now,
+			NoLatencies: "clients do not report them",
+		}
 	}
 	return out
 }

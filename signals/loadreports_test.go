@@ -36,7 +36,9 @@ func TestLoadReportsCountWhatIsAdded(t *testing.T) {
 		want     Counts // of the primary; Message is not compared
 	}
 	counted := func(from, to time.Duration, calls, failed uint64) Counts {
-		return Counts{Calls: calls, Errors: failed, Start: noon.Add(from), End: noon.Add(to)}
+		return Counts{
+			Calls: calls, Errors: failed, Start: noon.Add(from), End: noon.Add(to), NoLatencies: "clients do not report them",
+		}
 	}
 	primary := func(succeeded, failed uint64) map[string]Load {
 		return map[string]Load{"primary": {Succeeded: succeeded, Failed: failed}, "gone from the spec": {Failed: 9}}

@@ -22,6 +22,11 @@ type PrometheusConfig struct {
 	// series whose increases are added up. Series as they were scraped are best, for they can be told apart when
 	// pods come and go; of a sum that fell nothing can be said.
 	Calls, Errors string
+	// Latencies is the query for a histogram of the latencies of the calls, in seconds: the series _bucket of classic histograms, with
+	// their label le, or native histograms. Empty: nobody asks for them.
+	Latencies string
+	// Sides says that the queries are about the two sides of a rollout: {{.Side}} and {{.Workload}} take the place of {{.Backend}}.
+	Sides bool
 	// Credentials gives the bearer token and the CA, at each look. Nil: none are needed. Its errors are shown
 	// to people.
 	Credentials func(ctx context.Context) (Credentials, error)
@@ -60,7 +65,9 @@ type Prometheus struct {
 
 	config        PrometheusConfig
 	calls, errors queryTemplate
-	client        *prometheusClient
+	// latencies is nil when nobody asks for them.
+	latencies *queryTemplate
+	client    *prometheusClient
 
 	mu   sync.Mutex
 	last time.Time
@@ -74,19 +81,29 @@ var _ Source = (*Prometheus)(nil)
 // NewPrometheus makes the source for one ExposedService. The error is for the person who wrote the configuration.
 func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 	config.setDefaults()
-	calls, err := parseQuery(config.Calls)
-	if err != nil {
+	may := ofBackends
+	if config.Sides {
+		may = ofSides
+	}
+	out := &Prometheus{config: config, backends: map[string]*tracker{}}
+	var err error
+	if out.calls, err = parseQuery(config.Calls, may); err != nil {
 		return nil, fmt.Errorf("calls: %w", err)
 	}
-	failures, err := parseQuery(config.Errors)
-	if err != nil {
+	if out.errors, err = parseQuery(config.Errors, may); err != nil {
 		return nil, fmt.Errorf("errors: %w", err)
 	}
-	client, err := newPrometheusClient(config.Address, config.Client, config.MaxBytes)
-	if err != nil {
+	if config.Latencies != "" {
+		latencies, err := parseQuery(config.Latencies, may)
+		if err != nil {
+			return nil, fmt.Errorf("latencies: %w", err)
+		}
+		out.latencies = &latencies
+	}
+	if out.client, err = newPrometheusClient(config.Address, config.Client, config.MaxBytes); err != nil {
 		return nil, err
 	}
-	return &Prometheus{config: config, calls: calls, errors: failures, client: client, backends: map[string]*tracker{}}, nil
+	return out, nil
 }
 
 // Name implements Source.
@@ -175,14 +192,18 @@ func (p *Prometheus) timeTrouble(when, now time.Time) *trouble {
 	return nil
 }
 
-// found is what the two queries of a backend returned.
+// found is what the queries of a backend returned.
 type found struct {
 	calls, errors []promSample
-	warnings      []string
-	trouble       *trouble
+	latencies     []promSample
+	// noLatencies is why there are none; empty: there are.
+	noLatencies string
+	warnings    []string
+	// trouble is why nothing at all is known.
+	trouble *trouble
 }
 
-// ask asks both queries of all backends, for the same moment.
+// ask asks all queries of all backends, for the same moment.
 func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at time.Time) []found {
 	out := make([]found, len(query.Backends))
 	places := make(chan struct{}, p.config.Parallel)
@@ -198,42 +219,54 @@ func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at 
 	return out
 }
 
+// askBackend asks about one backend. Without its latencies the calls and errors are known all the same.
 func (p *Prometheus) askBackend(ctx context.Context, session *session, query Query, backend Backend, at time.Time) (out found) {
-	one := func(what string, template queryTemplate) []promSample {
+	one := func(template queryTemplate, read func([]promSample) ([]promSample, error)) ([]promSample, *trouble) {
 		expression, err := template.fill(query, backend)
 		if err != nil {
-			out.trouble = &trouble{UnknownEmpty, err.Error()}
-			return nil
+			return nil, &trouble{UnknownEmpty, err.Error()}
 		}
 		answer, bad := session.query(ctx, expression, at)
 		out.warnings = append(out.warnings, answer.warnings...)
-		if bad == nil {
-			bad = p.checkSamples(answer, at)
-		}
 		if bad != nil {
-			out.trouble = &trouble{bad.why, what + ": " + bad.message}
+			return nil, bad
 		}
-		return answer.samples
+		if bad = p.checkAnswer(answer, at); bad != nil {
+			return nil, bad
+		}
+		samples, err := read(answer.samples)
+		if err != nil {
+			return nil, &trouble{UnknownGarbage, err.Error()}
+		}
+		return samples, nil
 	}
-	out.calls = one("calls", p.calls)
-	if out.trouble == nil {
-		out.errors = one("errors", p.errors)
+	var bad *trouble
+	if out.calls, bad = one(p.calls, counters); bad != nil {
+		out.trouble = &trouble{bad.why, "calls: " + bad.message}
+		return out
+	}
+	if out.errors, bad = one(p.errors, counters); bad != nil {
+		out.trouble = &trouble{bad.why, "errors: " + bad.message}
+		return out
+	}
+	if p.latencies == nil {
+		out.noLatencies = "no query for latencies is set"
+		return out
+	}
+	if out.latencies, bad = one(*p.latencies, histograms); bad != nil {
+		out.noLatencies = "latencies: " + bad.message
 	}
 	return out
 }
 
-func (p *Prometheus) checkSamples(answer answerOf, at time.Time) *trouble {
+// checkAnswer says whether an answer is from another time than was asked for, or too large.
+func (p *Prometheus) checkAnswer(answer answerOf, at time.Time) *trouble {
 	if age := at.Sub(answer.when); age > p.config.Bound || age < -p.config.MaxSkew {
 		return &trouble{UnknownTime, fmt.Sprintf("the result is of %s, and was asked for %s",
 			answer.when.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))}
 	}
 	if len(answer.samples) > mostCounters {
 		return &trouble{UnknownGarbage, fmt.Sprintf("the result has %d series, more than %d", len(answer.samples), mostCounters)}
-	}
-	for _, sample := range answer.samples {
-		if err := checkCounter("the result", sample.value); err != nil {
-			return &trouble{UnknownGarbage, err.Error()}
-		}
 	}
 	return nil
 }

@@ -135,9 +135,11 @@ type answerOf struct {
 	warnings []string
 }
 
+// promSample is a series at a time: a number, or the calls of a native histogram.
 type promSample struct {
-	labels model.Metric
-	value  float64
+	labels    model.Metric
+	value     float64
+	histogram Histogram
 }
 
 // query asks for the value of an expression at a time; the zero time is the server's now.
@@ -159,10 +161,13 @@ func (s *session) query(ctx context.Context, expression string, at time.Time) (a
 			return out, &trouble{UnknownEmpty, "the result is empty: a query for something that may not have happened yet ends in `or vector(0)`"}
 		}
 		for _, sample := range value {
+			one := promSample{labels: sample.Metric, value: float64(sample.Value)}
 			if sample.Histogram != nil {
-				return out, &trouble{UnknownGarbage, "the result is a histogram and not a counter"}
+				if one.histogram, err = native(sample.Histogram); err != nil {
+					return out, &trouble{UnknownGarbage, err.Error()}
+				}
 			}
-			out.samples = append(out.samples, promSample{sample.Metric, float64(sample.Value)})
+			out.samples = append(out.samples, one)
 			if when := sample.Timestamp.Time(); out.when.IsZero() || when.Before(out.when) {
 				out.when = when
 			}

@@ -40,6 +40,10 @@ type Backend struct {
 	Name string
 	// Service is the name of its Service, and empty for a backend without one.
 	Service string
+	// Side says which side of a rollout it is, stable or canary; empty: there is no rollout.
+	Side string
+	// Workload is the name of the Deployment that the side's pods are of; empty: not known.
+	Workload string
 	// Cluster is the name of the Envoy cluster that is this backend's alone. Empty: it has none.
 	Cluster string
 	// Endpoints are the addresses that it is called at: its pods, and the ClusterIP of its Service
@@ -95,6 +99,10 @@ type Counts struct {
 	// the first counts after it: intervals never overlap and no call is in two of them.
 	Calls, Errors uint64
 	Start, End    time.Time
+	// Latencies is how long calls that ended in (Start, End] took: all of them, or as many as the source knows it of.
+	Latencies Histogram
+	// NoLatencies is why the latencies are not known, in words; empty: they are.
+	NoLatencies string
 	// Unknown is why nothing is known, and empty when the counts are known. Then the other fields are zero.
 	Unknown Unknown
 	// Message says the same in words.
@@ -129,6 +137,9 @@ const (
 	// UnknownInconsistent: there are more errors than calls.
 	UnknownInconsistent Unknown = "Inconsistent"
 )
+
+// withoutLatencies is why the first reading of latencies has none, and the first after they could not be read.
+const withoutLatencies = "latencies are counted from now on"
 
 // unknown is the Counts of a backend that nothing is known of.
 func unknown(why Unknown, message string) Counts { return Counts{Unknown: why, Message: message} }

@@ -3,17 +3,32 @@ package signals
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
 )
 
-// queryTemplate is a query with {{.Namespace}}, {{.Name}}, {{.Backend}} and {{.Service}} in it.
-type queryTemplate struct{ template *template.Template }
+// placeholders are what may stand in a query, in the order in which people are told of them.
+type placeholders []string
 
-// parseQuery reads a template. It may hold these four and nothing else: whoever writes an
+var (
+	// ofBackends are those of queries about the backends of an ExposedService.
+	ofBackends = placeholders{"Namespace", "Name", "Backend", "Service"}
+	// ofSides are those of queries about the two sides of a rollout.
+	ofSides = placeholders{"Namespace", "Name", "Side", "Service", "Workload"}
+)
+
+// queryTemplate is a query with placeholders such as {{.Namespace}} in it.
+type queryTemplate struct {
+	template *template.Template
+	// needs are the placeholders that stand in it.
+	needs []string
+}
+
+// parseQuery reads a template. It may hold the placeholders and nothing else: whoever writes an
 // ExposedService does not get to run loops in the operator.
-func parseQuery(text string) (queryTemplate, error) {
+func parseQuery(text string, may placeholders) (queryTemplate, error) {
 	if strings.TrimSpace(text) == "" {
 		return queryTemplate{}, errors.New("the query is empty")
 	}
@@ -22,47 +37,63 @@ func parseQuery(text string) (queryTemplate, error) {
 		return queryTemplate{}, err
 	}
 	if len(parsed.Templates()) > 1 || parsed.Tree == nil {
-		return queryTemplate{}, errNotAField
+		return queryTemplate{}, may.notOne()
 	}
+	out := queryTemplate{template: parsed}
 	for _, node := range parsed.Root.Nodes {
-		if !allowed(node) {
-			return queryTemplate{}, fmt.Errorf("%s: %w", presentable(node.String()), errNotAField)
+		if node.Type() == parse.NodeText {
+			continue
 		}
+		name := may.in(node)
+		if name == "" {
+			return queryTemplate{}, fmt.Errorf("%s: %w", presentable(node.String()), may.notOne())
+		}
+		out.needs = append(out.needs, name)
 	}
-	return queryTemplate{parsed}, nil
+	return out, nil
 }
 
-var errNotAField = errors.New("only {{.Namespace}}, {{.Name}}, {{.Backend}} and {{.Service}} may stand in a query")
-
-func allowed(node parse.Node) bool {
-	switch node := node.(type) {
-	case *parse.TextNode:
-		return true
-	case *parse.ActionNode:
-		if len(node.Pipe.Decl) != 0 || len(node.Pipe.Cmds) != 1 || len(node.Pipe.Cmds[0].Args) != 1 {
-			return false
-		}
-		field, ok := node.Pipe.Cmds[0].Args[0].(*parse.FieldNode)
-		if !ok || len(field.Ident) != 1 {
-			return false
-		}
-		switch field.Ident[0] {
-		case "Namespace", "Name", "Backend", "Service":
-			return true
-		}
+func (p placeholders) notOne() error {
+	words := make([]string, len(p))
+	for i, name := range p {
+		words[i] = "{{." + name + "}}"
 	}
-	return false
+	last := len(words) - 1
+	return fmt.Errorf("only %s and %s may stand in a query", strings.Join(words[:last], ", "), words[last])
 }
 
-// fill replaces the placeholders. A backend without a Service has no {{.Service}}.
+// in is the placeholder that a node is; empty: it is something else.
+func (p placeholders) in(node parse.Node) string {
+	action, ok := node.(*parse.ActionNode)
+	if !ok || len(action.Pipe.Decl) != 0 || len(action.Pipe.Cmds) != 1 || len(action.Pipe.Cmds[0].Args) != 1 {
+		return ""
+	}
+	field, ok := action.Pipe.Cmds[0].Args[0].(*parse.FieldNode)
+	if !ok || len(field.Ident) != 1 || !slices.Contains(p, field.Ident[0]) {
+		return ""
+	}
+	return field.Ident[0]
+}
+
+// fill replaces the placeholders. A backend without a Service has no {{.Service}}, and a side that is no Deployment's no
+// {{.Workload}}.
 func (q queryTemplate) fill(query Query, backend Backend) (string, error) {
-	values := map[string]string{"Namespace": query.Namespace, "Name": query.Name, "Backend": backend.Name}
-	if backend.Service != "" {
-		values["Service"] = backend.Service
+	values := map[string]string{
+		"Namespace": query.Namespace, "Name": query.Name, "Backend": backend.Name,
+		"Service": backend.Service, "Side": backend.Side, "Workload": backend.Workload,
+	}
+	for _, name := range q.needs {
+		if values[name] == "" {
+			what := name
+			if name == "Workload" {
+				what = "Deployment"
+			}
+			return "", fmt.Errorf("backend %s has no %s to stand for {{.%s}} in the query", backend.Name, what, name)
+		}
 	}
 	var out strings.Builder
 	if err := q.template.Execute(&out, values); err != nil {
-		return "", fmt.Errorf("backend %s has no Service to stand for {{.Service}} in the query", backend.Name)
+		return "", fmt.Errorf("fill in the query: %w", err)
 	}
 	return out.String(), nil
 }

@@ -15,7 +15,8 @@ type tracker struct {
 	// targets are what was scraped: a series that is new on one of them started after the last look.
 	targets map[target]time.Time
 	// pending was counted and not delivered.
-	pending tally
+	pending   tally
+	latencies latencyTracker
 }
 
 type tracked struct {
@@ -44,6 +45,7 @@ func newTracker() *tracker {
 func (t *tracker) restart(now time.Time) {
 	t.pending = tally{}
 	t.since = now
+	t.latencies.restart(now)
 }
 
 // count takes what was found, and says whether all of its increases could be told.
@@ -51,7 +53,8 @@ func (t *tracker) count(found found, now time.Time, baseline bool) bool {
 	// Both are counted before the targets of this look become known.
 	calls, cleanCalls := t.increase(t.calls, found.calls, now, baseline)
 	failures, cleanErrors := t.increase(t.errors, found.errors, now, baseline)
-	for _, samples := range [][]promSample{found.calls, found.errors} {
+	t.latencies.count(found, now, baseline, t.new)
+	for _, samples := range [][]promSample{found.calls, found.errors, found.latencies} {
 		for _, sample := range samples {
 			if of, ok := targetOf(sample.labels); ok {
 				t.targets[of] = now
@@ -82,19 +85,16 @@ func (t *tracker) increase(known map[model.Fingerprint]*tracked, samples []promS
 			was = &tracked{}
 			known[key] = was
 		}
-		of, hasTarget := targetOf(sample.labels)
-		_, targetSeen := t.targets[of]
-		_, raw := sample.labels[model.MetricNameLabel]
 		switch {
 		case baseline:
 			was.high = 0
 		case !seen:
-			if raw && hasTarget && targetSeen {
+			if t.new(sample) {
 				total += sample.value
 			}
 		case sample.value < was.value:
 			was.high = max(was.high, was.value)
-			clean = clean && raw
+			clean = clean && isRaw(sample)
 		case was.value < was.high && sample.value >= was.high:
 			total += sample.value - was.high
 			was.high = 0
@@ -104,6 +104,19 @@ func (t *tracker) increase(known map[model.Fingerprint]*tracked, samples []promS
 		was.value, was.seen = sample.value, now
 	}
 	return total, clean
+}
+
+// isRaw: the series is as it was scraped.
+func isRaw(sample promSample) bool {
+	_, named := sample.labels[model.MetricNameLabel]
+	return named
+}
+
+// new says whether a series that was not there at the last look started after it.
+func (t *tracker) new(sample promSample) bool {
+	of, hasTarget := targetOf(sample.labels)
+	_, targetSeen := t.targets[of]
+	return isRaw(sample) && hasTarget && targetSeen
 }
 
 func (t *tracker) forget(now time.Time) {
@@ -132,6 +145,7 @@ func (t *tracker) deliver(now time.Time, maxGap time.Duration) Counts {
 		return counts
 	}
 	counts := Counts{Calls: calls, Errors: failures, Start: t.since, End: now}
+	counts.Latencies, counts.NoLatencies = t.latencies.deliver(t.since, now)
 	t.pending.calls -= float64(calls)
 	t.pending.errors -= float64(failures)
 	t.since = now
@@ -139,6 +153,5 @@ func (t *tracker) deliver(now time.Time, maxGap time.Duration) Counts {
 }
 
 func wholeCalls(counted float64) uint64 {
-	const rounding = 1e-6
 	return uint64(max(0, counted+rounding))
 }

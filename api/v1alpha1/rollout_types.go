@@ -142,19 +142,24 @@ type RolloutStep struct {
 
 // AnalysisSource says where the counts of the calls of both sides come from.
 //
-// +kubebuilder:validation:Enum=Auto;Envoy;LoadReports;Prometheus
+// +kubebuilder:validation:Enum=Auto;Envoy;LoadReports;Prometheus;Workload
 type AnalysisSource string
 
 const (
-	// AnalysisAuto takes the best source that there is.
+	// AnalysisAuto takes what is configured: Prometheus where analysis.prometheus is set, Workload where
+	// analysis.workload is, then Envoy with spec.gateway and LoadReports without.
 	AnalysisAuto AnalysisSource = "Auto"
-	// AnalysisEnvoy reads the statistics of the Gateway's own proxies. They have no latencies and no
-	// gRPC codes: what counts as an error is what Envoy counts as one.
+	// AnalysisEnvoy reads the statistics of the Gateway's own proxies. Where backends share a cluster
+	// of Envoy, which is so wherever failover has priorities, they have no latencies and no gRPC codes
+	// of each side: what counts as an error is what Envoy counts as one.
 	AnalysisEnvoy AnalysisSource = "Envoy"
-	// AnalysisLoadReports takes what the clients of spec.xds report.
+	// AnalysisLoadReports takes what the clients of spec.xds report. They report no latencies and no
+	// gRPC codes.
 	AnalysisLoadReports AnalysisSource = "LoadReports"
 	// AnalysisPrometheus asks a Prometheus server.
 	AnalysisPrometheus AnalysisSource = "Prometheus"
+	// AnalysisWorkload reads the metrics of the pods of both sides.
+	AnalysisWorkload AnalysisSource = "Workload"
 )
 
 // UndecidedPolicy says what happens when the evidence does not suffice within maxHold.
@@ -175,8 +180,10 @@ const (
 // over the same seconds by sequential tests, which may be looked at as often as one likes.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Prometheus' || has(self.prometheus)",message="prometheus is required with source: Prometheus: name the server's address and the queries"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Workload' || has(self.workload)",message="workload is required with source: Workload: name the port at which the pods show their metrics"
 type Analysis struct {
-	// Source says where the counts come from. The default is Auto.
+	// Source says where the counts come from. The default is Auto: Prometheus where prometheus is set,
+	// Workload where workload is, then Envoy with spec.gateway and LoadReports without.
 	// +optional
 	Source *AnalysisSource `json:"source,omitempty"`
 
@@ -184,7 +191,9 @@ type Analysis struct {
 	// +optional
 	Errors *ErrorTolerance `json:"errors,omitempty"`
 
-	// Latency has latencies compared as well, where the source has them. Without it only errors are.
+	// Latency has latencies compared as well: those that prometheus.latencies asks for, those of the
+	// pods' own metrics, or Envoy's where each side has a cluster of its own. With a source that has
+	// none the rollout holds. Without it only errors are compared.
 	// +optional
 	Latency *LatencyTolerance `json:"latency,omitempty"`
 
@@ -221,6 +230,10 @@ type Analysis struct {
 	// Prometheus is the server to ask with source Prometheus.
 	// +optional
 	Prometheus *AnalysisQueries `json:"prometheus,omitempty"`
+
+	// Workload says where the pods show their metrics, for source Workload.
+	// +optional
+	Workload *WorkloadMetrics `json:"workload,omitempty"`
 
 	// Webhooks are asked before each step is left; it stays until all agree. They cannot roll back.
 	//
@@ -261,7 +274,8 @@ type ErrorTolerance struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"5\""
 	MaxPercent *string `json:"maxPercent,omitempty"`
 
-	// Codes are the gRPC status codes that count as errors, where the source knows them. The default
+	// Codes are the gRPC status codes that count as errors. Sources that know codes are Workload, and
+	// Envoy where each side has a cluster of its own; with another one the rollout holds. The default
 	// are those that are the service's fault: Unknown, DeadlineExceeded, ResourceExhausted,
 	// Unimplemented, Internal, Unavailable and DataLoss.
 	//
@@ -330,8 +344,8 @@ type AnalysisQueries struct {
 	// +kubebuilder:validation:MaxLength=2048
 	Errors string `json:"errors"`
 
-	// Latencies is a query for their latencies: a native histogram, or the counters of a classic one
-	// with their label le.
+	// Latencies is a query for their latencies in seconds: native histograms, or the series _bucket of
+	// classic ones with their label le. What is neither holds the rollout if latency is set.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -346,6 +360,51 @@ type AnalysisQueries struct {
 	// the server's certificate is verified with; without it the system's are used.
 	// +optional
 	CASecretRef *corev1.SecretKeySelector `json:"caSecretRef,omitempty"`
+}
+
+// WorkloadMetrics says where the pods of both sides show metrics of the calls that they have answered,
+// over HTTP in Prometheus's text format, and how the metrics are called. Calls of gRPC's own services
+// for health and reflection are left out.
+type WorkloadMetrics struct {
+	// Port is the port of the pods: its number, or the name of a port of the first backend's Service.
+	//
+	// +required
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a port from 1 to 65535, or the name of a port of the Service, such as metrics"
+	Port intstr.IntOrString `json:"port"`
+
+	// Path is where the metrics are. The default is /metrics.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="must be a path that starts with /, such as /metrics"
+	Path *string `json:"path,omitempty"`
+
+	// Calls is the name of the counter, or histogram, of the calls that have ended. The default is
+	// grpc_server_handled_total, and on a page without it grpc_server_call_duration_seconds.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_:][a-zA-Z0-9_:]*$')",message="must be the name of a metric, such as grpc_server_handled_total"
+	Calls *string `json:"calls,omitempty"`
+
+	// CodeLabel is its label with the gRPC status code, as a name or a number. The default is grpc_code,
+	// and for grpc_server_call_duration_seconds grpc_status.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$')",message="must be the name of a label, such as grpc_code"
+	CodeLabel *string `json:"codeLabel,omitempty"`
+
+	// Latencies is the name of the histogram of their latencies, in seconds. Only unary calls are taken
+	// from it where it tells types of calls apart. The default is grpc_server_handling_seconds, and
+	// on a page without it grpc_server_call_duration_seconds.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_:][a-zA-Z0-9_:]*$')",message="must be the name of a metric, such as grpc_server_handling_seconds"
+	Latencies *string `json:"latencies,omitempty"`
 }
 
 // RolloutWebhook is asked, by an HTTP POST that names the ExposedService, the revision and the step,
@@ -630,6 +689,10 @@ type RolloutEvidence struct {
 	// +optional
 	Stable CallCount `json:"stable,omitzero"`
 
+	// Latency is how long calls took since the rollout began, once latencies are judged.
+	// +optional
+	Latency *LatencyEvidence `json:"latency,omitempty"`
+
 	// Outage says that more than a tenth of stable's calls failed when they were last counted. No step is
 	// left meanwhile, and nothing of it speaks for the canary.
 	// +optional
@@ -655,6 +718,28 @@ type RolloutEvidence struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	For string `json:"for,omitempty"`
+}
+
+// LatencyEvidence is how long the calls of both sides took that were judged.
+type LatencyEvidence struct {
+	// Canary are its latencies, as "p50 12ms, p90 31ms, p99 140ms of 5000 calls". What lies within a
+	// bucket of the histogram is estimated.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Canary string `json:"canary,omitempty"`
+
+	// Stable are those of the other side in the same time.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Stable string `json:"stable,omitempty"`
+
+	// Against is the evidence of latencies alone for rolling back, in nats.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Against string `json:"against,omitempty"`
 }
 
 // CallCount counts calls.

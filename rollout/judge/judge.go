@@ -84,7 +84,7 @@ const (
 // Learn adds latencies of stable from before the rollout, best of the last 30 minutes. Once the test of latencies has begun it
 // changes nothing. Without it the first ticks of the rollout are used to learn instead of to judge.
 func (j Judge) Learn(s State, latencies []Bucket) State {
-	if len(latencies) > 0 && !s.latency.begun() && s.latencyCarry.canary == nil {
+	if len(latencies) > 0 && !s.latency.begun() && s.latencyCarry.canary == nil && s.canaryTook == nil {
 		s.window = s.window.with(latencies)
 	}
 	return s
@@ -159,6 +159,7 @@ func (j Judge) updateLatency(s State, t Tick) State {
 	}
 	tick := counts{canary: s.window.bin(t.Canary.Latencies), stable: s.window.bin(t.Stable.Latencies)}
 	tick.canaryCalls, tick.stableCalls = sum(tick.canary), sum(tick.stable)
+	s.canaryTook, s.stableTook = addTook(s.canaryTook, tick.canary), addTook(s.stableTook, tick.stable)
 	n, elapsed, ready := s.latencyCarry.join(t.Elapsed, tick)
 	if !ready {
 		s.latencyCarry = carry{n, elapsed}
@@ -193,7 +194,7 @@ func (j Judge) tests(s State) []Finding {
 		list = append(list, Finding{Name: "errors", Evidence: s.errors.lnE()})
 	}
 	if j.Latency != nil {
-		list = append(list, Finding{Name: "latency", Evidence: s.latency.lnE()})
+		list = append(list, Finding{Name: TestLatency, Evidence: s.latency.lnE()})
 		if j.Latency.Slow != nil && j.Latency.Slow.RollBack {
 			list = append(list, Finding{Name: "slow calls", Evidence: s.slow.lnE()})
 		}

@@ -222,24 +222,26 @@ func TestJudgeOfAnyInput(t *testing.T) {
 }
 
 func TestStateThatIsNoneIsRefused(t *testing.T) {
-	good := "c1;1,0,9,0;0;10,9223372036854775807;3,4;1,0,5,0,1;;500000000,0,-1;;;;;"
+	good := "c2;1,0,9,0;0;10,9223372036854775807;3,4;;1,0,5,0,1;;500000000,0,-1;;;;;"
 	if _, err := judge.ParseState(good); err != nil {
 		t.Fatalf("%q: %v", good, err)
 	}
 	for name, text := range map[string]string{
 		"other version":          "c0;1,0,9,0;0;;;;;;;;;;",
-		"too short":              "c1;1,0,9,0",
-		"no totals":              "c1;1,0,9;0;;;;;;;;;;",
-		"no peak":                "c1;1,0,9,0;;;;;;;;;;;",
-		"no last bucket":         "c1;1,0,9,0;0;10,20;3,4;;;;;;;;",
-		"bounds that fall":       "c1;1,0,9,0;0;20,10,9223372036854775807;3,4,5;;;;;;;;",
-		"bounds without counts":  "c1;1,0,9,0;0;10,9223372036854775807;3;;;;;;;;",
-		"short waiting calls":    "c1;1,0,9,0;0;;;1,0,5;;;;;;;",
-		"latencies of no window": "c1;1,0,9,0;0;;;;1,0,5;;;;;;",
-		"overspent":              "c1;1,0,9,0;0;;;;;1000000001,0,-1;;;;;",
-		"no parts":               "c1;1,0,9,0;0;;;;;500000000,0;;;;;",
-		"evidence beyond all":    "c1;1,0,9,0;0;;;;;500000000,0,999999999999;;;;;",
-		"words":                  "c1;1,0,9,0;0;;;;;500000000,0,x;;;;;",
+		"too short":              "c2;1,0,9,0",
+		"no totals":              "c2;1,0,9;0;;;;;;;;;;;",
+		"no peak":                "c2;1,0,9,0;;;;;;;;;;;;",
+		"no last bucket":         "c2;1,0,9,0;0;10,20;3,4;;;;;;;;;",
+		"bounds that fall":       "c2;1,0,9,0;0;20,10,9223372036854775807;3,4,5;;;;;;;;;",
+		"bounds without counts":  "c2;1,0,9,0;0;10,9223372036854775807;3;;;;;;;;;",
+		"short waiting calls":    "c2;1,0,9,0;0;;;;1,0,5;;;;;;;",
+		"latencies of no window": "c2;1,0,9,0;0;;;;;1,0,5;;;;;;",
+		"half of the judged":     "c2;1,0,9,0;0;10,9223372036854775807;3,4;1,2,3;;;;;;;;",
+		"judged of no window":    "c2;1,0,9,0;0;;;1,2;;;;;;;;",
+		"overspent":              "c2;1,0,9,0;0;;;;;;1000000001,0,-1;;;;;",
+		"no parts":               "c2;1,0,9,0;0;;;;;;500000000,0;;;;;",
+		"evidence beyond all":    "c2;1,0,9,0;0;;;;;;500000000,0,999999999999;;;;;",
+		"words":                  "c2;1,0,9,0;0;;;;;;500000000,0,x;;;;;",
 	} {
 		if s, err := judge.ParseState(text); err == nil || s.String() != "" {
 			t.Errorf("%s: %q reads as %q, %v", name, text, s, err)

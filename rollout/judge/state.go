@@ -6,6 +6,8 @@ type State struct {
 	canary, stable Totals
 	peak           Nats // of all tests together
 	window         window
+	// canaryTook and stableTook are the calls whose latencies were judged, by bin of the window; nil: there were none.
+	canaryTook, stableTook []uint64
 
 	errors, latency, slow, maxErrorRate process // for rolling back
 	errorGate, latencyGate              process // for advancing

@@ -8,7 +8,7 @@ import (
 )
 
 // stateForm marks the layout of the text, so that another version's state is refused instead of misread.
-const stateForm = "c1"
+const stateForm = "c2"
 
 // String writes the state in decimal numbers: some 400 bytes for errors alone, at most MostText. The start is the empty string.
 // ParseState reads it back exactly.
@@ -19,6 +19,7 @@ func (s State) String() string {
 		joined([]Nats{s.peak}),
 		joined(s.window.upTo),
 		joined(s.window.count),
+		joined(slices.Concat(s.canaryTook, s.stableTook)),
 		s.errorCarry.text(),
 		s.latencyCarry.text(),
 	}
@@ -34,7 +35,7 @@ func (s State) String() string {
 // MostText is an upper bound on the length of a state's text, in bytes.
 const MostText = 8192
 
-const startText = stateForm + ";0,0,0,0;0;;;;;;;;;;"
+const startText = stateForm + ";0,0,0,0;0;;;;;;;;;;;"
 
 // ParseState reads what String wrote. With an error it returns the start.
 func ParseState(text string) (State, error) {
@@ -51,7 +52,7 @@ func ParseState(text string) (State, error) {
 func parseState(text string) (s State, err error) {
 	fields := strings.Split(text, ";")
 	processes := processesOf(&s)
-	if len(fields) != 7+len(processes) || fields[0] != stateForm {
+	if len(fields) != 8+len(processes) || fields[0] != stateForm {
 		return s, fmt.Errorf("it is not of the form %s", stateForm)
 	}
 	totals, err := split(fields[1], 4, 4, parseCount)
@@ -68,14 +69,17 @@ func parseState(text string) (s State, err error) {
 	if s.window, err = parseWindow(fields[3], fields[4]); err != nil {
 		return s, fmt.Errorf("window: %w", err)
 	}
-	if s.errorCarry, err = parseCarry(fields[5], 1); err != nil {
+	if s.canaryTook, s.stableTook, err = parseTook(fields[5], len(s.window.upTo)); err != nil {
+		return s, fmt.Errorf("judged latencies: %w", err)
+	}
+	if s.errorCarry, err = parseCarry(fields[6], 1); err != nil {
 		return s, fmt.Errorf("waiting calls: %w", err)
 	}
-	if s.latencyCarry, err = parseCarry(fields[6], len(s.window.upTo)); err != nil {
+	if s.latencyCarry, err = parseCarry(fields[7], len(s.window.upTo)); err != nil {
 		return s, fmt.Errorf("waiting latencies: %w", err)
 	}
 	for i, p := range processesOf(&s) {
-		if *p, err = parseProcess(fields[7+i]); err != nil {
+		if *p, err = parseProcess(fields[8+i]); err != nil {
 			return s, fmt.Errorf("test %d: %w", i+1, err)
 		}
 	}
@@ -155,6 +159,23 @@ func parseCarry(text string, bins int) (carry, error) {
 		elapsed: time.Duration(waited),
 		counts:  counts{canaryCalls: list[0], stableCalls: list[1], canary: list[2 : 2+bins], stable: list[2+bins:]},
 	}, nil
+}
+
+// parseTook reads the judged calls of both arms, as many numbers for each as there are bins.
+func parseTook(text string, bins int) (canary, stable []uint64, err error) {
+	if text == "" {
+		return nil, nil, nil
+	}
+	list, err := split(text, 2*bins, 2*bins, parseCount)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range list {
+		if bins == 0 || n > mostTook {
+			return nil, nil, errRange
+		}
+	}
+	return list[:bins:bins], list[bins:], nil
 }
 
 func parseWindow(bounds, calls string) (window, error) {

@@ -34,6 +34,9 @@ type Verdict struct {
 	Canary, Stable Totals
 }
 
+// TestLatency is the name of the test for rolling back that compares latencies.
+const TestLatency = "latency"
+
 // Finding is the evidence of one test in nats.
 type Finding struct {
 	Name     string

@@ -1,0 +1,127 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/signals"
+)
+
+// callSource is where an ExposedService asks its calls to be counted.
+type callSource struct {
+	// Field is the path of what asks for it, for people.
+	Field string
+	Kind  v1alpha1.AnalysisSource
+	// Sides: the two sides of a rollout are asked about, and not all backends.
+	Sides bool
+	// Prometheus is for the kind of that name.
+	Prometheus *prometheusServer
+}
+
+// prometheusServer is a Prometheus server and what to ask it.
+type prometheusServer struct {
+	Address, Calls, Errors, Latencies string
+	Token, CA                         *corev1.SecretKeySelector
+}
+
+// config tells whether a source is still what is asked for.
+func (s *callSource) config() string {
+	text, _ := json.Marshal(s) //nolint:errchkjson // plain data
+	return string(text)
+}
+
+// errorSource is what an ExposedService asks for in spec.failover.errors; nil: nothing.
+func errorSource(exs *v1alpha1.ExposedService) *callSource {
+	if exs.Spec.Failover == nil || exs.Spec.Failover.Errors == nil {
+		return nil
+	}
+	asked := exs.Spec.Failover.Errors
+	out := &callSource{Field: "spec.failover.errors", Kind: standardSource(exs)}
+	if asked.Source != nil {
+		out.Kind = v1alpha1.AnalysisSource(*asked.Source)
+	}
+	if p := asked.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
+		out.Prometheus = &prometheusServer{
+			Address: p.Address, Calls: p.Calls, Errors: p.Errors,
+			Token: p.BearerTokenSecretRef.DeepCopy(), CA: p.CASecretRef.DeepCopy(),
+		}
+	}
+	return out
+}
+
+// rolloutSource is where the calls of both sides of a rollout are to be counted; nil: there is none.
+func rolloutSource(exs *v1alpha1.ExposedService) *callSource {
+	if exs.Spec.Rollout == nil {
+		return &callSource{Field: "spec.rollout", Kind: standardSource(exs), Sides: true}
+	}
+	analysis := ptr.Deref(exs.Spec.Rollout.Analysis, v1alpha1.Analysis{})
+	out := &callSource{
+		Field: "spec.rollout.analysis", Sides: true,
+		Kind: ptr.Deref(analysis.Source, v1alpha1.AnalysisAuto),
+	}
+	if out.Kind == v1alpha1.AnalysisAuto {
+		out.Kind = bestSource(exs, analysis)
+	}
+	if p := analysis.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
+		out.Prometheus = &prometheusServer{
+			Address: p.Address, Calls: p.Calls, Errors: p.Errors, Latencies: ptr.Deref(p.Latencies, ""),
+			Token: p.BearerTokenSecretRef.DeepCopy(), CA: p.CASecretRef.DeepCopy(),
+		}
+	}
+	return out
+}
+
+// bestSource is what Auto stands for. What somebody took the trouble to configure is meant to be used.
+func bestSource(exs *v1alpha1.ExposedService, analysis v1alpha1.Analysis) v1alpha1.AnalysisSource {
+	switch {
+	case analysis.Prometheus != nil:
+		return v1alpha1.AnalysisPrometheus
+	case analysis.Workload != nil:
+		return v1alpha1.AnalysisWorkload
+	}
+	return standardSource(exs)
+}
+
+// standardSource is the one that needs nothing to be configured.
+func standardSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
+	if exs.Spec.Gateway == nil {
+		return v1alpha1.AnalysisLoadReports
+	}
+	return v1alpha1.AnalysisEnvoy
+}
+
+// newSource makes a source. The error is for the person who asks for it.
+func (c *callCounter) newSource(namespace string, asked *callSource) (signals.Source, error) {
+	switch asked.Kind {
+	case v1alpha1.AnalysisLoadReports:
+		if c.loads == nil {
+			return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
+				"or set another source")
+		}
+		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.clock}), nil
+	case v1alpha1.AnalysisPrometheus:
+		return c.newPrometheus(namespace, asked)
+	case v1alpha1.AnalysisWorkload:
+		return nil, errors.New("source Workload is not there yet: set another one")
+	}
+	return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
+}
+
+func (c *callCounter) newPrometheus(namespace string, asked *callSource) (signals.Source, error) {
+	server := asked.Prometheus
+	if server == nil {
+		return nil, errors.New("prometheus is required with source: Prometheus: name the server's address and the queries")
+	}
+	return signals.NewPrometheus(signals.PrometheusConfig{
+		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Latencies: server.Latencies, Sides: asked.Sides,
+		Client: c.http, Clock: c.clock,
+		Credentials: func(ctx context.Context) (signals.Credentials, error) {
+			return c.credentials(ctx, namespace, server)
+		},
+	})
+}
