@@ -70,6 +70,10 @@ bench-failover: ## Print how long each stage of a failover takes, on a local clu
 bench-idle: ## Print what a hundred settled ExposedServices cost, on a local cluster.
 	hack/bench.sh idle
 
+.PHONY: bench-peers
+bench-peers: ## Put into docs/comparison.md what Flagger, Argo Rollouts and Headgate do with the same versions.
+	hack/bench.sh peers -page docs/comparison.md
+
 ##@ Change
 
 .PHONY: fmt

@@ -3,14 +3,38 @@
 #
 #   hack/bench.sh failover [FLAGS]   how long each stage of a failover takes
 #   hack/bench.sh idle [FLAGS]       what a hundred settled ExposedServices cost
+#   hack/bench.sh peers [FLAGS]      how Flagger, Argo Rollouts and Headgate ship the same versions,
+#                                    on a cluster of their own, which is ended afterwards
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/lib.sh
 
-export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate} GREETER_IMAGE=ghcr.io/headgate/greeter:demo
-name=${1:?say which: failover or idle}
+name=${1:?say which: failover, idle or peers}
 shift
 mkdir -p "$cache/bin"
+
+# peers FLAGS...: installs and removes the tools itself, one after the other.
+peers() {
+  export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate-peers} GREETER_IMAGE=ghcr.io/headgate/greeter:peers PROMETHEUS_IMAGE
+  local flagger argo
+  say 'starting a local cluster (the first time it is built from source: a quarter of an hour)'
+  cluster up
+  trap 'cluster down' EXIT
+  say 'building the images (the first time Prometheus, Flagger and Argo Rollouts are built from source: ten minutes)'
+  cluster load ghcr.io/headgate/headgate:local ./cmd/headgate
+  cluster load "$GREETER_IMAGE" ./test/grpcapp/cmd/greeter
+  PROMETHEUS_IMAGE=$(cluster prometheus)
+  flagger=$(cluster peer flagger)
+  argo=$(cluster peer argo-rollouts)
+  go build -o "$cache/bin/bench-peers" ./test/bench/peers
+  cluster exec -- "$cache/bin/bench-peers" -flagger-chart "$flagger" -argo-manifests "$argo" "$@"
+}
+
+if [[ $name == peers ]]; then
+  peers "$@"
+  exit
+fi
+export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate} GREETER_IMAGE=ghcr.io/headgate/greeter:demo
 start_headgate "$GREETER_IMAGE"
 go build -o "$cache/bin/bench-$name" "./test/bench/$name"
 cluster exec -- "$cache/bin/bench-$name" "$@"

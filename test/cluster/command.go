@@ -38,7 +38,7 @@ const nameVariable = "HEADGATE_CLUSTER"
 
 func commands() []command {
 	return []command{
-		upCommand(), downCommand(), statusCommand(), loadCommand(), prometheusCommand(), execCommand(), kubeconfigCommand(), restartCommand(),
+		upCommand(), downCommand(), statusCommand(), loadCommand(), prometheusCommand(), peerCommand(), execCommand(), kubeconfigCommand(), restartCommand(),
 		buildCommand(), assetsCommand(), binCommand(), checkCommand(),
 		superviseCommand(), initCommand(), probeCommand(),
 	}

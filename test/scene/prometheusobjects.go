@@ -2,6 +2,8 @@ package scene
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,9 +48,11 @@ func (p PrometheusConfig) objects(namespace *corev1.Namespace) ([]client.Object,
 			Selector: labels, Ports: []corev1.ServicePort{{Name: "http", Port: prometheusPort}},
 		}},
 	}
-	for _, app := range p.Apps {
-		meta := metav1.ObjectMeta{Namespace: p.Namespace, Name: podsOf(app)}
-		out = append(out, headless(meta, map[string]string{"app": app}))
+	for _, target := range p.targets() {
+		out = append(out, headless(metav1.ObjectMeta{Namespace: p.Namespace, Name: target.Name}, target.Selector))
+	}
+	if p.WithoutHeadgate {
+		return out, nil
 	}
 	elsewhere := p.elsewhere(namespace)
 	return append(out,
@@ -78,7 +82,16 @@ func (p PrometheusConfig) elsewhere(namespace *corev1.Namespace) metav1.ObjectMe
 	}
 }
 
-func podsOf(app string) string { return app + "-pods" }
+// targets are the pods of the applications, with the labels namespace and service, and all further ones.
+func (p PrometheusConfig) targets() []PrometheusTarget {
+	var out []PrometheusTarget
+	for _, app := range p.Apps {
+		out = append(out, PrometheusTarget{
+			Name: app + "-pods", Selector: map[string]string{"app": app}, Labels: map[string]string{"namespace": p.Namespace, "service": app},
+		})
+	}
+	return append(out, p.Targets...)
+}
 
 // headless is a Service whose name has the addresses of all pods, ready or not.
 func headless(meta metav1.ObjectMeta, selector map[string]string) *corev1.Service {
@@ -121,33 +134,40 @@ func prometheusPod() corev1.PodSpec {
 // settings is a part of Prometheus's configuration file.
 type settings map[string]any
 
-// configuration scrapes each application as the Prometheus operator would, with the labels namespace
-// and service, and Headgate as docs/install.md asks for.
+// configuration scrapes each target as the Prometheus operator would, and Headgate as docs/install.md asks for.
 func (p PrometheusConfig) configuration() settings {
 	const interval = "1s"
 	var jobs []settings
-	for _, app := range p.Apps {
+	for _, target := range p.targets() {
+		var labels []settings
+		for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
+			labels = append(labels, settings{"target_label": name, "replacement": target.Labels[name]})
+		}
 		jobs = append(jobs, settings{
-			"job_name":       app,
-			"dns_sd_configs": discovery(podsOf(app), p.Namespace, ControlPort),
-			"relabel_configs": []settings{
-				{"target_label": "namespace", "replacement": p.Namespace},
-				{"target_label": "service", "replacement": app},
-			},
+			"job_name":        target.Name,
+			"dns_sd_configs":  discovery(target.Name, p.Namespace, ControlPort),
+			"relabel_configs": labels,
 		})
 	}
-	jobs = append(jobs, settings{
+	if !p.WithoutHeadgate {
+		jobs = append(jobs, p.headgate())
+	}
+	return settings{
+		"global":         settings{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+		"rule_files":     []string{"/etc/prometheus/rules.yml"},
+		"scrape_configs": jobs,
+	}
+}
+
+// headgate scrapes all of its replicas.
+func (p PrometheusConfig) headgate() settings {
+	return settings{
 		"job_name":       "headgate",
 		"dns_sd_configs": discovery(p.elsewhere(&corev1.Namespace{}).Name, HeadgateNamespace, headgateMetricsPort),
 		"honor_labels":   true,
 		"scheme":         "https",
 		"authorization":  settings{"credentials_file": serviceAccountToken},
 		"tls_config":     settings{"insecure_skip_verify": true},
-	})
-	return settings{
-		"global":         settings{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-		"rule_files":     []string{"/etc/prometheus/rules.yml"},
-		"scrape_configs": jobs,
 	}
 }
 

@@ -6,13 +6,11 @@ import (
 	"os"
 	"time"
 
-	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/headgate/headgate/test/bench/meter"
 	"github.com/headgate/headgate/test/scene"
 )
 
@@ -32,7 +30,7 @@ const (
 // bench is the cluster under measurement.
 type bench struct {
 	*scene.Cluster
-	core kubernetes.Interface
+	meter *meter.Meter
 }
 
 func connect() (*bench, error) {
@@ -40,25 +38,12 @@ func connect() (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
-		clientcmd.NewDefaultClientConfigLoadingRules(), &clientcmd.ConfigOverrides{}).ClientConfig()
+	// The chart names the ServiceAccount.
+	operator, err := meter.New(cluster, scene.HeadgateNamespace, "headgate")
 	if err != nil {
 		return nil, err
 	}
-	core, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	return &bench{Cluster: cluster, core: core}, nil
-}
-
-// fetch reads a path of the API server.
-func (b *bench) fetch(ctx context.Context, path string) ([]byte, error) {
-	body, err := b.core.CoreV1().RESTClient().Get().AbsPath(path).DoRaw(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return body, nil
+	return &bench{Cluster: cluster, meter: operator}, nil
 }
 
 // until asks again and again until the answer is nil, and fails with the last answer after a time.
@@ -71,18 +56,15 @@ func until(ctx context.Context, patience time.Duration, what string, ask func(co
 func (b *bench) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime)
 	defer cancel()
-	for _, name := range schemaNames {
-		err := b.Delete(ctx, &flowcontrolv1.FlowSchema{ObjectMeta: metav1.ObjectMeta{Name: name}})
-		if client.IgnoreNotFound(err) != nil {
-			fmt.Fprintf(os.Stderr, "remove FlowSchema %s: %v\n", name, err)
-		}
+	if err := b.meter.StopCounting(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the FlowSchemas:", err)
 	}
 	if err := b.RemoveNamespace(ctx, space); err != nil {
 		fmt.Fprintf(os.Stderr, "remove namespace %s: %v\n", space, err)
 		return
 	}
 	err := until(ctx, cleanUpTime, "the end of namespace "+space, func(ctx context.Context) error {
-		_, err := b.core.CoreV1().Namespaces().Get(ctx, space, metav1.GetOptions{})
+		err := b.Get(ctx, client.ObjectKey{Name: space}, &corev1.Namespace{})
 		switch {
 		case apierrors.IsNotFound(err):
 			return nil

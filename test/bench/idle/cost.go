@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/bench/meter"
 )
 
 // mostCPU is the goal, in percent of one core, for all pods of Headgate together.
@@ -23,30 +23,21 @@ const mostCPU = 1.0
 type cost struct {
 	window time.Duration
 	// requests are Headgate's, by schema, and not only for the ExposedServices of this benchmark.
-	requests map[string]int
+	requests map[meter.Kind]int
 	// written are the objects of this benchmark that Headgate has changed, and changed are all that
 	// anybody has, with the names of the writers.
 	written, changed []string
 	// elsewhere are the ExposedServices of others that changed, which is why Headgate may have worked.
 	elsewhere []string
-	pods      []podCost
+	pods      []meter.PodCost
+	// leader is the name of the one that leads.
+	leader string
 }
-
-// podCost is what one pod used.
-type podCost struct {
-	name   string
-	leader bool
-	// percent is of one core, over the time between two samples, and memory the working set in bytes.
-	percent, memory float64
-	over            time.Duration
-}
-
-var errReplaced = errors.New("the pods of Headgate were replaced or restarted in the meantime")
 
 // measure lets a window of time pass and returns what it cost.
 func (b *bench) measure(ctx context.Context, window time.Duration) (cost, error) {
 	out := cost{window: window}
-	began, err := b.usagesFrom(ctx, time.Now(), sampleTime)
+	began, err := b.meter.UsagesFrom(ctx, time.Now(), sampleTime)
 	if err != nil {
 		return out, err
 	}
@@ -55,7 +46,7 @@ func (b *bench) measure(ctx context.Context, window time.Duration) (cost, error)
 	if err != nil {
 		return out, err
 	}
-	ended, err := b.usagesFrom(ctx, latest(began).Add(window), window+sampleTime)
+	ended, err := b.meter.UsagesFrom(ctx, meter.Latest(began).Add(window), window+sampleTime)
 	if err != nil {
 		return out, err
 	}
@@ -65,7 +56,7 @@ func (b *bench) measure(ctx context.Context, window time.Duration) (cost, error)
 	}
 	out.window = time.Since(start)
 
-	if out.requests, err = countedBetween(before.requests, after.requests); err != nil {
+	if out.requests, err = meter.Between(before.requests, after.requests); err != nil {
 		return out, err
 	}
 	for _, name := range after.objects.changedSince(before.objects) {
@@ -76,7 +67,8 @@ func (b *bench) measure(ctx context.Context, window time.Duration) (cost, error)
 		}
 	}
 	out.elsewhere = differing(before.elsewhere, after.elsewhere)
-	out.pods, err = podCosts(began, ended, after.leader)
+	out.leader = after.leader
+	out.pods, err = meter.PodCosts(began, ended)
 	return out, err
 }
 
@@ -87,7 +79,7 @@ func isHeadgate(manager string) bool {
 
 // state is what is compared at the beginning and at the end.
 type state struct {
-	requests map[string]float64
+	requests map[meter.Kind]float64
 	objects  inventory
 	// elsewhere are the resource versions of the ExposedServices of others.
 	elsewhere map[string]string
@@ -97,7 +89,7 @@ type state struct {
 func (b *bench) look(ctx context.Context) (state, error) {
 	out := state{elsewhere: map[string]string{}}
 	var err error
-	if out.requests, err = b.requests(ctx); err != nil {
+	if out.requests, err = b.meter.Requests(ctx); err != nil {
 		return out, err
 	}
 	if out.objects, err = b.takeInventory(ctx); err != nil {
@@ -132,34 +124,9 @@ func differing(before, after map[string]string) []string {
 	return slices.Sorted(maps.Keys(out))
 }
 
-func latest(usages map[string]usage) time.Time {
-	var out time.Time
-	for _, u := range usages {
-		if u.at.After(out) {
-			out = u.at
-		}
-	}
-	return out
-}
-
-func podCosts(began, ended map[string]usage, leader string) ([]podCost, error) {
-	var out []podCost
-	for _, name := range slices.Sorted(maps.Keys(ended)) {
-		first, last := began[name], ended[name]
-		over := last.at.Sub(first.at)
-		if first.at.IsZero() || over <= 0 || last.cpu < first.cpu {
-			return nil, fmt.Errorf("%w: %s", errReplaced, name)
-		}
-		out = append(out, podCost{
-			name: name, leader: name == leader, over: over, memory: last.memory, percent: 100 * (last.cpu - first.cpu) / over.Seconds(),
-		})
-	}
-	return out, nil
-}
-
 func (c cost) percent() (all float64) {
 	for _, pod := range c.pods {
-		all += pod.percent
+		all += pod.Percent
 	}
 	return all
 }
@@ -170,15 +137,15 @@ func (c cost) print(to io.Writer, when string) {
 	fmt.Fprintln(table, "POD\tROLE\tCPU, % OF A CORE\tOVER\tMEMORY")
 	for _, pod := range c.pods {
 		role := "stands by"
-		if pod.leader {
+		if pod.Pod == c.leader {
 			role = "leads"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.2f\t%.0f s\t%.1f MiB\n", pod.name, role, pod.percent, pod.over.Seconds(), pod.memory/(1<<20))
+		fmt.Fprintf(table, "%s\t%s\t%.2f\t%.0f s\t%.1f MiB\n", pod.Pod, role, pod.Percent, pod.Over.Seconds(), pod.Memory/(1<<20))
 	}
 	fmt.Fprintf(table, "together\t\t%.2f\t\t\n", c.percent())
 	_ = table.Flush()
 	fmt.Fprintf(to, "requests of Headgate, for the whole cluster: %d writes, %d events, %d reads, and %d for its lease\n",
-		c.requests[schemaWrites], c.requests[schemaEvents], c.requests[schemaReads], c.requests[schemaLease])
+		c.requests[meter.Writes], c.requests[meter.Events], c.requests[meter.Reads], c.requests[meter.Lease])
 	fmt.Fprintf(to, "objects of this benchmark that changed: %d, of them by Headgate: %d%s\n", len(c.changed), len(c.written), some(c.changed))
 	fmt.Fprintf(to, "ExposedServices of others that changed: %d%s\n", len(c.elsewhere), some(c.elsewhere))
 }
@@ -198,7 +165,7 @@ func some(names []string) string {
 // judge prints whether the goals were met. Where others use the cluster at the same time, what
 // Headgate writes for them cannot be told apart by the API server's counters; the objects can.
 func (c cost) judge(to io.Writer) (met bool) {
-	writes := c.requests[schemaWrites] + c.requests[schemaEvents]
+	writes := c.requests[meter.Writes] + c.requests[meter.Events]
 	byObjects, disturbed := "", ""
 	if len(c.elsewhere) > 0 {
 		writes = len(c.written)

@@ -47,7 +47,7 @@ func run(ctx context.Context, services int, window, before time.Duration) (met b
 		return false, err
 	}
 	defer b.cleanUp()
-	if err := b.countRequests(ctx); err != nil {
+	if err := b.meter.CountRequests(ctx); err != nil {
 		return false, err
 	}
 	if before > 0 {

@@ -3,6 +3,7 @@ package image
 
 import (
 	"archive/tar"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,8 +21,10 @@ type Image struct {
 	Name       string
 	Entrypoint []string
 	// User is a numeric user id; root if empty.
-	User  string
-	Files []File
+	User string
+	// WorkingDir is where the program starts; the root if empty.
+	WorkingDir string
+	Files      []File
 }
 
 // searchPath is the PATH of programs in an image.
@@ -75,7 +78,7 @@ func (i Image) Prepare() (*Prepared, error) {
 	encoded, err := json.Marshal(config{
 		Architecture: runtime.GOARCH,
 		OS:           "linux",
-		Config:       runtimeConfig{User: i.User, Env: []string{"PATH=" + searchPath}, Entrypoint: i.Entrypoint, WorkingDir: "/"},
+		Config:       runtimeConfig{User: i.User, Env: []string{"PATH=" + searchPath}, Entrypoint: i.Entrypoint, WorkingDir: cmp.Or(i.WorkingDir, "/")},
 		RootFS:       rootFS{Type: "layers", DiffIDs: []string{"sha256:" + hex.EncodeToString(sum.Sum(nil))}},
 	})
 	if err != nil {

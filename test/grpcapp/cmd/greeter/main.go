@@ -14,7 +14,10 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/headgate/headgate/test/grpcapp/server"
 )
@@ -46,12 +49,20 @@ func run() error {
 	}
 	slog.Info("serving", "pod", options.server.Pod, "version", options.server.Version,
 		"grpc", grpcListener.Addr(), "http", httpListener.Addr())
-	return server.New(options.server).Serve(ctx, grpcListener, httpListener)
+	greeter := server.New(options.server)
+	if options.errors.Share != 0 {
+		if err := greeter.SetErrors(options.errors, 0); err != nil {
+			return fmt.Errorf("-error-share and -error-code: %w", err)
+		}
+	}
+	return greeter.Serve(ctx, grpcListener, httpListener)
 }
 
 type options struct {
 	grpcAddress, httpAddress string
 	server                   server.Config
+	// errors is the fault that it starts with, as a bad version of an application does.
+	errors server.ErrorFault
 }
 
 func parseOptions(args []string) (options, error) {
@@ -68,6 +79,11 @@ func parseOptions(args []string) (options, error) {
 	flags.DurationVar(&parsed.server.GraceTimeout, "grace-timeout", 0,
 		"how `long` calls in flight may finish after the drain delay; 0 means 20s")
 	flags.BoolVar(&parsed.server.StopAtOnce, "stop-at-once", false, "on SIGTERM, exit without finishing calls in flight")
+	flags.Float64Var(&parsed.errors.Share, "error-share", 0, "`share` of the calls that fail from the start, 0 to 1")
+	parsed.errors.Code = codes.Unavailable
+	flags.Func("error-code", "gRPC status `code` of those, such as INTERNAL (default UNAVAILABLE)", func(name string) error {
+		return parsed.errors.Code.UnmarshalJSON([]byte(strconv.Quote(name)))
+	})
 	flags.StringVar(&certificate, "tls-cert", "", "PEM `file` of the certificate chain; with -tls-key, gRPC is served over TLS")
 	flags.StringVar(&key, "tls-key", "", "PEM `file` of the private key")
 	if err := flags.Parse(args); err != nil {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/test/scene"
+)
+
+// prometheusAddress is where the server of a namespace is asked.
+func prometheusAddress(space string) string {
+	return fmt.Sprintf("http://%s.%s:9090", scene.PrometheusApp, space)
+}
+
+// deployPrometheus starts a server that knows nothing yet and scrapes the pods of the services every second. What it
+// scrapes has the label workload, the value of the pods' label app, which sets Flagger's and Headgate's canaries apart, and
+// the label version, which does so for Argo Rollouts.
+func (b *bench) deployPrometheus(ctx context.Context, space string, workloads []string) (*scene.Prometheus, error) {
+	old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: scene.PrometheusApp}}
+	if err := b.Delete(ctx, old, client.PropagationPolicy(metav1.DeletePropagationForeground)); client.IgnoreNotFound(err) != nil {
+		return nil, err
+	}
+	if err := until(ctx, cleanUpTime, "the end of the last Prometheus", func(ctx context.Context) error {
+		err := b.Get(ctx, client.ObjectKeyFromObject(old), &appsv1.Deployment{})
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		if err == nil {
+			return errNotYet
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	config := scene.PrometheusConfig{Namespace: space, WithoutHeadgate: true}
+	for _, workload := range workloads {
+		for _, version := range []string{stableVersion, newVersion} {
+			config.Targets = append(config.Targets, scene.PrometheusTarget{
+				Name:     fmt.Sprintf("%s-pods-%s", workload, version),
+				Selector: map[string]string{"app": workload, "app.kubernetes.io/version": version},
+				Labels:   map[string]string{"namespace": space, "workload": workload, "version": version},
+			})
+		}
+	}
+	return b.DeployPrometheus(ctx, config)
+}

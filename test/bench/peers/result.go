@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/test/grpcapp/load"
+)
+
+// result is what became of one trial.
+type result struct {
+	Contender string `json:"contender"`
+	Scenario  string `json:"scenario"`
+	Run       int    `json:"run"`
+	Outcome   state  `json:"outcome"`
+	// Seconds is from the change of the pod template to the tool's own verdict, or to the end of the watch.
+	Seconds float64 `json:"seconds"`
+	// Exposed is from when the first call was due that the new version answered to when the last one was, in seconds.
+	Exposed float64 `json:"exposedSeconds"`
+	// Calls were due since the change, Canary of them answered by the new version, and Failed of them failed.
+	Calls  int `json:"calls"`
+	Canary int `json:"canaryCalls"`
+	Failed int `json:"failedCalls"`
+	// Weight is the canary's share in percent at the verdict, by the tool's own account, and Words are the tool's.
+	Weight float64 `json:"weight"`
+	Words  string  `json:"words,omitempty"`
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("%s after %.1f s; the new version had calls for %.1f s, %d of %d, and %d failed", r.Outcome, r.Seconds, r.Exposed, r.Canary, r.Calls, r.Failed)
+}
+
+// count takes in the calls since the change.
+func (r *result) count(report load.Report, shipped time.Time) {
+	var first, last time.Time
+	for call := range report.Calls() {
+		if call.Due.Before(shipped) {
+			continue
+		}
+		r.Calls++
+		if call.Failed() {
+			r.Failed++
+		}
+		if call.Version != newVersion {
+			continue
+		}
+		r.Canary++
+		if first.IsZero() || call.Due.Before(first) {
+			first = call.Due
+		}
+		if call.Due.After(last) {
+			last = call.Due
+		}
+	}
+	r.Exposed = last.Sub(first).Seconds()
+}
