@@ -23,18 +23,18 @@ const maxBackendEndpoints = 256
 // Where Envoy Gateway's Backend API is off the object is made all the same: its status is where
 // the API's coming back shows.
 func (e *expansion) addFallback() {
-	if !e.shape.oneCluster && !e.shape.probe || !e.shape.envoyGateway || e.shape.fallback < 0 || e.facts.Capabilities.Backend == CapabilityMissing {
+	if !e.shape.priorities && !e.shape.probe || !e.shape.envoyGateway || e.shape.fallback < 0 || e.facts.Capabilities.Backend == CapabilityMissing {
 		return
 	}
 	endpoints := e.fallbackEndpoints()
 	if len(endpoints) == 0 {
-		if e.facts.Capabilities.Backend == CapabilityOn && !e.backends[e.shape.fallback].revoked {
+		if e.facts.LiveFallback != "" && !e.backends[e.shape.fallback].revoked {
 			// It exists, so its endpoints were known before: they are not forgotten.
 			e.keep(egv1a1.GroupName, KindBackend, FallbackName(e.exs))
 			e.useFallback()
 			return
 		}
-		if e.shape.oneCluster {
+		if e.shape.priorities {
 			e.out.FailoverReason = v1alpha1.ReasonNoFallback
 			e.out.FailoverMessage = fmt.Sprintf("backend %s has no address yet", e.backends[e.shape.fallback].Name)
 		}
@@ -55,7 +55,7 @@ func (e *expansion) addFallback() {
 // useFallback lets the route name the fallback, and, where Envoy turns to it, the status as well.
 func (e *expansion) useFallback() {
 	e.hasFallback = true
-	if e.shape.oneCluster {
+	if e.shape.priorities {
 		e.out.Failover.Fallback = e.backends[e.shape.fallback].Name
 	}
 }

@@ -26,7 +26,7 @@ import (
 // Where the EnvoyPatchPolicy API is off it is made all the same: its status is where the API's
 // coming back shows.
 func (e *expansion) addPatch() {
-	if !e.shape.oneCluster && !e.shape.probe || !e.shape.patch || e.facts.Capabilities.EnvoyPatchPolicy == CapabilityMissing {
+	if !e.shape.priorities && !e.shape.probe || !e.shape.patch || e.facts.Capabilities.EnvoyPatchPolicy == CapabilityMissing {
 		return
 	}
 	ref := PatchRef(e.exs, e.out.Gateway.Namespace)

@@ -90,7 +90,7 @@ func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 	}
 	if e.hasFallback {
 		weight := int32(0)
-		if e.shape.oneCluster {
+		if e.shape.priorities {
 			weight = 1
 		}
 		refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{

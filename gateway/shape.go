@@ -17,6 +17,8 @@ type shape struct {
 	envoyGateway bool
 	// oneCluster: all backends are localities of one cluster of Envoy.
 	oneCluster bool
+	// priorities: Envoy itself turns to the fallback, which is priority 1 of that cluster.
+	priorities bool
 	// patch: the EnvoyPatchPolicy may stand beside the Gateway.
 	patch bool
 	// probe: the fallback and the patch are made although they have no use now, because what Envoy
@@ -38,14 +40,18 @@ func (e *expansion) chooseShape() {
 		(gateway.Namespace == e.exs.Namespace || e.granted(PatchRef(e.exs, gateway.Namespace), fromExposedService))
 
 	reason, message := e.whyWeights()
+	// One cluster needs nothing but Services, so it is taken wherever Envoy Gateway is: without it Envoy
+	// Gateway takes the cluster away when a Service is empty, answers 503 by itself, and when the cluster
+	// comes back too soon Envoy waits 15 seconds for its endpoints (docs/design.md).
+	e.shape.oneCluster = e.classIsEnvoyGateways() && e.backends[0].FQDN == nil
 	if reason == "" {
-		e.shape.oneCluster = true
+		e.shape.priorities = true
 		e.out.Failover.Mode = v1alpha1.FailoverPriorities
 		reason, message = e.whichPriorities()
 	} else {
 		e.shape.probe = reason == v1alpha1.ReasonBackendAPIDisabled || reason == v1alpha1.ReasonPatchAPIDisabled
 	}
-	if !e.shape.oneCluster && e.strategy() == v1alpha1.StrategyPriorities {
+	if !e.shape.priorities && e.strategy() == v1alpha1.StrategyPriorities {
 		e.out.Ignored = append(e.out.Ignored, "spec.failover.strategy: Priorities")
 	}
 	e.out.FailoverReason, e.out.FailoverMessage = reason, message
@@ -115,7 +121,7 @@ func (e *expansion) strategy() v1alpha1.FailoverStrategy {
 
 const costOfWeights = "Headgate moves the weights when a backend dies, and calls that meet its death before that fail"
 
-// whyWeights says what stands against the one-cluster shape; an empty reason: nothing.
+// whyWeights says what stands against priorities; an empty reason: nothing.
 func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 	caps := e.facts.Capabilities
 	undecided := caps.LastMode == v1alpha1.FailoverWeights
@@ -149,7 +155,7 @@ func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 	return "", ""
 }
 
-// whichPriorities says how well the one-cluster shape works.
+// whichPriorities says how well priorities work.
 func (e *expansion) whichPriorities() (v1alpha1.Reason, string) {
 	gateway := e.out.Gateway
 	switch {

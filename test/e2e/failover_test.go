@@ -123,13 +123,13 @@ func (t *trial) nothingFailed() {
 	}
 }
 
-// onlyFailedBetween fails the test if a call failed that was due before a time or after another.
+// onlyFailedBetween fails the test if a call failed that was over before a time or due after another.
 func (t *trial) onlyFailedBetween(from, to time.Time) {
 	t.Helper()
 	report := t.report()
 	t.Logf("failed: %d of %d, between the death and the arrival of the route", report.Failed, report.Total)
 	for call := range report.Calls() {
-		if call.Failed() && (call.Due.Before(from) || call.Due.After(to)) {
+		if call.Failed() && (call.Due.Add(call.Latency).Before(from) || call.Due.After(to)) {
 			t.Errorf("a call due at %s failed with %s, outside of %s to %s", call.Due.Format("15:04:05.000"), call.Code,
 				from.Format("15:04:05.000"), to.Format("15:04:05.000"))
 			return
