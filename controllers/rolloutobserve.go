@@ -141,11 +141,9 @@ func (r *exposureReconciler) servedShare(s *scope) rollout.DataPlane {
 	if r.followsGateway(s.exs) && !gateway.WeightsArrived(s.exs, s.facts) {
 		return rollout.DataPlane{Why: "the Gateway's controller has not accepted the route with it yet"}
 	}
-	if s.exs.Spec.XDS != nil && status.XDS != nil {
-		for _, replica := range status.XDS.Replicas {
-			if replica.Revision < status.Traffic.Revision || replica.Acknowledged < replica.Clients {
-				return rollout.DataPlane{Why: "not every xDS client has acknowledged it yet"}
-			}
+	if s.exs.Spec.XDS != nil {
+		if why := xdsBehind(s.exs); why != "" {
+			return rollout.DataPlane{Why: why}
 		}
 	}
 	return rollout.DataPlane{Known: true, Weight: status.Rollout.Weight}

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"fmt"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
@@ -19,17 +21,26 @@ func xdsClients(exs *v1alpha1.ExposedService) (clients, acknowledged, rejecting 
 
 // xdsLive is the gate of a rollout's step: every connected client, of whichever replica, has acknowledged the
 // decision that is in the status, and the spec that it was made from. Who has no clients needs not wait.
-func xdsLive(exs *v1alpha1.ExposedService) bool {
+func xdsLive(exs *v1alpha1.ExposedService) bool { return xdsBehind(exs) == "" }
+
+// xdsBehind says who has not acknowledged that yet; empty: nobody.
+func xdsBehind(exs *v1alpha1.ExposedService) string {
 	if exs.Status.XDS == nil || exs.Status.Traffic == nil {
-		return true
+		return ""
 	}
 	for _, replica := range exs.Status.XDS.Replicas {
-		if replica.Revision != exs.Status.Traffic.Revision || replica.ObservedGeneration != exs.Generation ||
-			replica.Acknowledged < replica.Clients {
-			return false
+		if replica.Revision != exs.Status.Traffic.Revision || replica.ObservedGeneration != exs.Generation {
+			return "the xDS clients of replica " + replica.Name + " have not been asked yet"
 		}
 	}
-	return true
+	clients, acknowledged, rejecting := xdsClients(exs)
+	switch {
+	case rejecting > 0 && acknowledged < clients:
+		return fmt.Sprintf("%d of %d xDS clients refuse it, and condition %s says why", rejecting, clients, v1alpha1.ConditionXDSAccepted)
+	case acknowledged < clients:
+		return fmt.Sprintf("%d of %d xDS clients have acknowledged it", acknowledged, clients)
+	}
+	return ""
 }
 
 // lastRefusal is the newest refusal of those that stand, and the replica whose client it is.

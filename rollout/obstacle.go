@@ -17,8 +17,9 @@ var beforeWebhooks = []obstacle{paused, unknownWorkload, notLive, holding, outag
 // beforeApproval are all but the missing approval.
 var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
-// beforePods are what keeps a prepared step from being started.
-var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady}
+// beforePods are what keeps a prepared step from being started. The weight before it has to be served, also if that is zero: a client
+// without a proxy fails calls that it gives to a canary of which it has not been told before.
+var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(notLive)}
 
 // rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
 // in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.

@@ -558,6 +558,18 @@ func TestWeightDoesNotRiseWithoutAVerdictOnRecord(t *testing.T) {
 	}
 }
 
+func TestNothingIsGivenToACanaryThatTheDataPlaneHasNotHeardOf(t *testing.T) {
+	s := newScene(t)
+	s.deaf = true
+	s.ship("v2")
+	s.run(time.Minute)
+	if s.phase() != preparing || s.status.Rollout.Weight != 0 || !strings.Contains(s.message(), "waits for the data plane") {
+		t.Errorf("%s with weight %d: %s", s.phase(), s.status.Rollout.Weight, s.message())
+	}
+	s.deaf = false
+	s.until(stepping, time.Minute)
+}
+
 func TestStepIsNotLeftWhileTheDataPlaneServesAnotherWeight(t *testing.T) {
 	s := newScene(t)
 	s.spec.Rollout.Steps = steps("10", "50")

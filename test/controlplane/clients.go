@@ -59,11 +59,17 @@ func Proxyless(t testing.TB, c bootstrap.Config, options ...grpc.DialOption) *gr
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ProxylessWith(t, text, "xds:///"+c.Name+"."+c.Namespace, options...)
+}
+
+// ProxylessWith is a gRPC client with a bootstrap, as JSON.
+func ProxylessWith(t testing.TB, text []byte, target string, options ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
 	resolver, err := xds.NewXDSResolverWithConfigForTesting(text)
 	if err != nil {
 		t.Fatalf("gRPC refuses the bootstrap: %v", err)
 	}
-	return dial(t, "xds:///"+c.Name+"."+c.Namespace, append(options, grpc.WithResolvers(resolver))...)
+	return dial(t, target, append(options, grpc.WithResolvers(resolver))...)
 }
 
 func dial(t testing.TB, target string, options ...grpc.DialOption) *grpc.ClientConn {

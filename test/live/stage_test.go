@@ -185,23 +185,28 @@ func (s *stage) publish() {
 // untilAcknowledged waits until the client, on whichever replica, has acknowledged what is published.
 func (s *stage) untilAcknowledged() {
 	s.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	for {
+	s.until("the client is up to date", func() bool {
 		clients, live := 0, 0
 		for _, replica := range s.replicas {
 			status := replica.Cache.Status(s.owner())
 			clients, live = clients+status.Clients, live+status.Live
 		}
-		if clients == 1 && live == 1 {
-			return
-		}
+		return clients == 1 && live == 1
+	})
+}
+
+// until waits for something that no call tells of.
+func (s *stage) until(what string, is func() bool) {
+	s.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	for !is() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			s.Fatalf("%d clients, %d of them up to date", clients, live)
+			s.Fatalf("waited too long until %s", what)
 		}
 	}
 }

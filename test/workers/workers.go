@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/headgate/headgate/test/grpcapp/greeter"
 )
@@ -72,9 +73,15 @@ func Start(t testing.TB, conn grpc.ClientConnInterface, config Config) *Crew {
 func call(client greeter.GreeterClient, timeout time.Duration) Call {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	var header, trailer metadata.MD
 	began := time.Now()
-	reply, err := client.SayHello(ctx, &greeter.HelloRequest{Name: "world"})
-	return Call{Began: began, Ended: time.Now(), Pod: reply.GetPod(), Err: err}
+	_, err := client.SayHello(ctx, &greeter.HelloRequest{Name: "world"}, grpc.Header(&header), grpc.Trailer(&trailer))
+	out := Call{Began: began, Ended: time.Now(), Err: err}
+	// A failure may be all that there is, and then says in the trailers who it is from.
+	if pods := metadata.Join(header, trailer).Get("x-pod-name"); len(pods) > 0 {
+		out.Pod = pods[0]
+	}
+	return out
 }
 
 func (c *Crew) note(call Call) {
