@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// AuthorityLifetime of an authority. It is replaced only when it has expired: everybody who trusts it has to be told.
+	// AuthorityLifetime of an authority. [Authorities] has how it is followed by the next one.
 	AuthorityLifetime = 10 * 365 * 24 * time.Hour
-	// Lifetime of a certificate that it signs.
+	// Lifetime of a certificate that it signs, at most.
 	Lifetime = 365 * 24 * time.Hour
 	// backdate makes a certificate valid on machines whose clocks are behind.
 	backdate = 5 * time.Minute
@@ -40,6 +40,10 @@ type Names struct {
 	URI string
 }
 
+func (p Pair) empty() bool { return len(p.Certificate) == 0 && len(p.Key) == 0 }
+
+var errNoAuthority = errors.New("the certificate is not that of an authority")
+
 // NewAuthority makes an authority that signs itself.
 func NewAuthority(name string, now time.Time) (Pair, error) {
 	template := &x509.Certificate{
@@ -54,16 +58,20 @@ func NewAuthority(name string, now time.Time) (Pair, error) {
 	return sign(template, nil, nil)
 }
 
-// Issue has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server
-// is a client too: the replicas of Headgate know each other by the certificate that they share.
-func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
+// Issue has the authority sign a certificate that is valid for a Lifetime. See IssueFor.
+func (p Pair) Issue(names Names, now time.Time) (Pair, error) { return p.IssueFor(Lifetime, names, now) }
+
+// IssueFor has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server
+// is a client too: the replicas of Headgate know each other by the certificate that they share. It is valid for no
+// longer than a Lifetime, nor than the authority.
+func (p Pair) IssueFor(lifetime time.Duration, names Names, now time.Time) (Pair, error) {
 	signer, key, err := p.parse()
 	if err != nil {
 		return Pair{}, fmt.Errorf("read the authority: %w", err)
 	}
 	template := &x509.Certificate{
 		NotBefore: now.Add(-backdate),
-		NotAfter:  earlier(now.Add(Lifetime), signer.NotAfter),
+		NotAfter:  earlier(now.Add(min(lifetime, Lifetime)), signer.NotAfter),
 		KeyUsage:  x509.KeyUsageDigitalSignature,
 		DNSNames:  names.DNS,
 	}
@@ -103,18 +111,6 @@ func (p Pair) Stale(issued Pair, names Names, now time.Time) error {
 		return fmt.Errorf("it expired on %s", certificate.NotAfter.Format(time.DateOnly))
 	}
 	return nil
-}
-
-// Expired says whether an authority can sign no more; an error: it is none.
-func (p Pair) Expired(now time.Time) (bool, error) {
-	certificate, _, err := p.parse()
-	if err != nil {
-		return false, err
-	}
-	if !certificate.IsCA {
-		return false, errors.New("the certificate is not that of an authority")
-	}
-	return !now.Before(certificate.NotAfter), nil
 }
 
 // parse reads a pair, and checks that one belongs to the other.

@@ -1,10 +1,12 @@
 package certificates
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,15 +19,21 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// keyAuthority is the key of a Secret that holds the authority's certificate, as cert-manager has it.
-const keyAuthority = "ca.crt"
+// Keys of the Secrets beside those of a pair.
+const (
+	// keyAuthority holds the certificates of the authorities that are trusted, under cert-manager's name for it.
+	keyAuthority = "ca.crt"
+	// keyNext and keyNextKey hold the authority that is to sign next.
+	keyNext    = "next.crt"
+	keyNextKey = "next.key"
+)
 
 // Config says which Secrets there are to be.
 type Config struct {
 	Namespace string
-	// Authority is the name of the Secret with the authority's certificate and key.
+	// Authority is the name of the Secret with the authority's certificate and key, and those of the one that follows it.
 	Authority string
-	// Server is the name of the Secret with the server's certificate and key, and the authority's certificate.
+	// Server is the name of the Secret with the server's certificate and key, and the certificates of the authorities.
 	Server string
 	// DNSNames are those of the server.
 	DNSNames []string
@@ -34,59 +42,66 @@ type Config struct {
 // Ensure makes or renews the Secrets. It writes nothing when both are good. A Secret that it did not make is used as it
 // is if it is good, and otherwise left alone: an error says so.
 func Ensure(ctx context.Context, kube client.Client, config Config, now time.Time, log logr.Logger) error {
-	authority, err := ensureAuthority(ctx, kube, config, now, log)
+	authorities, err := ensureAuthority(ctx, kube, config, now, log)
 	if err != nil {
 		return fmt.Errorf("the authority in Secret %s/%s: %w", config.Namespace, config.Authority, err)
 	}
-	if err := ensureServer(ctx, kube, config, authority, now, log); err != nil {
+	if err := ensureServer(ctx, kube, config, authorities, now, log); err != nil {
 		return fmt.Errorf("the certificate in Secret %s/%s: %w", config.Namespace, config.Server, err)
 	}
 	return nil
 }
 
-func ensureAuthority(ctx context.Context, kube client.Client, config Config, now time.Time, log logr.Logger) (Pair, error) {
+func ensureAuthority(ctx context.Context, kube client.Client, config Config, now time.Time, log logr.Logger) (Authorities, error) {
 	secret, err := read(ctx, kube, config.Namespace, config.Authority)
 	if err != nil {
-		return Pair{}, err
+		return Authorities{}, err
 	}
-	if secret != nil {
-		expired, err := pairIn(secret).Expired(now)
-		if err == nil && !expired {
-			return pairIn(secret), nil
-		}
-		if err != nil {
-			// To replace it would lock out all clients: somebody has to look first.
-			return Pair{}, fmt.Errorf("%w: correct the Secret, or delete it to have a new one made, which all clients then have to trust", err)
-		}
-	}
-	authority, err := NewAuthority("headgate xDS", now)
+	have := AuthoritiesIn(secret)
+	want, err := have.Renewed(now)
 	if err != nil {
-		return Pair{}, err
+		// To replace it would lock out all clients: somebody has to look first.
+		return Authorities{}, fmt.Errorf("%w: correct the Secret, or delete it to have a new one made, which all clients then have to trust", err)
 	}
-	log.Info("made an authority", "secret", config.Authority)
-	return authority, write(ctx, kube, secret, config.Namespace, config.Authority, authority, authority.Certificate)
+	switch {
+	case secret != nil && reflect.DeepEqual(have, want):
+		return want, nil
+	case secret != nil && !ours(secret) && bytes.Equal(have.Signer.Certificate, want.Signer.Certificate):
+		// Whoever made it says what follows it.
+		return Authorities{Signer: have.Signer, Bundle: have.Bundle}.trusting(now, have.Signer)
+	}
+	if !bytes.Equal(have.Next.Certificate, want.Next.Certificate) && !want.Next.empty() {
+		log.Info("announced the next authority", "secret", config.Authority)
+	}
+	if !bytes.Equal(have.Signer.Certificate, want.Signer.Certificate) {
+		log.Info("another authority signs", "secret", config.Authority)
+	}
+	return want, write(ctx, kube, secret, config.Namespace, config.Authority, want.data())
 }
 
-func ensureServer(ctx context.Context, kube client.Client, config Config, authority Pair, now time.Time, log logr.Logger) error {
+func ensureServer(ctx context.Context, kube client.Client, config Config, authorities Authorities, now time.Time, log logr.Logger) error {
 	secret, err := read(ctx, kube, config.Namespace, config.Server)
 	if err != nil {
 		return err
 	}
 	names := Names{DNS: config.DNSNames}
-	why := "there is none"
+	var issued Pair
+	why := errors.New("there is none")
 	if secret != nil {
-		stale := authority.Stale(pairIn(secret), names, now)
-		if stale == nil {
-			return nil
+		issued = pairIn(secret)
+		why = authorities.Signer.Stale(issued, names, now)
+	}
+	if why != nil {
+		if issued, err = authorities.Signer.Issue(names, now); err != nil {
+			return err
 		}
-		why = stale.Error()
+		log.Info("issued the server's certificate", "secret", config.Server, "why", why.Error())
+	} else if bytes.Equal(secret.Data[keyAuthority], authorities.Bundle) {
+		return nil
 	}
-	issued, err := authority.Issue(names, now)
-	if err != nil {
-		return err
-	}
-	log.Info("issued the server's certificate", "secret", config.Server, "why", why)
-	return write(ctx, kube, secret, config.Namespace, config.Server, issued, authority.Certificate)
+	data := dataOf(issued)
+	data[keyAuthority] = authorities.Bundle
+	return write(ctx, kube, secret, config.Namespace, config.Server, data)
 }
 
 func read(ctx context.Context, kube client.Client, namespace, name string) (*corev1.Secret, error) {
@@ -101,16 +116,39 @@ func read(ctx context.Context, kube client.Client, namespace, name string) (*cor
 	return &secret, nil
 }
 
+func ours(secret *corev1.Secret) bool { return secret.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy }
+
 func pairIn(secret *corev1.Secret) Pair {
 	return Pair{Certificate: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey]}
 }
 
+func dataOf(p Pair) map[string][]byte {
+	return map[string][]byte{corev1.TLSCertKey: p.Certificate, corev1.TLSPrivateKeyKey: p.Key}
+}
+
+// AuthoritiesIn are those in the Secret that Ensure makes of them; nil: none.
+func AuthoritiesIn(secret *corev1.Secret) Authorities {
+	if secret == nil {
+		return Authorities{}
+	}
+	return Authorities{
+		Signer: pairIn(secret), Bundle: secret.Data[keyAuthority],
+		Next: Pair{Certificate: secret.Data[keyNext], Key: secret.Data[keyNextKey]},
+	}
+}
+
+func (a Authorities) data() map[string][]byte {
+	out := dataOf(a.Signer)
+	out[keyAuthority] = a.Bundle
+	if !a.Next.empty() {
+		out[keyNext], out[keyNextKey] = a.Next.Certificate, a.Next.Key
+	}
+	return out
+}
+
 // write makes a Secret, or changes the one that was read: the resource version is a precondition, so that of
 // two who run at once one fails, and finds the other's when it is run again.
-func write(ctx context.Context, kube client.Client, secret *corev1.Secret, namespace, name string, pair Pair, authority []byte) error {
-	data := map[string][]byte{
-		corev1.TLSCertKey: pair.Certificate, corev1.TLSPrivateKeyKey: pair.Key, keyAuthority: authority,
-	}
+func write(ctx context.Context, kube client.Client, secret *corev1.Secret, namespace, name string, data map[string][]byte) error {
 	if secret == nil {
 		err := kube.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{
@@ -123,8 +161,11 @@ func write(ctx context.Context, kube client.Client, secret *corev1.Secret, names
 		}
 		return nil
 	}
-	if secret.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy {
+	if !ours(secret) {
 		return errors.New("it was not made by Headgate and has to be renewed by whoever made it")
+	}
+	for _, key := range []string{keyNext, keyNextKey} {
+		delete(secret.Data, key)
 	}
 	maps.Copy(secret.Data, data)
 	if err := kube.Update(ctx, secret); err != nil {
