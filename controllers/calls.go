@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -97,27 +96,11 @@ func (c *callCounter) forget(key types.NamespacedName) {
 func (c *callCounter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
 	var out signals.Credentials
 	var err error
-	if out.Token, err = c.secretKey(ctx, namespace, server.Token); err != nil {
+	if out.Token, err = secretKey(ctx, c.reader, namespace, server.Token); err != nil {
 		return out, err
 	}
-	out.CA, err = c.secretKey(ctx, namespace, server.CA)
+	out.CA, err = secretKey(ctx, c.reader, namespace, server.CA)
 	return out, err
-}
-
-func (c *callCounter) secretKey(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
-	if ref == nil {
-		return nil, nil
-	}
-	var secret corev1.Secret
-	if err := c.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, &secret); err != nil {
-		return nil, fmt.Errorf("read Secret %s/%s: %w (Headgate may read Secrets only where a Role in their namespace lets its "+
-			"ServiceAccount get them)", namespace, ref.Name, err)
-	}
-	value, ok := secret.Data[ref.Key]
-	if !ok {
-		return nil, fmt.Errorf("Secret %s/%s has no key %s: add it, or correct the name", namespace, ref.Name, ref.Key)
-	}
-	return value, nil
 }
 
 // Start counts until the context ends.

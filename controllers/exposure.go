@@ -44,7 +44,9 @@ type exposureReconciler struct {
 	calls *callCounter
 	// compared counts the calls of canary and stable.
 	compared *callCounter
-	// callsCounted tells the watches that there are new counts.
+	// webhooks asks those of rollouts.
+	webhooks *webhookAsker
+	// callsCounted tells the watches that there are new counts, or answers of webhooks.
 	callsCounted chan event.GenericEvent
 	memory       memory
 	news         news
@@ -166,6 +168,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.names.forget(key)
 	r.calls.forget(key)
 	r.compared.forget(key)
+	r.webhooks.forget(key)
 	r.memory.forget(key)
 	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)

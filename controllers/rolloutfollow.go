@@ -22,12 +22,14 @@ import (
 // workloadManager is the field manager of what Headgate owns of a Deployment of the user's.
 const workloadManager = "headgate-workload"
 
-// followRollout makes true what was decided about the Deployments. The decision is in the status by now.
+// followRollout makes true what was decided about the Deployments, and has the webhooks asked. The decision
+// is in the status by now.
 func (r *exposureReconciler) followRollout(ctx context.Context, s *scope) {
 	s.ignoreInRollout()
 	r.checkAnalysis(s)
 	r.followWorkload(ctx, s)
 	r.followCanary(ctx, s)
+	r.webhooks.follow(s.exs, s.rollout.intents)
 }
 
 // followWorkload holds the user's Deployment, releases it, or gives it up.

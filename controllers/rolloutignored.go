@@ -24,13 +24,6 @@ func (s *scope) ignoreInRollout() {
 		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.trackConfig: ConfigMaps and Secrets are not tracked yet: remove it, "+
 			"and change an annotation of the pod template when they change")
 	}
-	if spec.Analysis == nil {
-		return
-	}
-	if len(spec.Analysis.Webhooks) > 0 {
-		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis.webhooks: webhooks are not asked yet, so that no step is left: "+
-			"remove them, or use approval: Required")
-	}
 }
 
 func (s *scope) problem(reason v1alpha1.Reason, message string) {

@@ -22,7 +22,7 @@ import (
 func (r *exposureReconciler) observeRollout(ctx context.Context, s *scope, calls rollout.Calls) rollout.Observation {
 	annotations := s.exs.Annotations
 	out := rollout.Observation{
-		DataPlane: r.servedShare(s), Calls: calls,
+		DataPlane: r.servedShare(s), Calls: calls, Answers: r.webhooks.answers(s.exs),
 		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
 		Swapped: annotations[v1alpha1.AnnotationSwapped],
 	}

@@ -20,12 +20,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/webhook"
 )
 
 // Name is Headgate's name where programs are asked for one: it reports events and holds leases.
@@ -54,6 +56,8 @@ type Config struct {
 	Clock clock.WithTicker
 	// Transport leads to the sources of call counts; nil: directly, whatever proxy the environment names.
 	Transport http.RoundTripper
+	// Dial connects to the webhooks of rollouts; nil: to anybody but this pod and what is link-local.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
 	Resolver Resolver
 	// Registerer takes the metrics; nil: the registry that the manager serves.
@@ -144,9 +148,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 			return nil, fmt.Errorf("set up xDS: %w", err)
 		}
 	}
-	for _, counter := range []*callCounter{r.calls, r.compared} {
-		if err := mgr.Add(counter); err != nil {
-			return nil, fmt.Errorf("add a counter of calls: %w", err)
+	for _, runnable := range []manager.Runnable{r.calls, r.compared, r.webhooks} {
+		if err := mgr.Add(runnable); err != nil {
+			return nil, fmt.Errorf("add who counts calls or asks webhooks: %w", err)
 		}
 	}
 	watched, err := w.watchServed(ctx, r)
@@ -174,6 +178,8 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	kinds := newServedKinds()
 	return &exposureReconciler{
 		calls: counter(errorSource), compared: counter(comparedSource),
+		webhooks: newWebhookAsker(
+			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, callsCounted),
 		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
 		kinds: kinds, names: newTakenNames(), metrics: m,

@@ -22,6 +22,8 @@ const (
 	ReasonSuspended v1alpha1.Reason = "RolloutSuspended"
 	// ReasonAwaitingApproval: somebody has to approve.
 	ReasonAwaitingApproval v1alpha1.Reason = "AwaitingApproval"
+	// ReasonAwaitingWebhook: a webhook was asked and does not agree.
+	ReasonAwaitingWebhook v1alpha1.Reason = "AwaitingWebhook"
 	// ReasonAwaitingSwap: somebody has to change the first backend.
 	ReasonAwaitingSwap v1alpha1.Reason = "AwaitingSwap"
 )
@@ -48,12 +50,14 @@ func (l *look) condition() *Condition {
 		out.Reason = ReasonWaiting
 	case s.Phase == suspended:
 		out.Reason = ReasonSuspended
-	case s.Phase == awaitingApproval:
+	case s.Phase == awaitingApproval && l.refusing() == "":
 		out.Reason = ReasonAwaitingApproval
 	case s.Phase == awaitingSwap:
 		out.Reason = ReasonAwaitingSwap
 	case l.settings.paused && (s.Phase == preparing || s.Phase == stepping):
 		out.Reason = ReasonPaused
+	case l.refusing() != "":
+		out.Reason = ReasonAwaitingWebhook
 	default:
 		out.Status, out.Reason = metav1.ConditionTrue, v1alpha1.Reason(s.Phase)
 	}
@@ -121,6 +125,9 @@ func (l *look) unserved() string { return notLive(l) }
 func (l *look) progress() string {
 	s := &l.status
 	at := fmt.Sprintf("%d/%d ", s.Step, len(l.settings.steps))
+	if name := l.refusing(); name != "" {
+		return at + "webhook " + name
+	}
 	switch s.Phase {
 	case idle:
 		switch l.condition().Reason {

@@ -14,10 +14,11 @@ type Intents struct {
 	Canary CanaryIntent
 	// Weight is the canary's share of the calls of the first backend, in parts of 1,000,000.
 	Weight int32
-	// Ask are the webhooks that are to be asked about the revision and the step.
+	// Ask are the webhooks that are to be asked about the revision and the step, of so many.
 	Ask      []string
 	Revision string
 	Step     int32
+	Steps    int
 }
 
 // WorkloadIntent is what is to become of the workload's spec.paused.
@@ -51,7 +52,7 @@ func (l *look) intents() Intents {
 	s := &l.status
 	out := Intents{
 		Target: s.Target, Workload: l.workloadIntent(), Canary: l.canaryIntent(), Weight: s.Weight,
-		Config: l.config(), Revision: s.Revision, Step: s.Step,
+		Config: l.config(), Revision: s.Revision, Step: s.Step, Steps: len(l.settings.steps),
 	}
 	if l.leaving() && l.firstObstacle(beforeWebhooks) == "" {
 		out.Ask = l.unanswered()

@@ -154,6 +154,19 @@ func (l *look) unanswered() []string {
 	return out
 }
 
+// refusing is the first webhook that keeps the step: nothing else does, and it has been asked. Nothing: there is none.
+func (l *look) refusing() string {
+	if !l.leaving() || l.firstObstacle(beforeWebhooks) != "" {
+		return ""
+	}
+	for _, name := range l.unanswered() {
+		if _, given := l.answer(name); given {
+			return name
+		}
+	}
+	return ""
+}
+
 func (l *look) answer(name string) (Answer, bool) {
 	a, given := l.seen.Answers[name]
 	return a, given && a.Revision == l.status.Revision && a.Step == l.status.Step

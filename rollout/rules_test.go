@@ -75,6 +75,51 @@ func TestWebhooksAreAskedWhenNothingElseIsMissing(t *testing.T) {
 	}
 }
 
+func TestAWebhookThatRefusesIsNamed(t *testing.T) {
+	required := v1alpha1.ApprovalRequired
+	for name, test := range map[string]struct {
+		answer   Answer
+		approval *v1alpha1.Approval
+		reason   v1alpha1.Reason
+		progress string
+	}{
+		"not asked yet":              {Answer{}, nil, "Stepping", "1/2 10 %"},
+		"asked about another step":   {Answer{Revision: "v2", Step: 2}, nil, "Stepping", "1/2 10 %"},
+		"refuses":                    {Answer{Revision: "v2", Step: 1, Words: "no"}, nil, ReasonAwaitingWebhook, "1/2 webhook tests"},
+		"refuses before an approval": {Answer{Revision: "v2", Step: 1, Words: "no"}, &required, ReasonAwaitingWebhook, "1/2 webhook tests"},
+		"agrees before an approval":  {Answer{Revision: "v2", Step: 1, Agrees: true}, &required, ReasonAwaitingApproval, "1/2 approval"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.spec.Rollout.Steps = steps("10", "50")
+			s.spec.Rollout.Steps[0].Approval = test.approval
+			s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}}
+			s.answers["tests"] = test.answer
+			s.ship("v2")
+			s.untilStep(1, time.Minute)
+			s.run(10 * time.Minute)
+			if got := s.last.Condition; got.Reason != test.reason || s.status.Rollout.Progress != test.progress {
+				t.Errorf("%s (%s), %q", got.Reason, got.Message, s.status.Rollout.Progress)
+			}
+		})
+	}
+}
+
+// A webhook is waited for only where nothing else is.
+func TestAPauseComesBeforeWebhooks(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}}
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.answers["tests"] = Answer{Revision: "v2", Step: 1, Words: "no"}
+	s.run(10 * time.Minute)
+	s.spec.Rollout.Paused = ptr.To(true)
+	s.run(time.Second)
+	if s.last.Condition.Reason != ReasonPaused || len(s.last.Intents.Ask) > 0 {
+		t.Errorf("%s, asked: %v", s.last.Condition.Reason, s.last.Intents.Ask)
+	}
+}
+
 // An outage of something that both sides depend on is nobody's fault.
 func TestErrorsOnBothSidesHoldAndThenPromote(t *testing.T) {
 	s := newScene(t)

@@ -235,7 +235,8 @@ type Analysis struct {
 	// +optional
 	Workload *WorkloadMetrics `json:"workload,omitempty"`
 
-	// Webhooks are asked before each step is left; it stays until all agree. They cannot roll back.
+	// Webhooks are asked when nothing else keeps a step; it is left when all have agreed. They cannot roll
+	// back.
 	//
 	// +optional
 	// +listType=map
@@ -408,7 +409,8 @@ type WorkloadMetrics struct {
 }
 
 // RolloutWebhook is asked, by an HTTP POST that names the ExposedService, the revision and the step,
-// whether a step may be left. A status of 200 agrees.
+// whether a step may be left. A status of 200 agrees. Anything else does not, and it is asked again: after
+// 2 seconds, then each time after twice as long, up to a minute.
 type RolloutWebhook struct {
 	// Name is how status and events call it.
 	//
@@ -417,7 +419,8 @@ type RolloutWebhook struct {
 	// +kubebuilder:validation:MaxLength=32
 	Name string `json:"name"`
 
-	// URL is where it is asked. Certificates are always verified.
+	// URL is where it is asked. Certificates are always verified, and redirects to other hosts are not
+	// followed.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
@@ -428,8 +431,9 @@ type RolloutWebhook struct {
 	// +optional
 	Timeout *Duration `json:"timeout,omitempty"`
 
-	// SecretRef is a key of a Secret, in this namespace, that requests are signed with (HMAC-SHA256
-	// of the body).
+	// SecretRef is a key of a Secret, in this namespace, that requests are signed with, as Standard
+	// Webhooks has it (HMAC-SHA256 of the ID, the time and the body): at least 24 bytes, or "whsec_" and
+	// those in base64. Headgate may read it only where a Role in this namespace lets it.
 	// +optional
 	SecretRef *corev1.SecretKeySelector `json:"secretRef,omitempty"`
 

@@ -1,0 +1,28 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// DialPublic connects to anybody but this pod itself and what is link-local, such as a cloud's metadata service: whoever may write an
+// ExposedService could otherwise have either asked. It looks at the address that a name has led to.
+func DialPublic(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error { return refuseLocal(address) }}
+	return dialer.DialContext(ctx, network, address)
+}
+
+func refuseLocal(address string) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("read the address %s: %w", address, err)
+	}
+	ip := at.Addr().Unmap()
+	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+		return fmt.Errorf("%s is a loopback, link-local or multicast address, which Headgate does not ask", ip)
+	}
+	return nil
+}
