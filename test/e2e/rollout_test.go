@@ -85,6 +85,7 @@ func (t *trial) fromCanary() (calls, failed int) {
 }
 
 func TestAGoodVersionIsPromotedAndLosesNoCall(t *testing.T) {
+	t.Parallel()
 	trial := shipping(t, "promoted", 10, 25, 50, 75)
 	at := trial.ship(newVersion)
 	trial.rollout("the rollout is over", func(status v1alpha1.RolloutStatus) bool {
@@ -95,6 +96,7 @@ func TestAGoodVersionIsPromotedAndLosesNoCall(t *testing.T) {
 }
 
 func TestABadVersionIsRolledBack(t *testing.T) {
+	t.Parallel()
 	trial := shipping(t, "rolledback", 10, 50)
 	trial.ship(newVersion)
 	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 20*time.Millisecond, "the canary's errors", func(ctx context.Context) error {
@@ -113,6 +115,7 @@ func TestABadVersionIsRolledBack(t *testing.T) {
 }
 
 func TestACrashingCanaryIsStoppedAndLosesNoCall(t *testing.T) {
+	t.Parallel()
 	trial := shipping(t, "crashing", 10, 50)
 	at := trial.ship(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","args":["-no-such-flag"]}]}}}}`)
 	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
@@ -125,6 +128,7 @@ func TestACrashingCanaryIsStoppedAndLosesNoCall(t *testing.T) {
 }
 
 func TestDeletionInTheMiddleOfARolloutGivesTheDeploymentUp(t *testing.T) {
+	t.Parallel()
 	trial := shipping(t, "givenup", 10, 50)
 	trial.ship(newVersion)
 	trial.rollout("the first step", func(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alpha1.RolloutStepping })
