@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +13,12 @@ import (
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -128,6 +133,8 @@ func TestServiceImport(t *testing.T) {
 		if err := envtest.UninstallCRDs(w.config, options); err != nil {
 			t.Error(err)
 		}
+		// The next test's operator must not be told of a kind that is about to go.
+		untilNotServed(t, w.config, mcsv1alpha1.GroupVersion.String())
 	})
 	scheme, err := NewScheme()
 	if err != nil {
@@ -159,6 +166,26 @@ func TestServiceImport(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// untilNotServed waits until the API server no longer announces a group and version.
+func untilNotServed(t *testing.T, config *rest.Config, groupVersion string) {
+	t.Helper()
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := poll(context.Background(), patience, func() error {
+		switch _, err := client.ServerResourcesForGroupVersion(groupVersion); {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		}
+		return errors.New("it is still announced")
+	}); err != nil {
+		t.Errorf("%s goes: %v", groupVersion, err)
+	}
 }
 
 // TestHealthCheckComesFromTheProbesOfThePods: only what every pod can answer is asked.
