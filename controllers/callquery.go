@@ -68,10 +68,38 @@ func (r *exposureReconciler) sidesQuery(ctx context.Context, s *scope) signals.Q
 			}
 		}
 	}
-	if asked := rolloutSource(s.exs); asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
+	asked := rolloutSource(s.exs)
+	if asked.Kind == v1alpha1.AnalysisWorkload && asked.Workload != nil {
+		r.addPods(s, &query, asked.Workload.Port.String())
+	}
+	if asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
 		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
 	}
 	return query
+}
+
+// addPods adds the pods of both sides, from the EndpointSlices of their Services. That of a canary of Headgate's own has the port of the
+// calls alone, so that a name is looked up at stable's.
+func (r *exposureReconciler) addPods(s *scope, query *signals.Query, port string) {
+	named := uint16(0)
+	for i := range query.Backends {
+		side := &query.Backends[i]
+		if side.Side == "" {
+			continue
+		}
+		slices := s.facts.Backends[side.Name].Slices
+		if side.Side == sideStable {
+			named = signals.PortOf(slices, port)
+		}
+		otherwise := uint16(0)
+		if side.Side != sideStable {
+			otherwise = named
+		}
+		var err error
+		if side.Pods, err = signals.PodsOf(slices, port, otherwise); err != nil {
+			side.NoPods = err.Error()
+		}
+	}
 }
 
 // sideStable is how queries call the side that is not the canary.

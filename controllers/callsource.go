@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
@@ -21,6 +22,10 @@ type callSource struct {
 	Sides bool
 	// Prometheus is for the kind of that name.
 	Prometheus *prometheusServer
+	// Workload is where the pods show their metrics, for the kind of that name.
+	Workload *v1alpha1.WorkloadMetrics
+	// Codes are the gRPC status codes that count as errors; empty: those that do by default.
+	Codes []v1alpha1.GRPCCode
 }
 
 // prometheusServer is a Prometheus server and what to ask it.
@@ -67,6 +72,12 @@ func rolloutSource(exs *v1alpha1.ExposedService) *callSource {
 	if out.Kind == v1alpha1.AnalysisAuto {
 		out.Kind = bestSource(exs, analysis)
 	}
+	if analysis.Errors != nil {
+		out.Codes = slices.Clone(analysis.Errors.Codes)
+	}
+	if out.Kind == v1alpha1.AnalysisWorkload {
+		out.Workload = analysis.Workload.DeepCopy()
+	}
 	if p := analysis.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
 		out.Prometheus = &prometheusServer{
 			Address: p.Address, Calls: p.Calls, Errors: p.Errors, Latencies: ptr.Deref(p.Latencies, ""),
@@ -97,6 +108,9 @@ func standardSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
 
 // newSource makes a source. The error is for the person who asks for it.
 func (c *callCounter) newSource(namespace string, asked *callSource) (signals.Source, error) {
+	if err := asked.checkCodes(); err != nil {
+		return nil, err
+	}
 	switch asked.Kind {
 	case v1alpha1.AnalysisLoadReports:
 		if c.loads == nil {
@@ -107,9 +121,29 @@ func (c *callCounter) newSource(namespace string, asked *callSource) (signals.So
 	case v1alpha1.AnalysisPrometheus:
 		return c.newPrometheus(namespace, asked)
 	case v1alpha1.AnalysisWorkload:
-		return nil, errors.New("source Workload is not there yet: set another one")
+		if asked.Workload == nil {
+			return nil, errors.New("workload is required with source: Workload: name the port at which the pods show their metrics")
+		}
+		return signals.NewWorkload(signals.WorkloadConfig{
+			Path: ptr.Deref(asked.Workload.Path, ""), Calls: ptr.Deref(asked.Workload.Calls, ""),
+			CodeLabel: ptr.Deref(asked.Workload.CodeLabel, ""), Latencies: ptr.Deref(asked.Workload.Latencies, ""),
+			Codes: signals.CodesOf(asked.Codes), Client: c.http, Clock: c.clock,
+		}), nil
 	}
-	return signals.NewEnvoy(signals.EnvoyConfig{Client: c.http, Clock: c.clock}), nil
+	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Client: c.http, Clock: c.clock}), nil
+}
+
+// checkCodes says whether somebody chooses codes where nobody knows them.
+func (s *callSource) checkCodes() error {
+	switch {
+	case len(s.Codes) == 0:
+		return nil
+	case s.Kind == v1alpha1.AnalysisPrometheus:
+		return errors.New("errors.codes: what counts as an error is what prometheus.errors asks for: put the codes into the query, and remove them here")
+	case s.Kind == v1alpha1.AnalysisLoadReports:
+		return errors.New("errors.codes: clients report no gRPC status codes: remove them, or set source: Workload")
+	}
+	return nil
 }
 
 func (c *callCounter) newPrometheus(namespace string, asked *callSource) (signals.Source, error) {

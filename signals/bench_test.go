@@ -48,7 +48,7 @@ func BenchmarkParsePage(b *testing.B) {
 	text := []byte(statistics(100, sharedCluster, counters))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parsePage(text); err != nil {
+		if _, err := parsePage(text, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

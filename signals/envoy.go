@@ -14,6 +14,9 @@ import (
 
 // EnvoyConfig is what an Envoy source needs. Zero limits get defaults.
 type EnvoyConfig struct {
+	// Codes are the gRPC status codes that count as errors; nil: those that are the service's fault. With codes calls are known only where
+	// a cluster is one backend's alone: elsewhere Envoy does not tell codes apart.
+	Codes Codes
 	// Client asks the proxies. Required.
 	Client *http.Client
 	// Clock says when. Required.
@@ -53,7 +56,7 @@ func (c *EnvoyConfig) setDefaults() {
 // Envoy's and a connection that could not be made. What the client gave up is neither.
 //
 // In a cluster that is one backend's alone, on a proxy without counters by endpoint, it counts by
-// gRPC status codes (envoy_cluster_grpc_…), which count calls.
+// gRPC status codes (envoy_cluster_grpc_…), which count calls. Only such a cluster has latencies of a backend, too.
 type Envoy struct {
 	health
 
@@ -94,6 +97,7 @@ func (e *Envoy) Read(ctx context.Context, query Query) (Reading, error) {
 	e.looks++
 
 	look := newLook(query, now)
+	look.byCode = e.config.Codes != nil
 	answers := e.ask(ctx, query)
 	for i, proxy := range query.Proxies {
 		trouble := answers[i].trouble
@@ -184,7 +188,7 @@ func (e *Envoy) askOne(ctx context.Context, proxy Proxy, filter string) answer {
 	case err != nil:
 		return answer{trouble: &trouble{UnknownUnreachable, presentable(err.Error())}}
 	}
-	page, err := parsePage(body)
+	page, err := parsePage(body, e.config.Codes)
 	if err != nil {
 		return answer{trouble: &trouble{UnknownGarbage, presentable("the answer is not Envoy's statistics: " + err.Error())}}
 	}
@@ -210,8 +214,9 @@ func (e *Envoy) take(look *look, proxy Proxy, page *page) *trouble {
 		at.baseline = true
 		look.gap = fmt.Sprintf("proxy %s was last read %s ago: calls are counted from now on", proxy.Name, gap.Round(time.Second))
 	}
-	l.byEndpoint = l.byEndpoint || page.hasEndpoints()
+	l.byEndpoint = !look.byCode && (l.byEndpoint || page.hasEndpoints())
 	look.learn(l, page, at.baseline)
+	look.addLatencies(l.grow(page, at.baseline))
 	l.count(page, at, func(key seriesKey, increase float64, failed bool) {
 		look.add(l, key, increase, failed)
 	})

@@ -212,7 +212,7 @@ func TestProxiesAreAskedForNoMoreThanNeeded(t *testing.T) {
 		t.Errorf("asked for %s", u)
 	}
 	want := `^(cluster\.grpcroute/shop/greeter/rule/0\.(endpoint\..+\.rq_(error|success)|upstream_rq_total)|` +
-		`cluster\.(grpcroute/shop/greeter/rule/0/backend/0)\.(endpoint\..+\.rq_(error|success)|upstream_rq_total|grpc\.(.+\.)?[0-9]+)|server\.uptime)$`
+		`cluster\.(grpcroute/shop/greeter/rule/0/backend/0)\.(endpoint\..+\.rq_(error|success)|upstream_rq_(total|time)|grpc\.(.+\.)?[0-9]+)|server\.uptime)$`
 	if got := u.Query().Get("filter"); got != want {
 		t.Errorf("filter %s", got)
 	}

@@ -17,6 +17,11 @@ type look struct {
 	owned map[string]string
 	// counted holds what was counted of each backend.
 	counted map[string]*tally
+	// latencies are those of each backend, as far as its cluster is its alone; timed are the backends that have them.
+	latencies map[string]Histogram
+	timed     map[string]bool
+	// byCode: gRPC status codes of somebody's choice tell what failed.
+	byCode bool
 	// seen are the backends that a proxy has statistics of, and which were counted.
 	seen map[string]bool
 	// contributed: the counts of a proxy were used. baselines: those of a proxy were remembered
@@ -38,7 +43,7 @@ func newLook(query Query, now time.Time) *look {
 	l := &look{
 		query: query, now: now, owners: ownersOf(query.Backends),
 		clusters: map[string]bool{}, owned: map[string]string{},
-		counted: map[string]*tally{}, seen: map[string]bool{}, strays: map[string]float64{},
+		latencies: map[string]Histogram{}, timed: map[string]bool{}, counted: map[string]*tally{}, seen: map[string]bool{}, strays: map[string]float64{},
 	}
 	if query.Cluster != "" {
 		l.clusters[query.Cluster] = true
@@ -144,13 +149,17 @@ func (l *look) verdict(backend Backend) Counts {
 		return unknown(UnknownFirstLook, firstLook)
 	case shared && l.owned[backend.Cluster] == "":
 		return unknown(UnknownAmbiguous, message)
+	case !l.seen[backend.Name] && l.byCode:
+		return unknown(UnknownEmpty, "no proxy counts its calls by gRPC status code, which Envoy does only where a backend has a cluster of its own")
 	case !l.seen[backend.Name] && l.withoutEndpoints && backend.Cluster == "":
 		return unknown(UnknownEmpty, "the proxies do not count by endpoint: in the EnvoyProxy set telemetry.metrics.enablePerEndpointStats: true")
 	case !l.seen[backend.Name]:
 		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
 	}
 	counted := l.counted[backend.Name]
-	return Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors), NoLatencies: latenciesShared}
+	out := Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors)}
+	out.Latencies, out.NoLatencies = l.latenciesOf(backend.Name)
+	return out
 }
 
 // latenciesShared is why Envoy has no latencies of a backend.

@@ -23,6 +23,8 @@ type page struct {
 	uptime float64
 	// calls is envoy_cluster_upstream_rq_total by cluster: it says that a cluster is used.
 	calls map[string]float64
+	// latencies are those of clusters, by name.
+	latencies map[string]Histogram
 	// oldest and newest are the timestamps on the samples. Envoy gives none; they are zero then.
 	oldest, newest time.Time
 }
@@ -62,15 +64,15 @@ const (
 const mostCounters = 50_000
 
 // parsePage reads Envoy's statistics in Prometheus's text format.
-func parsePage(text []byte) (*page, error) {
+func parsePage(text []byte, codes Codes) (*page, error) {
 	families, err := parseText(text)
 	if err != nil {
 		return nil, err
 	}
-	out := &page{series: map[seriesKey]sample{}, uptime: -1, calls: map[string]float64{}}
+	out := &page{series: map[seriesKey]sample{}, uptime: -1, calls: map[string]float64{}, latencies: map[string]Histogram{}}
 	for name, family := range families {
 		for _, metric := range family.GetMetric() {
-			if err := out.add(name, metric); err != nil {
+			if err := out.add(name, metric, codes); err != nil {
 				return nil, err
 			}
 		}
@@ -93,10 +95,10 @@ func parseText(text []byte) (families map[string]*dto.MetricFamily, err error) {
 	return parser.TextToMetricFamilies(bytes.NewReader(text))
 }
 
-func (p *page) add(name string, metric *dto.Metric) error {
+func (p *page) add(name string, metric *dto.Metric, codes Codes) error {
 	value, ok := valueOf(metric)
 	if !ok {
-		return nil
+		return p.addTime(name, metric)
 	}
 	key := keyOf(name, metric)
 	var counter sample
@@ -115,7 +117,7 @@ func (p *page) add(name string, metric *dto.Metric) error {
 		p.calls[key.cluster] = value
 		return checkCounter(name, value)
 	case key.address == "" && isCode:
-		counter = sample{value: value, failed: failedCode(code)}
+		counter = sample{value: value, failed: codes.failed(code)}
 	default:
 		return nil
 	}

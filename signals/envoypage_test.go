@@ -28,7 +28,7 @@ func TestPagesOfARealEnvoy(t *testing.T) {
 		"unfiltered.txt": {series: 4, uptime: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page, err := parsePage(testdata(t, name))
+			page, err := parsePage(testdata(t, name), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestPagesThatAreNotStatistics(t *testing.T) {
 		"infinite":       "envoy_cluster_endpoint_rq_error" + labels + "+Inf\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if page, err := parsePage([]byte(text)); err == nil {
+			if page, err := parsePage([]byte(text), nil); err == nil {
 				t.Errorf("read as %+v", page)
 			}
 		})
@@ -93,7 +93,7 @@ func FuzzParsePage(f *testing.F) {
 	f.Add([]byte("envoy_server_uptime{} 1 9999999999999\n"))
 	f.Add([]byte("# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		page, err := parsePage(text)
+		page, err := parsePage(text, nil)
 		if err != nil {
 			_ = presentable(err.Error())
 			return

@@ -23,6 +23,8 @@ type ledger struct {
 	// byEndpoint: the process has counters for each endpoint, and those are counted.
 	byEndpoint bool
 	counters   map[seriesKey]*counter
+	// latencies are the last histograms, by cluster.
+	latencies map[string]Histogram
 }
 
 // counter is the last value of a series. It outlives the series: one that comes back with the
@@ -35,7 +37,7 @@ type counter struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}}
+	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}, latencies: map[string]Histogram{}}
 }
 
 // asOf is what is known of a page before it is counted.

@@ -44,7 +44,7 @@ func statsFilter(shared string, own []string) string {
 		}
 		slices.Sort(quoted)
 		parts = append(parts, `cluster\.(`+strings.Join(slices.Compact(quoted), "|")+
-			`)\.(endpoint\..+\.rq_(error|success)|upstream_rq_total|grpc\.(.+\.)?[0-9]+)`)
+			`)\.(endpoint\..+\.rq_(error|success)|upstream_rq_(total|time)|grpc\.(.+\.)?[0-9]+)`)
 	}
 	parts = append(parts, `server\.uptime`)
 	return "^(" + strings.Join(parts, "|") + ")$"

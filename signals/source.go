@@ -49,6 +49,9 @@ type Backend struct {
 	// Endpoints are the addresses that it is called at: its pods, and the ClusterIP of its Service
 	// where Envoy is given that as well.
 	Endpoints []Endpoint
+	// Pods are the pods that show metrics of their own; NoPods is why none are known, and empty when they are.
+	Pods   []Pod
+	NoPods string
 }
 
 // Proxy is a pod of the Gateway.
