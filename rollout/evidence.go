@@ -96,7 +96,14 @@ func (l *look) describe(e *v1alpha1.RolloutEvidence, state judge.State) {
 		return
 	}
 	v := l.judged
-	e.Latency = latencyEvidence(v, state)
+	missing := ""
+	switch {
+	case l.counted && l.settings.latency:
+		missing = l.seen.Calls.NoLatencies
+	case !l.counted && e.Latency != nil:
+		missing = e.Latency.Missing
+	}
+	e.Latency = latencyEvidence(v, state, missing)
 	e.Against = fmt.Sprintf("%.1f of %.1f", max(0, v.Evidence), v.Threshold)
 	var gates []string
 	for _, g := range v.Gates {
@@ -105,13 +112,17 @@ func (l *look) describe(e *v1alpha1.RolloutEvidence, state judge.State) {
 	e.For = strings.Join(gates, ", ")
 }
 
-// latencyEvidence is that of latencies, or nil as long as none were judged.
-func latencyEvidence(v judge.Verdict, state judge.State) *v1alpha1.LatencyEvidence {
+// latencyEvidence is that of latencies; nil: there is nothing to say of them.
+func latencyEvidence(v judge.Verdict, state judge.State, missing string) *v1alpha1.LatencyEvidence {
 	canary, stable := state.Took()
+	out := &v1alpha1.LatencyEvidence{Missing: shorten(missing, 256)}
 	if canary.Calls == 0 && stable.Calls == 0 {
-		return nil
+		if missing == "" {
+			return nil
+		}
+		return out
 	}
-	out := &v1alpha1.LatencyEvidence{Canary: shorten(canary.String(), 128), Stable: shorten(stable.String(), 128)}
+	out.Canary, out.Stable = shorten(canary.String(), 128), shorten(stable.String(), 128)
 	for _, test := range v.Tests {
 		if test.Name == judge.TestLatency {
 			out.Against = fmt.Sprintf("%.1f", test.Evidence)
@@ -181,7 +192,7 @@ func (l *look) verdictOf(step int32) *v1alpha1.StepVerdict {
 func (l *look) numbers() string {
 	e := l.status.Evidence
 	text := fmt.Sprintf("canary failed %d of %d calls, stable %d of %d", e.Canary.Errors, e.Canary.Calls, e.Stable.Errors, e.Stable.Calls)
-	if e.Latency != nil {
+	if e.Latency != nil && e.Latency.Canary != "" {
 		text += fmt.Sprintf("; canary took %s, stable %s", e.Latency.Canary, e.Latency.Stable)
 	}
 	if e.Against != "" {

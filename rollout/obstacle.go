@@ -93,8 +93,8 @@ func unproven(l *look) string {
 		return "waits for the first count of calls"
 	case e.StepCalls == 0:
 		return "waits for evidence; the canary has had no calls in this step"
-	case l.settings.latency && l.seen.Calls.NoLatencies != "":
-		return "waits for evidence; analysis.latency is set, and " + e.Source + " has no latencies: " + l.seen.Calls.NoLatencies +
+	case l.settings.latency && e.Latency != nil && e.Latency.Missing != "":
+		return "waits for evidence; analysis.latency is set, and " + e.Source + " has no latencies: " + e.Latency.Missing +
 			"; set analysis.workload or analysis.prometheus.latencies, or remove analysis.latency"
 	case l.settings.latency && l.now.Before(l.warmFrom()):
 		return "waits for evidence; latencies are judged from " + clock(l.warmFrom()) + " on, when the canary is warm"

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,69 @@ func TestLatenciesOfFreshPodsAreNotJudged(t *testing.T) {
 	if s.status.Rollout.Failed != nil {
 		t.Errorf("rolled back: %s", s.message())
 	}
+}
+
+func TestTheStatusSaysHowLongCallsTook(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Latency = &v1alpha1.LatencyTolerance{}
+	s.spec.Rollout.Analysis.WarmUp = ptr.To(v1alpha1.Duration("2m"))
+	s.slow["v2"] = true
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(110 * time.Second)
+	if got := s.status.Rollout.Evidence.Latency; got != nil {
+		t.Errorf("latencies were judged while the canary warmed up: %+v", got)
+	}
+	if want := "latencies are judged from "; !strings.Contains(s.message(), want) {
+		t.Errorf("%q does not say %q", s.message(), want)
+	}
+	s.until(rollingBack, time.Minute)
+	latency := s.status.Rollout.Evidence.Latency
+	if latency == nil || !strings.HasPrefix(latency.Canary, "p50 10ms, p90 63.1ms, p99 95.5ms of ") || !strings.HasPrefix(latency.Stable, "p50 5.56ms, p90 10ms, p99 79.4ms of ") {
+		t.Fatalf("latencies are %+v", latency)
+	}
+	if against, err := strconv.ParseFloat(latency.Against, 64); err != nil || against < 4.6 {
+		t.Errorf("against the canary %q", latency.Against)
+	}
+	if failed := s.status.Rollout.Failed; failed == nil || !strings.Contains(failed.Message, "canary took "+latency.Canary) {
+		t.Errorf("failed: %+v", failed)
+	}
+}
+
+func TestWhoeverHasNoLatenciesIsTold(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Latency = &v1alpha1.LatencyTolerance{}
+	s.timeless = "no histogram anywhere"
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.run(2 * time.Hour)
+	if s.phase() != stepping || s.status.Rollout.Step != 1 {
+		t.Fatalf("without latencies it is %s in step %d: %s", s.phase(), s.status.Rollout.Step, s.reasons())
+	}
+	for _, words := range []string{"analysis.latency is set, and Envoy has no latencies: no histogram anywhere", "set analysis.workload or analysis.prometheus.latencies"} {
+		if !strings.Contains(s.message(), words) {
+			t.Errorf("%q does not say %q", s.message(), words)
+		}
+	}
+	s.timeless = ""
+	s.untilStep(2, 10*time.Minute)
+}
+
+// When the pods of the user's own canary became ready nobody knows.
+func TestTheUsersOwnCanaryWarmsUpFromTheBeginningOfAStep(t *testing.T) {
+	s := newOwnCanary(t, "2")
+	s.world.canary.since = time.Time{}
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.spec.Rollout.Analysis.Latency = &v1alpha1.LatencyTolerance{}
+	s.slow["2"] = true
+	s.untilStep(1, 2*time.Minute)
+	s.run(50 * time.Second)
+	if s.phase() != stepping || s.status.Rollout.Evidence.Latency != nil {
+		t.Fatalf("%s while it warmed up: %s", s.phase(), s.message())
+	}
+	s.until(rollingBack, time.Minute)
 }
 
 func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {

@@ -38,6 +38,8 @@ type world struct {
 	outage float64
 	slow   map[string]bool
 	scrape time.Duration
+	// timeless is why nobody can say how long calls took; empty: it is counted.
+	timeless string
 	// blind: nobody can count calls. deaf: the data plane says nothing. hidden: nothing is known of workload and canary.
 	blind, deaf, hidden bool
 	counted             time.Time
@@ -259,6 +261,9 @@ func (w *world) count() Calls {
 		}
 	}
 	out.Stable = w.side("stable errors", stable, calls-canary)
+	if w.timeless != "" {
+		out.Canary.Latencies, out.Stable.Latencies, out.NoLatencies = nil, nil, w.timeless
+	}
 	return out
 }
 

@@ -744,6 +744,12 @@ type LatencyEvidence struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Against string `json:"against,omitempty"`
+
+	// Missing is why the latencies of the last calls are not known.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Missing string `json:"missing,omitempty"`
 }
 
 // CallCount counts calls.
