@@ -29,9 +29,16 @@ main() {
 local_demo() {
   export GREETER_IMAGE=ghcr.io/headgate/greeter:demo
   start_headgate "$GREETER_IMAGE"
-  go build -o "$cache/bin/demo" ./test/demo
+  build_demo
   say 'curtain up'
   cluster exec -- "$cache/bin/demo" -class "$class" -inside "go run ./test/cluster exec --"
+}
+
+# build_demo builds the demo, and the plugin of kubectl that it shows.
+build_demo() {
+  go build -o "$cache/bin/demo" ./test/demo
+  go build -o "$cache/bin/kubectl-headgate" ./cmd/kubectl-headgate
+  export PATH=$cache/bin:$PATH
 }
 
 current_demo() {
@@ -45,8 +52,9 @@ current_demo() {
   }
   say "installing Headgate on the cluster of $(kubectl config current-context)"
   helm upgrade --install headgate charts/headgate --namespace headgate-system --create-namespace \
-    --set image.repository="${HEADGATE_IMAGE%:*}" --set image.tag="${HEADGATE_IMAGE##*:}" --wait --timeout 3m
-  go build -o "$cache/bin/demo" ./test/demo
+    --set image.repository="${HEADGATE_IMAGE%:*}" --set image.tag="${HEADGATE_IMAGE##*:}" \
+    --set xds.enabled=true --wait --timeout 3m
+  build_demo
   say 'curtain up'
   KUBECONFIG=${KUBECONFIG:-$HOME/.kube/config} "$cache/bin/demo" -class "$class"
 }

@@ -22,6 +22,7 @@ const usage = `kubectl headgate connects clients to the xDS servers of Headgate.
 Usage:
   kubectl headgate bootstrap envoy NAME [flags]   the files that an Envoy starts with
   kubectl headgate bootstrap grpc NAME [flags]    the bootstrap of a gRPC client (GRPC_XDS_BOOTSTRAP)
+  kubectl headgate certificate SECRET [flags]     the certificate that either shows
   kubectl headgate version
 
 NAME is that of an ExposedService with spec.xds. "kubectl headgate bootstrap envoy --help" says more.
@@ -49,6 +50,8 @@ func run(ctx context.Context, arguments []string, console console) error {
 	switch command {
 	case "bootstrap":
 		return bootstrapCommand(ctx, arguments[1:], console)
+	case "certificate":
+		return certificateCommand(ctx, arguments[1:], console)
 	case "version", "--version":
 		fmt.Fprintln(console.out, versionText())
 		return nil

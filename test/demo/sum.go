@@ -14,8 +14,11 @@ func (d *demo) sumUp(inside string) error {
 	fmt.Printf("\n\033[1mIn all\033[0m\n")
 	failed := 0
 	for _, result := range d.results {
-		say("failed: %d of %-6d  longest gap %4d ms   %s", result.failed, result.total, result.gap.Milliseconds(), result.title)
-		failed += result.failed
+		say("failed: %3d of %-6d  longest gap %4d ms   %s", result.failed, result.total, result.gap.Milliseconds(), result.title)
+		if result.excused > 0 {
+			say("        %3d of them %s", result.excused, result.why)
+		}
+		failed += result.failed - result.excused
 	}
 	if inside != "" {
 		inside += " "
@@ -24,6 +27,7 @@ func (d *demo) sumUp(inside string) error {
 	for _, hint := range []string{
 		"kubectl get exs -A -o wide",
 		"kubectl describe exs -n " + d.exs.Namespace + " " + d.exs.Name,
+		"kubectl get events -n " + d.exs.Namespace + " --field-selector involvedObject.name=" + d.exs.Name,
 		"kubectl get gateway,grpcroute,backendtrafficpolicy,envoypatchpolicy,svc -n " + d.exs.Namespace,
 		"kubectl explain exs.spec.traffic",
 	} {

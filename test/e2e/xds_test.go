@@ -52,7 +52,7 @@ func overXDS(t *testing.T, name string) *xdsTrial {
 	must(t, cluster.Put(ctx, exs))
 	must(t, cluster.Deploy(ctx, space, scene.App{Name: primary, Replicas: 3}, scene.App{Name: backup, Replicas: 3}))
 
-	certificate, err := cluster.XDSCertificate(ctx, space)
+	certificate, err := scene.XDSCertificate(ctx, space)
 	must(t, err)
 	trial := &xdsTrial{T: t, ctx: ctx, space: space, exs: exs, live: map[string]*load.Run{}}
 	t.Cleanup(trial.print)

@@ -25,13 +25,8 @@ func ExposedServiceOverXDS(namespace, name string, apps ...string) *v1alpha1.Exp
 	exs.Spec.Gateway = nil
 	exs.Spec.XDS = &v1alpha1.XDS{Port: ptr.To(v1alpha1.PortNumber(XDSPort))}
 	// A host name belongs to one ExposedService of all that are served over xDS.
-	exs.Spec.Hostnames = []v1alpha1.Hostname{v1alpha1.Hostname(XDSHost(exs))}
+	exs.Spec.Hostnames = []v1alpha1.Hostname{v1alpha1.Hostname(name + "." + namespace + ".example.com")}
 	return exs
-}
-
-// XDSHost is the host name of an ExposedService over xDS.
-func XDSHost(exs *v1alpha1.ExposedService) string {
-	return exs.Name + "." + exs.Namespace + ".example.com"
 }
 
 // UntilLive waits until so many clients are connected, and have all acknowledged what their replicas of

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -65,14 +66,61 @@ func (c *Cluster) LoadThroughOwnEnvoy(ctx context.Context, exs *v1alpha1.Exposed
 		return fmt.Errorf("%w: %+v", errNotYet, pod.Status.ContainerStatuses)
 	})
 	config := xdsLoad(rate)
-	config.Target, config.Authority = address, XDSHost(exs)
+	config.Target, config.Authority = address, string(exs.Spec.Hostnames[0])
 	return config, err
+}
+
+func ownEnvoyName(exs *v1alpha1.ExposedService) string { return exs.Name + "-envoy" }
+
+func ownEnvoyLabels(exs *v1alpha1.ExposedService) map[string]string {
+	return map[string]string{"app": ownEnvoyName(exs)}
+}
+
+// PublishOwnEnvoy gives the Envoy of LoadThroughOwnEnvoy an address outside the cluster's network, as host:port.
+func (c *Cluster) PublishOwnEnvoy(ctx context.Context, exs *v1alpha1.ExposedService) (string, error) {
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: exs.Namespace, Name: ownEnvoyName(exs)},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeLoadBalancer, Selector: ownEnvoyLabels(exs),
+			Ports: []corev1.ServicePort{{Name: "grpc", Port: XDSPort, TargetPort: intstr.FromInt32(XDSPort)}},
+		},
+	}
+	if err := c.Create(ctx, service); err != nil {
+		return "", err
+	}
+	host := ""
+	err := Until(ctx, "an address of Service "+service.Name, func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(service), service); err != nil {
+			return err
+		}
+		for _, ingress := range service.Status.LoadBalancer.Ingress {
+			if host = ingress.IP + ingress.Hostname; host != "" {
+				return nil
+			}
+		}
+		return errNotYet
+	})
+	return net.JoinHostPort(host, strconv.Itoa(XDSPort)), err
+}
+
+// RemoveOwnEnvoy removes what LoadThroughOwnEnvoy and PublishOwnEnvoy have made; nothing happens if there is none.
+func (c *Cluster) RemoveOwnEnvoy(ctx context.Context, exs *v1alpha1.ExposedService) error {
+	meta := metav1.ObjectMeta{Namespace: exs.Namespace, Name: ownEnvoyName(exs)}
+	for _, object := range []client.Object{
+		&corev1.Service{ObjectMeta: meta}, &corev1.ConfigMap{ObjectMeta: meta}, &corev1.Pod{ObjectMeta: meta},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: exs.Namespace, Name: xdsClientSecret}},
+	} {
+		if err := client.IgnoreNotFound(c.Delete(ctx, object, client.GracePeriodSeconds(0))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ownEnvoy is an Envoy that listens as soon as Headgate has told it to.
 func ownEnvoy(exs *v1alpha1.ExposedService, files, certificate string) *corev1.Pod {
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: exs.Namespace, Name: exs.Name + "-envoy"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: exs.Namespace, Name: ownEnvoyName(exs), Labels: ownEnvoyLabels(exs)},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: ptr.To(int64(1)),
 			Containers: []corev1.Container{{
@@ -135,12 +183,16 @@ func xdsLoad(rate float64) load.Config {
 	return load.Config{Rate: rate, Group: load.GroupByDeployment, Timeout: 10 * time.Second}
 }
 
-// printBootstrap is what the plugin of kubectl, which must be in PATH, prints for an ExposedService.
+// printBootstrap is what `kubectl headgate bootstrap` prints for an ExposedService.
 func printBootstrap(ctx context.Context, kind string, exs *v1alpha1.ExposedService, flags ...string) ([]byte, error) {
-	arguments := append([]string{"bootstrap", kind, exs.Name, "--namespace", exs.Namespace}, flags...)
+	return plugin(ctx, append([]string{"bootstrap", kind, exs.Name, "--namespace", exs.Namespace}, flags...)...)
+}
+
+// plugin is what the plugin of kubectl, which must be in PATH, prints.
+func plugin(ctx context.Context, arguments ...string) ([]byte, error) {
 	out, err := exec.CommandContext(ctx, "kubectl-headgate", arguments...).Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, fmt.Errorf("kubectl headgate bootstrap %s: %w: %s", kind, err, exit.Stderr)
+		return nil, fmt.Errorf("kubectl headgate %s: %w: %s", strings.Join(arguments, " "), err, exit.Stderr)
 	}
 	return out, err
 }
