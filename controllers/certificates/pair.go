@@ -59,7 +59,9 @@ func NewAuthority(name string, now time.Time) (Pair, error) {
 }
 
 // Issue has the authority sign a certificate that is valid for a Lifetime. See IssueFor.
-func (p Pair) Issue(names Names, now time.Time) (Pair, error) { return p.IssueFor(Lifetime, names, now) }
+func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
+	return p.IssueFor(Lifetime, names, now)
+}
 
 // IssueFor has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server
 // is a client too: the replicas of Headgate know each other by the certificate that they share. It is valid for no

@@ -116,7 +116,9 @@ func read(ctx context.Context, kube client.Client, namespace, name string) (*cor
 	return &secret, nil
 }
 
-func ours(secret *corev1.Secret) bool { return secret.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy }
+func ours(secret *corev1.Secret) bool {
+	return secret.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy
+}
 
 func pairIn(secret *corev1.Secret) Pair {
 	return Pair{Certificate: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey]}
