@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/xds" // the resolver and the balancers of a client without a proxy
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
+	"github.com/headgate/headgate/test/workers"
 )
 
 const (
@@ -32,6 +35,8 @@ type xdsTrial struct {
 	space string
 	exs   *v1alpha1.ExposedService
 	live  map[string]*load.Run
+	// crew are twenty callers that each wait for an answer before they call again, through the same Envoy.
+	crew *workers.Crew
 }
 
 // overXDS sets a stage of three primaries and three backups, and calls them through an Envoy of the
@@ -59,6 +64,11 @@ func overXDS(t *testing.T, name string) *xdsTrial {
 	config, err := cluster.LoadThroughOwnEnvoy(ctx, exs, certificate, rate)
 	must(t, err)
 	trial.start(throughEnvoy, config)
+	conn, err := grpc.NewClient(config.Target, grpc.WithAuthority(config.Authority),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	trial.crew = workers.Start(t, conn, workers.Config{Workers: 20, Pace: 100 * time.Millisecond, Timeout: config.Timeout})
 	config, err = cluster.LoadWithoutProxy(ctx, exs, certificate, t.TempDir(), rate)
 	must(t, err)
 	trial.start(withoutProxy, config)
@@ -99,6 +109,13 @@ func (t *xdsTrial) liveOnAll() {
 // nothingFailed ends the calls, and fails the test if any of them failed, but for those that gRPC itself gives up.
 func (t *xdsTrial) nothingFailed() {
 	t.Helper()
+	calls := t.crew.Stop()
+	failed := workers.Failed(calls)
+	t.Logf("twenty workers: %d calls, %d failed", len(calls), len(failed))
+	if len(failed) > 0 {
+		t.Errorf("twenty workers: %d of %d calls failed, the first at %s: %v",
+			len(failed), len(calls), failed[0].Began.Format("15:04:05.000"), failed[0].Err)
+	}
 	for client, live := range t.live {
 		report := live.Stop()
 		given := givenUp(report)
