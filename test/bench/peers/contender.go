@@ -16,7 +16,9 @@ type contender struct {
 	// settings says in words what failures means to the tool.
 	settings string
 	failures int
-	tool     tool
+	// idle: its cost while nothing happens is measured. It does not depend on the settings.
+	idle bool
+	tool tool
 }
 
 // space is the namespace of its services.
@@ -50,11 +52,11 @@ const interval = "10s"
 func contenders(o options) []contender {
 	flagger, argo := flagger{chart: o.flaggerChart}, argo{manifests: o.argoManifests}
 	return []contender{
-		{name: "flagger", title: "Flagger", settings: "`threshold: 5`, as in its tutorial for the Gateway API", failures: 5, tool: flagger},
+		{name: "flagger", title: "Flagger", settings: "`threshold: 5`, as in its tutorial for the Gateway API", failures: 5, idle: true, tool: flagger},
 		{name: "flagger-quick", title: "Flagger, quickest", settings: "`threshold: 1`", failures: 1, tool: flagger},
-		{name: "argo", title: "Argo Rollouts", settings: "`failureLimit: 3`, as in its documentation", failures: 3, tool: argo},
+		{name: "argo", title: "Argo Rollouts", settings: "`failureLimit: 3`, as in its documentation", failures: 3, idle: true, tool: argo},
 		{name: "argo-quick", title: "Argo Rollouts, quickest", settings: "`failureLimit: 0`, the default of the field", failures: 0, tool: argo},
-		{name: "headgate", title: "Headgate", settings: "all defaults of `analysis`", tool: headgate{chart: o.chart}},
+		{name: "headgate", title: "Headgate", settings: "all defaults of `analysis`", idle: true, tool: headgate{chart: o.chart}},
 	}
 }
 

@@ -64,7 +64,7 @@ func (b *bench) measureOne(ctx context.Context, c contender, stages []stage, out
 		return err
 	}
 	for _, stage := range stages {
-		if err := b.play(ctx, c, stage, address, out); err != nil {
+		if err := b.undisturbed(ctx, c, stage, address, out); err != nil {
 			return err
 		}
 	}

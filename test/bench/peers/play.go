@@ -18,6 +18,9 @@ func (b *bench) play(ctx context.Context, c contender, scenarios stage, address 
 	trials := b.trials(c, scenarios, out.Runs)
 	b.say("%s: %d services for %s", c.title, len(trials), scenarios)
 	defer func() {
+		// After an interruption as well: a tool that is gone takes no finalizer away.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+		defer cancel()
 		if cleared := b.clear(ctx, trials); err == nil {
 			err = cleared
 		}
@@ -34,17 +37,17 @@ func (b *bench) play(ctx context.Context, c contender, scenarios stage, address 
 	if err := each(ctx, trials, (*trial).untilSettled); err != nil {
 		return err
 	}
-	if scenarios.isCalm() {
+	if c.idle && scenarios.isCalm() {
 		if err := b.measureIdle(ctx, c, len(trials), out); err != nil {
 			return err
 		}
 	}
-	if err := each(ctx, trials, func(t *trial, ctx context.Context) error {
+	for _, t := range trials {
 		if err := t.start(ctx, address); err != nil {
 			return err
 		}
-		return t.steady(ctx)
-	}); err != nil {
+	}
+	if err := each(ctx, trials, (*trial).steady); err != nil {
 		return err
 	}
 	for _, group := range b.groups(trials) {

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/test/grpcapp/load"
@@ -21,18 +25,23 @@ type result struct {
 	Calls  int `json:"calls"`
 	Canary int `json:"canaryCalls"`
 	Failed int `json:"failedCalls"`
+	// Unanswered are those of them that no version answered, and Failures says what they got instead, most frequent first.
+	Unanswered int      `json:"unansweredCalls"`
+	Failures   []string `json:"failures,omitempty"`
 	// Weight is the canary's share in percent at the verdict, by the tool's own account, and Words are the tool's.
 	Weight float64 `json:"weight"`
 	Words  string  `json:"words,omitempty"`
 }
 
-func (r result) String() string {
-	return fmt.Sprintf("%s after %.1f s; the new version had calls for %.1f s, %d of %d, and %d failed", r.Outcome, r.Seconds, r.Exposed, r.Canary, r.Calls, r.Failed)
+func (r *result) String() string {
+	return fmt.Sprintf("%s after %.1f s; the new version had calls for %.1f s, %d of %d; %d failed, %d of them without an answer of either version",
+		r.Outcome, r.Seconds, r.Exposed, r.Canary, r.Calls, r.Failed, r.Unanswered)
 }
 
 // count takes in the calls since the change.
 func (r *result) count(report load.Report, shipped time.Time) {
 	var first, last time.Time
+	missed := map[string]int{}
 	for call := range report.Calls() {
 		if call.Due.Before(shipped) {
 			continue
@@ -40,6 +49,10 @@ func (r *result) count(report load.Report, shipped time.Time) {
 		r.Calls++
 		if call.Failed() {
 			r.Failed++
+		}
+		if call.Failed() && call.Version == "" {
+			r.Unanswered++
+			missed[call.Code.String()+": "+call.Message]++
 		}
 		if call.Version != newVersion {
 			continue
@@ -53,4 +66,11 @@ func (r *result) count(report load.Report, shipped time.Time) {
 		}
 	}
 	r.Exposed = last.Sub(first).Seconds()
+	kinds := slices.SortedFunc(maps.Keys(missed), func(a, b string) int { return cmp.Or(missed[b]-missed[a], strings.Compare(a, b)) })
+	for _, kind := range kinds[:min(len(kinds), mostFailures)] {
+		r.Failures = append(r.Failures, fmt.Sprintf("%d %s", missed[kind], kind))
+	}
 }
+
+// mostFailures is how many kinds of them are kept.
+const mostFailures = 5

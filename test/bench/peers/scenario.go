@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// accident is what happens to the machinery while a version is shipped.
+// accident is what happens to the machinery while a version is shipped; the empty one is none.
 type accident string
 
 const (
-	none accident = ""
 	// metricsNever: Prometheus is down from before the new version until the end.
 	metricsNever accident = "metrics never"
 	// metricsLost: Prometheus goes down for good when the canary has got its first call.

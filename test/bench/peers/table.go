@@ -23,13 +23,13 @@ func (r *results) markdown() string {
 	row(settings...)
 	for _, stage := range stages() {
 		for _, s := range stage {
-			if cells, any := r.cells(func(c string) string { return cell(s, r.of(c, s.name)) }); any {
+			if cells, some := r.cells(func(c string) string { return cell(s, r.of(c, s.name)) }); some {
 				row(append([]string{s.title}, cells...)...)
 			}
 		}
 	}
 	for _, kind := range costs {
-		if cells, any := r.cells(func(c string) string { return kind.of(r.idleOf(c)) }); any {
+		if cells, some := r.cells(func(c string) string { return kind.of(r.idleOf(c)) }); some {
 			row(append([]string{kind.title}, cells...)...)
 		}
 	}
@@ -92,8 +92,8 @@ func spread(runs []result, format string, value func(result) float64) string {
 		values = append(values, value(r))
 	}
 	slices.Sort(values)
-	print := func(v float64) string { return fmt.Sprintf(format, v) }
-	middle, least, most := print(median(values)), print(values[0]), print(values[len(values)-1])
+	written := func(v float64) string { return fmt.Sprintf(format, v) }
+	middle, least, most := written(median(values)), written(values[0]), written(values[len(values)-1])
 	if least == most {
 		return middle
 	}

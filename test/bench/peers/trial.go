@@ -62,7 +62,7 @@ func (t *trial) steady(ctx context.Context) error {
 			since = time.Now()
 		}
 		if time.Since(since) < steadyTime || all == 0 {
-			return fmt.Errorf("%w: for %s", errNotYet, time.Since(since).Round(time.Second))
+			return fmt.Errorf("%w: for %s; %v", errNotYet, time.Since(since).Round(time.Second), t.live.Snapshot().Failures)
 		}
 		return nil
 	})
@@ -83,7 +83,8 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	go t.listen(watched)
 
 	last := progress{}
-	err := until(ctx, t.scenario.watch, "a verdict on "+t.service.Name, func(ctx context.Context) error {
+	// A look is not cut short when the time is over.
+	err := until(ctx, t.scenario.watch, "a verdict on "+t.service.Name, func(context.Context) error {
 		object, err := t.read(ctx, t.contender.tool.object(), t.service.Namespace, t.service.Name)
 		if err != nil {
 			return err
@@ -106,7 +107,7 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	if t.live != nil {
 		out.count(t.live.Stop(), shipped)
 	}
-	t.say("%s: %s, run %d: %s", t.contender.title, t.scenario.title, t.number, out)
+	t.say("%s: %s, run %d: %s", t.contender.title, t.scenario.title, t.number, &out)
 	return out, nil
 }
 
