@@ -60,15 +60,15 @@ func stages() []stage {
 	)
 	return []stage{
 		{
-			{name: "background-05", title: "healthy, 0.5 % errors in both versions, 2 calls/s", rate: few, stable: .005, canary: .005, services: chances, replicas: 1, watch: 4 * time.Minute},
-			{name: "background-1", title: "healthy, 1 % errors in both versions, 2 calls/s", rate: few, stable: .01, canary: .01, services: chances, replicas: 1, watch: 4 * time.Minute},
-			{name: "silence", title: "healthy, no calls at all", replicas: 1, watch: 4 * time.Minute},
+			{name: "background-05", title: "healthy, 0.5 % errors in both versions, 2 calls/s", rate: few, stable: .005, canary: .005, services: chances, replicas: 1, watch: 3 * time.Minute},
+			{name: "background-1", title: "healthy, 1 % errors in both versions, 2 calls/s", rate: few, stable: .01, canary: .01, services: chances, replicas: 1, watch: 3 * time.Minute},
+			{name: "silence", title: "healthy, no calls at all", replicas: 1, watch: 3 * time.Minute},
 		},
 		{{name: "errors-5", title: "5 % errors in the new version, 200 calls/s", rate: busy, canary: .05, replicas: pair, watch: 3 * time.Minute}},
 		{{name: "errors-100", title: "100 % errors in the new version, 200 calls/s", rate: busy, canary: 1, replicas: pair, watch: 3 * time.Minute}},
 		{{name: "healthy", title: "healthy, 200 calls/s", rate: busy, replicas: pair, watch: 6 * time.Minute}},
-		{{name: "metrics-never", title: "healthy, no Prometheus, 50 calls/s", rate: some, accident: metricsNever, replicas: pair, watch: 3 * time.Minute}},
-		{{name: "metrics-lost", title: "healthy, Prometheus lost on the way, 50 calls/s", rate: some, accident: metricsLost, replicas: pair, watch: 3 * time.Minute}},
+		{{name: "metrics-never", title: "healthy, no Prometheus, 50 calls/s", rate: some, accident: metricsNever, replicas: pair, watch: 2 * time.Minute}},
+		{{name: "metrics-lost", title: "healthy, Prometheus lost on the way, 50 calls/s", rate: some, accident: metricsLost, replicas: pair, watch: 2 * time.Minute}},
 		{{name: "killed", title: "100 % errors, 50 calls/s, controller killed with SIGKILL", rate: some, canary: 1, accident: killed, replicas: pair, watch: 3 * time.Minute}},
 	}
 }
