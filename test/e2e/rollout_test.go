@@ -48,7 +48,12 @@ func shipping(t *testing.T, name string, steps ...int) *trial {
 // rollout waits until the status of the rollout is as it is to be.
 func (t *trial) rollout(what string, is func(v1alpha1.RolloutStatus) bool) {
 	t.Helper()
-	must(t.T, scene.UntilWithin(t.ctx, rolloutPatience, 50*time.Millisecond, what, func(ctx context.Context) error {
+	t.rolloutWithin(rolloutPatience, what, is)
+}
+
+func (t *trial) rolloutWithin(patience time.Duration, what string, is func(v1alpha1.RolloutStatus) bool) {
+	t.Helper()
+	must(t.T, scene.UntilWithin(t.ctx, patience, 50*time.Millisecond, what, func(ctx context.Context) error {
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(t.exs), t.exs); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -51,6 +50,9 @@ func (p PrometheusConfig) objects(namespace *corev1.Namespace) ([]client.Object,
 	for _, target := range p.targets() {
 		out = append(out, headless(metav1.ObjectMeta{Namespace: p.Namespace, Name: target.Name}, target.Selector))
 	}
+	if p.Pods {
+		out = append(out, readsPods(own)...)
+	}
 	if p.WithoutHeadgate {
 		return out, nil
 	}
@@ -63,13 +65,7 @@ func (p PrometheusConfig) objects(namespace *corev1.Namespace) ([]client.Object,
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: p.Namespace, Name: PrometheusApp}},
 		},
 		// The chart's own NetworkPolicy lets Headgate out to the API server and the proxies only.
-		&networkingv1.NetworkPolicy{ObjectMeta: elsewhere, Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: headgateLabels},
-			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
-			Egress: []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.Namespace}},
-			}}}},
-		}},
+		wayOut(elsewhere, p.Namespace),
 	), nil
 }
 
@@ -91,6 +87,19 @@ func (p PrometheusConfig) targets() []PrometheusTarget {
 		})
 	}
 	return append(out, p.Targets...)
+}
+
+// readsPods lets the server find the pods of its namespace.
+func readsPods(own metav1.ObjectMeta) []client.Object {
+	return []client.Object{
+		&rbacv1.Role{ObjectMeta: own, Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"},
+		}}},
+		&rbacv1.RoleBinding{
+			ObjectMeta: own, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: own.Name},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own.Namespace, Name: own.Name}},
+		},
+	}
 }
 
 // headless is a Service whose name has the addresses of all pods, ready or not.
@@ -149,6 +158,9 @@ func (p PrometheusConfig) configuration() settings {
 			"relabel_configs": labels,
 		})
 	}
+	if p.Pods {
+		jobs = append(jobs, p.pods())
+	}
 	if !p.WithoutHeadgate {
 		jobs = append(jobs, p.headgate())
 	}
@@ -156,6 +168,19 @@ func (p PrometheusConfig) configuration() settings {
 		"global":         settings{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
 		"rule_files":     []string{"/etc/prometheus/rules.yml"},
 		"scrape_configs": jobs,
+	}
+}
+
+// pods scrapes all pods of the namespace that have a control port.
+func (p PrometheusConfig) pods() settings {
+	return settings{
+		"job_name":              "pods",
+		"kubernetes_sd_configs": []settings{{"role": "pod", "namespaces": settings{"names": []string{p.Namespace}}}},
+		"relabel_configs": []settings{
+			{"source_labels": []string{"__meta_kubernetes_pod_container_port_name"}, "regex": "control", "action": "keep"},
+			{"source_labels": []string{"__meta_kubernetes_namespace"}, "target_label": "namespace"},
+			{"source_labels": []string{"__meta_kubernetes_pod_name"}, "target_label": "pod"},
+		},
 	}
 }
 

@@ -55,6 +55,11 @@ func run() error {
 			return fmt.Errorf("-error-share and -error-code: %w", err)
 		}
 	}
+	if options.latency.Mean != 0 {
+		if err := greeter.SetLatency(options.latency, 0); err != nil {
+			return fmt.Errorf("-latency and -latency-stddev: %w", err)
+		}
+	}
 	return greeter.Serve(ctx, grpcListener, httpListener)
 }
 
@@ -63,6 +68,8 @@ type options struct {
 	server                   server.Config
 	// errors is the fault that it starts with, as a bad version of an application does.
 	errors server.ErrorFault
+	// latency is what its calls take from the start, as those of a slow version do.
+	latency server.LogNormal
 }
 
 func parseOptions(args []string) (options, error) {
@@ -84,6 +91,8 @@ func parseOptions(args []string) (options, error) {
 	flags.Func("error-code", "gRPC status `code` of those, such as INTERNAL (default UNAVAILABLE)", func(name string) error {
 		return parsed.errors.Code.UnmarshalJSON([]byte(strconv.Quote(name)))
 	})
+	flags.DurationVar(&parsed.latency.Mean, "latency", 0, "how `long` calls take on average from the start, by a log-normal distribution; 0 adds nothing")
+	flags.DurationVar(&parsed.latency.StdDev, "latency-stddev", 0, "standard `deviation` of that")
 	flags.StringVar(&certificate, "tls-cert", "", "PEM `file` of the certificate chain; with -tls-key, gRPC is served over TLS")
 	flags.StringVar(&key, "tls-key", "", "PEM `file` of the private key")
 	if err := flags.Parse(args); err != nil {

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/scene"
+)
+
+// slowly is a patch of the pod template with which calls take so long on average, spread by two fifths of it.
+func slowly(mean time.Duration) string {
+	return fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","args":["-latency=%s","-latency-stddev=%s"]}]}}}}`,
+		mean, mean*2/5)
+}
+
+// usual is how long calls to the stable version take.
+const usual = 40 * time.Millisecond
+
+// shippingSlowly is a trial whose primary takes its usual time for each call, and is rolled out in one step on the metrics of its pods.
+func shippingSlowly(t *testing.T, name string) *trial {
+	t.Helper()
+	trial := try(t, name, v1alpha1.StrategyAuto, nil)
+	must(t, cluster.LetHeadgateOut(trial.ctx, trial.space))
+	trial.ship(slowly(usual))
+	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
+		spec.Rollout = &v1alpha1.Rollout{
+			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
+			Steps:       []v1alpha1.RolloutStep{{Weight: intstr.FromInt(50), Hold: ptr.To(v1alpha1.LongDuration("1s"))}},
+			Analysis: &v1alpha1.Analysis{
+				Workload: &v1alpha1.WorkloadMetrics{Port: intstr.FromInt(scene.ControlPort)},
+				Latency:  &v1alpha1.LatencyTolerance{SlowdownPercent: ptr.To[int32](10)},
+				WarmUp:   ptr.To(v1alpha1.Duration("5s")),
+				Errors:   &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")},
+			},
+		}
+	}))
+	trial.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
+	return trial
+}
+
+// evidencePatience is for a rollout that has to prove that it is no slower: 200 calls a second are not many for that.
+const evidencePatience = 5 * time.Minute
+
+func TestAVersionThatIsHalfAsSlowAgainIsRolledBack(t *testing.T) {
+	trial := shippingSlowly(t, "slower")
+	at := trial.ship(slowly(usual * 3 / 2))
+	trial.rolloutWithin(evidencePatience, "the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
+	failed := trial.exs.Status.Rollout.Failed
+	calls, lost := trial.fromCanary()
+	t.Logf("rolled back %.1f s after the new template, after %d calls to the canary, %d calls failed: %s",
+		time.Since(at).Seconds(), calls, lost, failed.Message)
+	if failed.Reason != "Worse" || !strings.Contains(failed.Message, "canary took p50") || lost > 0 {
+		t.Errorf("failed is %+v", failed)
+	}
+}
+
+func TestAVersionThatIsAsGoodAsFastIsPromoted(t *testing.T) {
+	trial := shippingSlowly(t, "asfast")
+	at := trial.ship(slowly(usual * 103 / 100))
+	trial.rolloutWithin(evidencePatience, "the rollout is over", func(status v1alpha1.RolloutStatus) bool {
+		if status.Failed != nil {
+			t.Fatalf("rolled back: %s", status.Failed.Message)
+		}
+		return status.Phase == v1alpha1.RolloutIdle && status.Revision != "" && status.Stable == status.Revision
+	})
+	calls, _ := trial.fromCanary()
+	t.Logf("promoted %.1f s after the new template, after %d calls to the canary: %s",
+		time.Since(at).Seconds(), calls, strings.Join(scene.History(trial.exs), "; "))
+	trial.nothingFailed()
+}
+
+// TestWithoutItsSourceARolloutHolds: Prometheus is down for the whole rollout, which holds and says so; when it is back the rollout goes on.
+func TestWithoutItsSourceARolloutHolds(t *testing.T) {
+	trial := shipping(t, "sourceless", 25, 50)
+	prometheus, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Pods: true})
+	must(t, err)
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
+		spec.Rollout.Analysis.Prometheus = prometheus.Queries()
+	}))
+	must(t, prometheus.Scale(trial.ctx, 0))
+	trial.ship(newVersion)
+	trial.rollout("the first step", func(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alpha1.RolloutStepping })
+	down := trial.mark("Prometheus is down")
+	trial.rollout("it says so", func(status v1alpha1.RolloutStatus) bool {
+		return strings.Contains(status.Message, "the calls cannot be counted: Unreachable")
+	})
+	// The longest hold of a step is 1 s: whoever did not wait for evidence would be past all of them.
+	trial.made(20 * calm)
+	trial.rollout("it holds", func(status v1alpha1.RolloutStatus) bool {
+		return status.Phase == v1alpha1.RolloutStepping && status.Step == 1
+	})
+	t.Logf("held for %.1f s: %s", time.Since(down).Seconds(), trial.exs.Status.Rollout.Message)
+
+	back := trial.mark("Prometheus is back")
+	must(t, prometheus.Scale(trial.ctx, 1))
+	trial.rolloutWithin(evidencePatience, "the rollout is over", func(status v1alpha1.RolloutStatus) bool {
+		return status.Phase == v1alpha1.RolloutIdle && status.Stable == status.Revision
+	})
+	t.Logf("promoted %.1f s after it was back", time.Since(back).Seconds())
+	trial.nothingFailed()
+}
