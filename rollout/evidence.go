@@ -54,7 +54,7 @@ func (l *look) takeCalls() {
 func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Calls) judge.State {
 	l.counted = true
 	tick := judge.Tick{Elapsed: min(calls.End.Sub(calls.Start), longestTick), Canary: calls.Canary, Stable: calls.Stable}
-	if calls.Start.Before(l.warmFrom()) {
+	if l.settings.latency && calls.Start.Before(l.warmFrom()) {
 		// Stable is warm: what its calls take is what the bets are chosen from.
 		state = l.settings.judge.Learn(state, tick.Stable.Latencies)
 		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
@@ -78,14 +78,14 @@ func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Call
 }
 
 // warmFrom is from when on latencies are judged: warmUp after the newest pod became ready. When the pods of the user's own canary
-// became so nobody knows; what is known is when the canary got the weight of the step.
+// became so nobody knows; what is known is when the canary got the weight of the step. While nothing at all is known it is not warm.
 func (l *look) warmFrom() time.Time {
-	since := l.seen.Canary.ReadySince
-	if started := l.status.StepStarted; since.IsZero() && l.ownCanary() && started != nil {
-		since = started.Time
-	}
-	if since.IsZero() {
-		return time.Time{}
+	since := l.now
+	switch {
+	case !l.seen.Canary.ReadySince.IsZero():
+		since = l.seen.Canary.ReadySince
+	case l.ownCanary() && l.status.StepStarted != nil:
+		since = l.status.StepStarted.Time
 	}
 	return since.Add(l.settings.warmUp)
 }

@@ -38,8 +38,8 @@ func TestHistogramsAreAlignedToTheBucketsThatHoldThoseOfAll(t *testing.T) {
 			histogramOf(unbounded, 3), histogramOf(unbounded, 7),
 		},
 		"of two resolutions the lower is taken, and buckets without calls may be missing": {
-			Histogram{{4, 8, 5}, {16, 32, 1}}, Histogram{{4, 5, 1}, {6, 7, 2}, {64, 128, 9}},
-			Histogram{{4, 8, 5}, {16, 32, 1}, {64, 128, 0}}, Histogram{{4, 8, 3}, {16, 32, 0}, {64, 128, 9}},
+			a: Histogram{{4, 8, 5}, {16, 32, 1}}, b: Histogram{{4, 5, 1}, {6, 7, 2}, {64, 128, 9}},
+			wantA: Histogram{{4, 8, 5}, {16, 32, 1}, {64, 128, 0}}, wantB: Histogram{{4, 8, 3}, {16, 32, 0}, {64, 128, 9}},
 		},
 		"one that is empty takes the buckets of the other": {
 			histogramOf(10, 1, unbounded, 2), nil, histogramOf(10, 1, unbounded, 2), histogramOf(10, 0, unbounded, 0),

@@ -179,13 +179,13 @@ func TestPrometheusWithoutLatencies(t *testing.T) {
 func TestQueriesOfSides(t *testing.T) {
 	p := newPromTest(t, func(config *PrometheusConfig) {
 		config.Sides = true
-		config.Calls, config.Errors = "calls {{.Side}} {{.Service}} {{.Workload}}", "errors {{.Namespace}} {{.Name}}"
+		config.Calls, config.Errors = "calls {{.Side}} {{.Service}} of {{.Workload}}", "errors {{.Namespace}} {{.Name}}"
 	})
 	p.query.Backends = []Backend{
 		{Name: "primary", Side: "stable", Service: "greeter", Workload: "greeter"},
 		{Name: "canary", Side: "canary", Service: "own"},
 	}
-	for expression, result := range map[string]string{"calls stable greeter greeter": "9", "errors shop greeter": "0"} {
+	for expression, result := range map[string]string{"calls stable greeter of greeter": "9", "errors shop greeter": "0"} {
 		p.server.results[expression] = vector(p.server.now, "", result)
 	}
 	reading := p.look()

@@ -172,7 +172,9 @@ func TestWorkloadAddsUpThePodsOfASide(t *testing.T) {
 }
 
 func TestAProcessThatSaysWhenItStartedIsCountedExactlyAfterARestart(t *testing.T) {
-	started := func(at int) string { return fmt.Sprintf("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %d\n", at) }
+	started := func(at int) string {
+		return fmt.Sprintf("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %d\n", at)
+	}
 	f := newFleet(t)
 	f.pods["c"].shows(calls(10, 0) + started(100))
 	f.look()
