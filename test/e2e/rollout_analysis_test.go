@@ -76,22 +76,35 @@ func TestAVersionThatIsAsGoodAsFastIsPromoted(t *testing.T) {
 	trial.nothingFailed()
 }
 
-// TestWithoutItsSourceARolloutHolds: Prometheus is down for the whole rollout, which holds and says so; when it is back the rollout goes on.
+// second is an application that runs the new version, with a Service of its own.
+const second = "second"
+
+// TestWithoutItsSourceARolloutHolds: Prometheus is down for the whole rollout, which holds and says so; when it is back the rollout goes on. The
+// canary is the user's own, so that Prometheus can find its pods by a Service.
 func TestWithoutItsSourceARolloutHolds(t *testing.T) {
-	trial := shipping(t, "sourceless", 25, 50)
-	prometheus, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Pods: true})
+	trial := try(t, "sourceless", v1alpha1.StrategyAuto, nil)
+	must(t, cluster.Deploy(trial.ctx, trial.space, scene.App{Name: second, Replicas: 2}))
+	prometheus, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Apps: []string{primary, second}})
 	must(t, err)
-	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
-		spec.Rollout.Analysis.Prometheus = prometheus.Queries()
-	}))
 	must(t, prometheus.Scale(trial.ctx, 0))
-	trial.ship(newVersion)
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
+		spec.Rollout = &v1alpha1.Rollout{
+			Canary:   &v1alpha1.CanaryBackend{Service: v1alpha1.ServiceBackend{Name: second, Port: scene.GRPCPort}},
+			Revision: ptr.To("2"),
+			Analysis: &v1alpha1.Analysis{Prometheus: prometheus.Queries(), Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
+		}
+		for _, weight := range []int{25, 50} {
+			spec.Rollout.Steps = append(spec.Rollout.Steps, v1alpha1.RolloutStep{
+				Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s")),
+			})
+		}
+	}))
 	trial.rollout("the first step", func(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alpha1.RolloutStepping })
-	down := trial.mark("Prometheus is down")
+	down := trial.mark("the first step, and no Prometheus")
 	trial.rollout("it says so", func(status v1alpha1.RolloutStatus) bool {
 		return strings.Contains(status.Message, "the calls cannot be counted: Unreachable")
 	})
-	// The longest hold of a step is 1 s: whoever did not wait for evidence would be past all of them.
+	// A step lasts for 1 s: whoever did not wait for evidence would be past all of them.
 	trial.made(20 * calm)
 	trial.rollout("it holds", func(status v1alpha1.RolloutStatus) bool {
 		return status.Phase == v1alpha1.RolloutStepping && status.Step == 1
@@ -100,9 +113,9 @@ func TestWithoutItsSourceARolloutHolds(t *testing.T) {
 
 	back := trial.mark("Prometheus is back")
 	must(t, prometheus.Scale(trial.ctx, 1))
-	trial.rolloutWithin(evidencePatience, "the rollout is over", func(status v1alpha1.RolloutStatus) bool {
-		return status.Phase == v1alpha1.RolloutIdle && status.Stable == status.Revision
+	trial.rolloutWithin(evidencePatience, "all steps are passed", func(status v1alpha1.RolloutStatus) bool {
+		return status.Phase == v1alpha1.RolloutAwaitingSwap
 	})
-	t.Logf("promoted %.1f s after it was back", time.Since(back).Seconds())
+	t.Logf("all steps passed %.1f s after it was asked to come back", time.Since(back).Seconds())
 	trial.nothingFailed()
 }

@@ -41,8 +41,6 @@ type PrometheusConfig struct {
 	Apps []string
 	// Targets are further pods that it scrapes.
 	Targets []PrometheusTarget
-	// Pods has it scrape all pods of its namespace that have a control port, found by the API server, with the labels namespace and pod.
-	Pods bool
 	// Rules is a file of alerting rules. Empty: none.
 	Rules string
 	// WithoutHeadgate leaves Headgate out, which then need not be there.
@@ -124,7 +122,7 @@ func (p *Prometheus) ErrorBound(maxPercent string) *v1alpha1.ErrorBound {
 
 // Queries ask for the calls of both sides of a rollout, by the metrics of the sample application's pods.
 func (p *Prometheus) Queries() *v1alpha1.AnalysisQueries {
-	const of = `{namespace="{{.Namespace}}",pod=~"{{.Workload}}-[a-z0-9]+-[a-z0-9]+",grpc_service="helloworld.Greeter"`
+	const of = `{namespace="{{.Namespace}}",service="{{.Service}}",grpc_service="helloworld.Greeter"`
 	return &v1alpha1.AnalysisQueries{
 		Address:   fmt.Sprintf("http://%s.%s:%d", PrometheusApp, p.namespace, prometheusPort),
 		Calls:     `grpc_server_handled_total` + of + `}`,

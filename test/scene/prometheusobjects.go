@@ -50,9 +50,6 @@ func (p PrometheusConfig) objects(namespace *corev1.Namespace) ([]client.Object,
 	for _, target := range p.targets() {
 		out = append(out, headless(metav1.ObjectMeta{Namespace: p.Namespace, Name: target.Name}, target.Selector))
 	}
-	if p.Pods {
-		out = append(out, readsPods(own)...)
-	}
 	if p.WithoutHeadgate {
 		return out, nil
 	}
@@ -87,19 +84,6 @@ func (p PrometheusConfig) targets() []PrometheusTarget {
 		})
 	}
 	return append(out, p.Targets...)
-}
-
-// readsPods lets the server find the pods of its namespace.
-func readsPods(own metav1.ObjectMeta) []client.Object {
-	return []client.Object{
-		&rbacv1.Role{ObjectMeta: own, Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"},
-		}}},
-		&rbacv1.RoleBinding{
-			ObjectMeta: own, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: own.Name},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own.Namespace, Name: own.Name}},
-		},
-	}
 }
 
 // headless is a Service whose name has the addresses of all pods, ready or not.
@@ -158,9 +142,6 @@ func (p PrometheusConfig) configuration() settings {
 			"relabel_configs": labels,
 		})
 	}
-	if p.Pods {
-		jobs = append(jobs, p.pods())
-	}
 	if !p.WithoutHeadgate {
 		jobs = append(jobs, p.headgate())
 	}
@@ -168,19 +149,6 @@ func (p PrometheusConfig) configuration() settings {
 		"global":         settings{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
 		"rule_files":     []string{"/etc/prometheus/rules.yml"},
 		"scrape_configs": jobs,
-	}
-}
-
-// pods scrapes all pods of the namespace that have a control port.
-func (p PrometheusConfig) pods() settings {
-	return settings{
-		"job_name":              "pods",
-		"kubernetes_sd_configs": []settings{{"role": "pod", "namespaces": settings{"names": []string{p.Namespace}}}},
-		"relabel_configs": []settings{
-			{"source_labels": []string{"__meta_kubernetes_pod_container_port_name"}, "regex": "control", "action": "keep"},
-			{"source_labels": []string{"__meta_kubernetes_namespace"}, "target_label": "namespace"},
-			{"source_labels": []string{"__meta_kubernetes_pod_name"}, "target_label": "pod"},
-		},
 	}
 }
 
