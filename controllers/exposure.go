@@ -46,7 +46,9 @@ type exposureReconciler struct {
 	compared *callCounter
 	// webhooks asks those of rollouts.
 	webhooks *webhookAsker
-	// callsCounted tells the watches that there are new counts, or answers of webhooks.
+	// config watches what rollouts track.
+	config *configTracker
+	// callsCounted tells the watches that there are new counts, or answers of webhooks, or changed configuration.
 	callsCounted chan event.GenericEvent
 	memory       memory
 	news         news
@@ -169,6 +171,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.calls.forget(key)
 	r.compared.forget(key)
 	r.webhooks.forget(key)
+	r.config.follow(key, nil)
 	r.memory.forget(key)
 	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)

@@ -28,6 +28,8 @@ const (
 	indexWorkload = "headgate.workload"
 	// indexImport: ExposedServices by "namespace/name" of the ServiceImports in spec.backends.
 	indexImport = "headgate.import"
+	// indexManaged: objects of others that ship versions, by "namespace/name" of the Deployment that they manage.
+	indexManaged = "headgate.managed"
 	// indexGateway: ExposedServices by "namespace/name" of the Gateway that carries them.
 	indexGateway = "headgate.gateway"
 	// indexClass: ExposedServices by spec.gateway.className, and Gateways by their class.
@@ -76,6 +78,8 @@ func addKindIndexes(ctx context.Context, indexer client.FieldIndexer, k kind) er
 		indexes[indexService] = byLabel(discoveryv1.LabelServiceName)
 		indexes[indexServiceImport] = byLabel(mcsv1alpha1.LabelServiceName)
 		indexes[indexProxies] = byOwningGateway
+	case kindFlaggerCanary.gvk, kindArgoRollout.gvk:
+		indexes[indexManaged] = managedDeployment
 	case kindGateway.gvk:
 		indexes[indexClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {

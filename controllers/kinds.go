@@ -88,9 +88,15 @@ var (
 		schema.GroupVersion(mcsv1alpha1.GroupVersion), gateway.KindServiceImport, mcsv1alpha1.ServiceImportPluralName, false)
 )
 
+// Others that ship versions, and may manage the same Deployment.
+var (
+	kindFlaggerCanary = newKind[flaggerCanary, flaggerCanaryList](flaggerVersion, "Canary", "canaries", false)
+	kindArgoRollout   = newKind[argoRollout, argoRolloutList](argoVersion, "Rollout", "rollouts", false)
+)
+
 var allKinds = []kind{
 	kindTrafficPolicy, kindPatchPolicy, kindRoute, kindBackend, kindEndpointSlice, kindService, kindDeployment, kindGateway, kindProxy,
-	kindClass, kindGrant, kindGrantBeta, kindImport,
+	kindClass, kindGrant, kindGrantBeta, kindImport, kindFlaggerCanary, kindArgoRollout,
 }
 
 // madeKinds are the kinds that Headgate makes objects of, in the order of their removal.

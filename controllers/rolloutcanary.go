@@ -68,7 +68,13 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 	if d == nil {
 		return nil, nil
 	}
-	have, err := workload.Revision(&d.Spec.Template, "")
+	if s.rollout.config.why != "" {
+		if live == nil || ownershipOf(live, s.exs) != ours {
+			return nil, nil
+		}
+		return keptCanary(live, want.Replicas), nil
+	}
+	have, err := workload.Revision(&d.Spec.Template, s.rollout.config.hash)
 	if err != nil {
 		return nil, fmt.Errorf("Deployment %s: %w", d.Name, err)
 	}
@@ -81,7 +87,9 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 	if err != nil {
 		return nil, err
 	}
-	canary, err := workload.Canary(d, workload.Plan{Owner: s.exs.Name, Revision: want.Revision, Replicas: want.Replicas, Others: others})
+	canary, err := workload.Canary(d, workload.Plan{
+		Owner: s.exs.Name, Revision: want.Revision, Config: s.rollout.config.hash, Replicas: want.Replicas, Others: others,
+	})
 	if err != nil {
 		s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{
 			Reason: v1alpha1.ReasonWorkloadNotSupported, Message: "spec.rollout.workloadRef: " + err.Error(),

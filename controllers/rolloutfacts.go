@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout"
@@ -20,8 +18,10 @@ type rolloutScope struct {
 	deployment *appsv1.Deployment
 	// canary is the canary Deployment; nil: it does not exist.
 	canary *appsv1.Deployment
-	// rival is an older ExposedService that rolls the same Deployment out; empty: there is none.
-	rival string
+	// rival is who else manages the Deployment; nil: nobody.
+	rival *rival
+	// config is that of the revision, with trackConfig.
+	config trackedConfig
 	// intents are what is to be made true.
 	intents rollout.Intents
 }
@@ -56,29 +56,9 @@ func (r *exposureReconciler) readRollout(ctx context.Context, s *scope) error {
 	if s.rollout.canary, err = get[appsv1.Deployment](ctx, r.client, canaryKey(name)); err != nil {
 		return err
 	}
-	s.rollout.rival, err = r.rivalFor(ctx, s.exs, name)
-	return err
-}
-
-// rivalFor is an older ExposedService with the same workload. Two that hold and release one Deployment
-// would undo each other's work.
-func (r *exposureReconciler) rivalFor(ctx context.Context, exs *v1alpha1.ExposedService, name types.NamespacedName) (string, error) {
-	var list v1alpha1.ExposedServiceList
-	if err := r.client.List(ctx, &list, client.MatchingFields{indexWorkload: name.String()}); err != nil {
-		return "", fmt.Errorf("list the ExposedServices of Deployment %s: %w", name, err)
+	if s.rollout.rival, err = r.rivalFor(ctx, s.exs, s.rollout.deployment, name); err != nil {
+		return err
 	}
-	for i := range list.Items {
-		other := &list.Items[i]
-		if other.Name != exs.Name && isOlder(other, exs) {
-			return other.Name, nil
-		}
-	}
-	return "", nil
-}
-
-func isOlder(a, b *v1alpha1.ExposedService) bool {
-	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.Name < b.Name
-	}
-	return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	r.readConfig(s)
+	return nil
 }

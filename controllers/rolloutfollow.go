@@ -35,13 +35,17 @@ func (r *exposureReconciler) followRollout(ctx context.Context, s *scope) {
 // followWorkload holds the user's Deployment, releases it, or gives it up.
 func (r *exposureReconciler) followWorkload(ctx context.Context, s *scope) {
 	d, want := s.rollout.deployment, s.rollout.intents.Workload
-	if d == nil || s.rollout.rival != "" {
+	if d == nil || s.rollout.rival != nil {
 		return
 	}
 	switch want {
 	case rollout.WorkloadHeld, rollout.WorkloadReleased:
-		paused := want == rollout.WorkloadHeld
-		if d.Spec.Paused == paused {
+		paused, has := want == rollout.WorkloadHeld, d.Spec.Template.Annotations[workload.AnnotationConfig]
+		config := s.rollout.intents.Config
+		if paused {
+			config = has // What its pods were started with changes when they are replaced.
+		}
+		if d.Spec.Paused == paused && has == config {
 			return
 		}
 		// From here on it takes Headgate to let it go.
@@ -49,7 +53,7 @@ func (r *exposureReconciler) followWorkload(ctx context.Context, s *scope) {
 			s.fail(err)
 			return
 		}
-		if err := r.applyWorkload(ctx, workload.Hold(d, paused, "")); err != nil {
+		if err := r.applyWorkload(ctx, workload.Hold(d, paused, config)); err != nil {
 			s.fail(err)
 			return
 		}

@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"k8s.io/utils/ptr"
-
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
@@ -13,16 +11,12 @@ func (s *scope) ignoreInRollout() {
 	if spec == nil {
 		return
 	}
-	if s.rollout.rival != "" {
+	if rival := s.rollout.rival; rival != nil {
 		s.problem(v1alpha1.ReasonWorkloadConflict, "spec.rollout.workloadRef: Deployment "+workloadOf(s.exs).Name+
-			" is rolled out by the older ExposedService "+s.rollout.rival+": remove rollout from one of them")
+			" is managed by "+rival.name+", and left alone: "+rival.remedy)
 	} else if spec.WorkloadRef != nil && s.rollout.deployment == nil {
 		s.problem(v1alpha1.ReasonWorkloadNotFound, "spec.rollout.workloadRef: Deployment "+s.exs.Namespace+"/"+spec.WorkloadRef.Name+
 			" does not exist: create it, or correct the name")
-	}
-	if ptr.Deref(spec.TrackConfig, false) {
-		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.trackConfig: ConfigMaps and Secrets are not tracked yet: remove it, "+
-			"and change an annotation of the pod template when they change")
 	}
 }
 

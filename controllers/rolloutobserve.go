@@ -39,25 +39,34 @@ func (r *exposureReconciler) observeRollout(ctx context.Context, s *scope, calls
 func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) rollout.Workload {
 	d := s.rollout.deployment
 	switch {
-	case s.rollout.rival != "":
-		return rollout.Workload{Why: "ExposedService " + s.rollout.rival + " rolls it out"}
+	case s.rollout.rival != nil:
+		return rollout.Workload{Why: "it is managed by " + s.rollout.rival.name}
 	case d == nil:
 		return rollout.Workload{Known: true}
 	}
-	revision, err := workload.Revision(&d.Spec.Template, "")
+	config := s.rollout.config
+	if config.why != "" {
+		return rollout.Workload{Why: config.why}
+	}
+	revision, err := workload.Revision(&d.Spec.Template, config.hash)
 	if err != nil {
 		return rollout.Workload{Why: err.Error()}
 	}
+	held, pausedBy := pausers(d)
 	out := rollout.Workload{
-		Known: true, Found: true, Settled: isSettled(d), Held: d.Spec.Paused, Revision: revision,
+		Known: true, Found: true, Settled: isSettled(d), Held: held, PausedBy: pausedBy, Revision: revision,
 		Others: max(0, d.Status.Replicas-d.Status.UpdatedReplicas), Replicas: ptr.Deref(d.Spec.Replicas, 1),
 		Ready: d.Status.ReadyReplicas, Available: d.Status.AvailableReplicas,
+	}
+	if config.of(&d.Spec.Template) != config.hash {
+		// The template is the revision's, but its pods were started with another configuration.
+		out.Others = d.Status.Replicas
 	}
 	switch {
 	case out.Others == 0 && d.Status.Replicas > 0:
 		out.Running = revision
-	case out.Held && s.exs.Status.Rollout != nil && s.exs.Status.Rollout.Stable == "":
-		if out.Running, err = r.runningRevision(ctx, d); err != nil {
+	case d.Spec.Paused && s.exs.Status.Rollout != nil && s.exs.Status.Rollout.Stable == "":
+		if out.Running, err = r.runningRevision(ctx, d, config); err != nil {
 			return rollout.Workload{Why: err.Error()}
 		}
 	}
@@ -68,7 +77,7 @@ func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) roll
 func isSettled(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration >= d.Generation }
 
 // runningRevision is that of the one ReplicaSet that has pods; empty: several have, or none.
-func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Deployment) (string, error) {
+func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Deployment, config trackedConfig) (string, error) {
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 	if err != nil {
 		return "", fmt.Errorf("read the selector of Deployment %s: %w", d.Name, err)
@@ -86,7 +95,7 @@ func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Depl
 		if running != "" {
 			return "", nil
 		}
-		if running, err = workload.Revision(&set.Spec.Template, ""); err != nil {
+		if running, err = workload.Revision(&set.Spec.Template, config.of(&set.Spec.Template)); err != nil {
 			return "", fmt.Errorf("ReplicaSet %s: %w", set.Name, err)
 		}
 	}

@@ -24,6 +24,15 @@ func (m mapper) usersOfDeployment(ctx context.Context, object client.Object) []t
 	return m.find(ctx, indexWorkload, client.ObjectKeyFromObject(object).String())
 }
 
+// usersOfManaged are those that roll out a Deployment which an object of others manages.
+func (m mapper) usersOfManaged(ctx context.Context, object client.Object) []types.NamespacedName {
+	var out []types.NamespacedName
+	for _, name := range managedDeployment(object) {
+		out = append(out, m.find(ctx, indexWorkload, name)...)
+	}
+	return out
+}
+
 // peopleSpoke lets through changes of the annotations by which people speak to a rollout.
 func peopleSpoke() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

@@ -31,6 +31,7 @@ func NewScheme() (*runtime.Scheme, error) {
 		egv1a1.AddToScheme(scheme),
 		mcsv1alpha1.Install(scheme),
 		v1alpha1.AddToScheme(scheme),
+		addPeers(scheme),
 	)
 	return scheme, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -94,7 +95,10 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 	}
 	options := ctrl.Options{
 		Scheme: scheme,
-		Cache:  cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject:         map[client.Object]cache.ByObject{&appsv1.Deployment{}: {Transform: keepPausers}},
+		},
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 	}
 	options.Controller.ReconciliationTimeout = reconcileTimeout
@@ -148,9 +152,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 			return nil, fmt.Errorf("set up xDS: %w", err)
 		}
 	}
-	for _, runnable := range []manager.Runnable{r.calls, r.compared, r.webhooks} {
+	for _, runnable := range []manager.Runnable{r.calls, r.compared, r.webhooks, r.config} {
 		if err := mgr.Add(runnable); err != nil {
-			return nil, fmt.Errorf("add who counts calls or asks webhooks: %w", err)
+			return nil, fmt.Errorf("add who counts calls, asks webhooks and watches configuration: %w", err)
 		}
 	}
 	watched, err := w.watchServed(ctx, r)
@@ -175,9 +179,14 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 			asked: asked, wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
 		}
 	}
+	configs, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
 	kinds := newServedKinds()
 	return &exposureReconciler{
 		calls: counter(errorSource), compared: counter(comparedSource),
+		config: newConfigTracker(configs, callsCounted),
 		webhooks: newWebhookAsker(
 			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, callsCounted),
 		callsCounted: callsCounted, stirred: newStirred(),

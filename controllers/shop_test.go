@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/workload"
 )
 
 // shop is a world in which rollouts happen from start to end: Deployments have pods, their canaries have
@@ -126,14 +127,18 @@ func (s *shop) untilStep(step int32) {
 	})
 }
 
-// untilStable waits for the end of a rollout, with a revision other than before or the same.
-func (s *shop) untilIdle() {
-	s.t.Helper()
-	s.until("the end of the rollout", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle })
+// images are what the pods of the Deployment run.
+func (s *shop) images() string {
+	return s.running(func(t *corev1.PodTemplateSpec) string { return t.Spec.Containers[0].Image })
 }
 
-// image is what the pods of the Deployment run; several are joined.
-func (s *shop) images() string {
+// configs are with which configuration they were started.
+func (s *shop) configs() string {
+	return s.running(func(t *corev1.PodTemplateSpec) string { return t.Annotations[workload.AnnotationConfig] })
+}
+
+// running is something of the templates of the pods that the Deployment has.
+func (s *shop) running(what func(*corev1.PodTemplateSpec) string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
@@ -143,7 +148,7 @@ func (s *shop) images() string {
 			s.t.Fatal(err)
 		}
 		if n > 0 {
-			out = append(out, t.Spec.Containers[0].Image)
+			out = append(out, what(&t))
 		}
 	}
 	return strings.Join(out, ", ")

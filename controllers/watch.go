@@ -44,6 +44,8 @@ func (m mapper) handlerFor(k kind) handler.EventHandler {
 		return m.handler(k, m.usersOfClass)
 	case kindDeployment.gvk:
 		return m.handler(k, m.usersOfDeployment)
+	case kindFlaggerCanary.gvk, kindArgoRollout.gvk:
+		return m.handler(k, m.usersOfManaged)
 	case kindGrant.gvk, kindGrantBeta.gvk:
 		return m.handler(k, m.usersOfNamespace)
 	}

@@ -38,7 +38,7 @@ func (l *look) adopted() string {
 	switch stable := l.status.Stable; {
 	case stable == "" && w.Others == 0:
 		return w.Revision
-	case stable == "" && w.Held:
+	case stable == "" && (w.Held || w.PausedBy != ""):
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
 	case stable != "" && templateOf(stable) == templateOf(w.Revision) && (configOf(stable) == "") != (configOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.
@@ -77,12 +77,19 @@ func (l *look) unstartable() string {
 		return l.desired + " was rolled back and is not tried again; change it, or the annotation " + v1alpha1.AnnotationRetry
 	case l.settings.paused:
 		return "paused before " + l.desired
+	case l.seen.Workload.PausedBy != "":
+		return l.desired + " waits: " + l.pausedBySomebody()
 	case l.away != "":
 		return l.desired + " waits: " + l.away
 	case l.scaledDown():
 		return l.desired + " waits: " + l.status.Target + " is scaled to zero"
 	}
 	return ""
+}
+
+// pausedBySomebody says that somebody else has paused the workload, which is theirs to end, and how.
+func (l *look) pausedBySomebody() string {
+	return fmt.Sprintf("%s was paused by %s: resume it (spec.paused: false), and Headgate ships what it holds", l.status.Target, l.seen.Workload.PausedBy)
 }
 
 // retry is the value of the annotation, as the status holds it.

@@ -18,6 +18,8 @@ const (
 	ReasonWaiting v1alpha1.Reason = "RolloutWaiting"
 	// ReasonPaused: spec.rollout.paused holds it.
 	ReasonPaused v1alpha1.Reason = "RolloutPaused"
+	// ReasonWorkloadPaused: somebody else has paused the workload.
+	ReasonWorkloadPaused v1alpha1.Reason = "WorkloadPaused"
 	// ReasonSuspended: another backend serves, or the workload is scaled to zero.
 	ReasonSuspended v1alpha1.Reason = "RolloutSuspended"
 	// ReasonAwaitingApproval: somebody has to approve.
@@ -44,6 +46,8 @@ func (l *look) condition() *Condition {
 		out.Reason = ReasonFailed
 	case s.Phase == idle && l.desired != "" && l.desired == s.Stable:
 		out.Reason = ReasonComplete
+	case (s.Phase == idle || s.Phase == promoting) && !l.withdrawn() && l.seen.Workload.PausedBy != "":
+		out.Reason = ReasonWorkloadPaused
 	case s.Phase == idle && l.settings.paused:
 		out.Reason = ReasonPaused
 	case s.Phase == idle:
@@ -101,6 +105,8 @@ func (l *look) idleMessage() string {
 		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
 	case l.desired == "":
 		return unknownWorkload(l)
+	case l.desired == s.Stable && l.seen.Workload.PausedBy != "":
+		return s.Stable + " is stable; a changed pod template will wait, because " + l.pausedBySomebody()
 	case l.desired == s.Stable:
 		return s.Stable + " is stable"
 	}
@@ -114,6 +120,8 @@ func (l *look) promotionMessage() string {
 		return "the canary gets everything" + because(l.unserved())
 	case !w.Known:
 		return unknownWorkload(l)
+	case w.PausedBy != "":
+		return fmt.Sprintf("%s cannot be rolled out, because %s", l.status.Revision, l.pausedBySomebody())
 	}
 	return fmt.Sprintf("%s rolls out %s: %d of %d pods available, %d still to be replaced", l.status.Target, l.status.Revision, w.Available, w.Replicas, w.Others)
 }

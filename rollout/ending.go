@@ -9,7 +9,7 @@ import (
 // failed: the canary is worse than is tolerated, or cannot run. It takes nobody's cooperation.
 func failed(l *look) (string, bool) {
 	if f := l.failure(); f != nil {
-		return fmt.Sprintf("%s is rolled back: %s%s", l.status.Revision, f.message, l.mixture()), true
+		return fmt.Sprintf("%s is rolled back: %s%s%s", l.status.Revision, f.message, l.mixture(), l.onlyConfig()), true
 	}
 	return "", false
 }
@@ -22,10 +22,18 @@ func (l *look) mixture() string {
 	return "; " + l.status.Target + " has some pods of it already: put its pod template back"
 }
 
+// onlyConfig says what people have to know when nothing but configuration has changed: Headgate cannot put that back.
+func (l *look) onlyConfig() string {
+	if l.ownCanary() || templateOf(l.status.Revision) != templateOf(l.status.Stable) || l.status.Revision == l.status.Stable {
+		return ""
+	}
+	return "; only its ConfigMaps and Secrets have changed: put them back, for every pod that starts reads them as they are"
+}
+
 func (l *look) fail() {
 	f := l.failure()
 	l.status.Failed = &v1alpha1.FailedRevision{
-		Revision: l.status.Revision, Reason: f.reason, Message: shorten(f.message, mostMessage), Time: *micro(l.now), Retry: l.retry(),
+		Revision: l.status.Revision, Reason: f.reason, Message: shorten(f.message+l.onlyConfig(), mostMessage), Time: *micro(l.now), Retry: l.retry(),
 	}
 	l.takeOut()
 }

@@ -9,7 +9,8 @@ type Intents struct {
 	Target string
 	// Workload is what is to become of spec.paused.
 	Workload WorkloadIntent
-	// Config is the value of the annotation headgate.dev/config that the pod template is to have; empty: none.
+	// Config is the value of the annotation headgate.dev/config that the pod template is to have when it is released; empty: none. While
+	// the workload is held its pods stay as they are, and so does the annotation.
 	Config string
 	Canary CanaryIntent
 	// Weight is the canary's share of the calls of the first backend, in parts of 1,000,000.
@@ -82,6 +83,8 @@ func (l *look) workloadIntent() WorkloadIntent {
 		}
 		return WorkloadHeld
 	case s.Stable == "" || l.desired == "":
+		return WorkloadAsIs
+	case l.seen.Workload.PausedBy != "":
 		return WorkloadAsIs
 	case s.Phase == v1alpha1.RolloutPromoting:
 		return WorkloadReleased

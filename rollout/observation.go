@@ -29,8 +29,10 @@ type Workload struct {
 	Found bool
 	// Settled says that its controller has seen its newest generation, so that what follows belongs together.
 	Settled bool
-	// Held says that spec.paused is true.
+	// Held says that spec.paused is true, and Headgate's.
 	Held bool
+	// PausedBy is who else has set spec.paused to true, a field manager; empty: nobody.
+	PausedBy string
 	// Revision is that of its pod template, by workload.Revision.
 	Revision string
 	// Running is the revision that all its pods run; empty when they run several, or there are none.

@@ -9,6 +9,9 @@ func templateOf(revision string) string {
 	return template
 }
 
+// ConfigOf is the hash of the configuration in a revision; empty: there is none in it.
+func ConfigOf(revision string) string { return configOf(revision) }
+
 func configOf(revision string) string {
 	_, config, _ := strings.Cut(revision, "-")
 	return config

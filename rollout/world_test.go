@@ -17,6 +17,8 @@ type world struct {
 	template string
 	replicas int32
 	held     bool
+	// pausedBy is who else pauses it.
+	pausedBy string
 	pods     map[string]int32
 	// paces is how long a pod takes to be replaced or to start.
 	pace time.Duration
@@ -98,7 +100,7 @@ func (w *world) rollOut() {
 	if total < w.replicas {
 		w.pods[w.grows()] += w.replicas - total
 	}
-	if w.held || w.now.Sub(w.moved) < w.pace {
+	if w.paused() || w.now.Sub(w.moved) < w.pace {
 		return
 	}
 	for revision, n := range w.pods {
@@ -111,9 +113,12 @@ func (w *world) rollOut() {
 	}
 }
 
+// paused: by whomever.
+func (w *world) paused() bool { return w.held || w.pausedBy != "" }
+
 // grows is the revision that new pods have: a paused Deployment goes on with the one that it has.
 func (w *world) grows() string {
-	if w.held {
+	if w.paused() {
 		for revision, n := range w.pods {
 			if n > 0 && revision != w.template {
 				return revision
@@ -210,7 +215,7 @@ func (w *world) observeWorkload() Workload {
 	if !w.exists {
 		return out
 	}
-	out.Settled, out.Held, out.Revision, out.Replicas = true, w.held, w.template, w.replicas
+	out.Settled, out.Held, out.PausedBy, out.Revision, out.Replicas = true, w.held, w.pausedBy, w.template, w.replicas
 	running := 0
 	for revision, n := range w.pods {
 		if n > 0 {

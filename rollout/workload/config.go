@@ -70,20 +70,32 @@ func addEnvironment(container *corev1.Container, configMaps, secrets map[string]
 
 func sorted(names map[string]bool) []string { return slices.Sorted(maps.Keys(names)) }
 
-// ConfigHash is a hash of the contents of ConfigMaps and Secrets, in any order: 8 hexadecimal digits, or nothing without any. One that
-// does not exist is left out, and being made changes the hash. Secrets are salted with their UIDs, which nobody knows who may not read
-// them: the hash stands in the status, and must not let anybody try out guesses.
-func ConfigHash(configMaps []corev1.ConfigMap, secrets []corev1.Secret) string {
-	var parts []string
-	for i := range configMaps {
-		c := &configMaps[i]
-		parts = append(parts, "ConfigMap/"+c.Name+"="+digest(c.Data, c.BinaryData))
-	}
-	for i := range secrets {
-		parts = append(parts, "Secret/"+secrets[i].Name+"="+digest(map[string]string{"": string(secrets[i].UID)}, secrets[i].Data))
-	}
-	if len(parts) == 0 {
+// Config is what is known of a ConfigMap or Secret: a digest of its contents. The contents themselves need not be kept.
+type Config struct {
+	// Kind is ConfigMap or Secret.
+	Kind, Name string
+	// Digest is of ConfigMapDigest or SecretDigest; empty: it does not exist.
+	Digest string
+}
+
+// ConfigMapDigest is a hash of the contents, in hexadecimal digits.
+func ConfigMapDigest(c *corev1.ConfigMap) string { return digest(c.Data, c.BinaryData) }
+
+// SecretDigest is a hash of the contents, in hexadecimal digits. It is salted with the UID, which nobody knows who may not read the
+// Secret: what is made of it stands in the status, and must not let anybody try out guesses.
+func SecretDigest(s *corev1.Secret) string {
+	return digest(map[string]string{"": string(s.UID)}, s.Data)
+}
+
+// ConfigHash is a hash of ConfigMaps and Secrets, in any order: 8 hexadecimal digits, or nothing without any. To be made or deleted
+// changes it, as a change of contents does.
+func ConfigHash(configs []Config) string {
+	if len(configs) == 0 {
 		return ""
+	}
+	parts := make([]string, 0, len(configs))
+	for _, c := range configs {
+		parts = append(parts, c.Kind+"/"+c.Name+"="+c.Digest)
 	}
 	slices.Sort(parts)
 	return shortHash(fmt.Append(nil, parts), configBytes)

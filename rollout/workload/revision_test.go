@@ -156,33 +156,46 @@ spec:
 
 func TestConfigHashIsOfContentsAlone(t *testing.T) {
 	a := corev1.ConfigMap{Data: map[string]string{"k": "v", "l": "w"}}
-	a.Name = "a"
 	b := corev1.ConfigMap{BinaryData: map[string][]byte{"k": {0, 1}}}
-	b.Name = "b"
 	s := corev1.Secret{Data: map[string][]byte{"k": []byte("v")}}
-	s.Name, s.UID = "a", "one"
-	before := ConfigHash([]corev1.ConfigMap{a, b}, []corev1.Secret{s})
+	s.UID = "one"
+	hash := func(a, b corev1.ConfigMap, s corev1.Secret) string {
+		return ConfigHash([]Config{
+			{"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)}, {"ConfigMap", "b", ConfigMapDigest(&b)},
+		})
+	}
+	before := hash(a, b, s)
 	if len(before) != 8 {
 		t.Fatalf("%q", before)
 	}
 	touched := a
 	touched.ResourceVersion, touched.Annotations = "7", map[string]string{"a": "b"}
-	if got := ConfigHash([]corev1.ConfigMap{b, touched}, []corev1.Secret{s}); got != before {
-		t.Errorf("order or metadata change it: %s, %s", before, got)
+	if got := hash(touched, b, s); got != before {
+		t.Errorf("metadata changes it: %s, %s", before, got)
+	}
+	if got := ConfigHash([]Config{
+		{"ConfigMap", "b", ConfigMapDigest(&b)}, {"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)},
+	}); got != before {
+		t.Errorf("the order changes it: %s, %s", before, got)
 	}
 	moved := a
 	moved.Data = map[string]string{"k": "vl", "": "w"}
 	other := s
 	other.UID = types.UID("two")
 	for name, got := range map[string]string{
-		"contents that moved":     ConfigHash([]corev1.ConfigMap{moved, b}, []corev1.Secret{s}),
-		"one that is missing":     ConfigHash([]corev1.ConfigMap{a}, []corev1.Secret{s}),
-		"a Secret made again":     ConfigHash([]corev1.ConfigMap{a, b}, []corev1.Secret{other}),
-		"nothing that is tracked": ConfigHash(nil, nil),
+		"contents that moved":     hash(moved, b, s),
+		"contents of another":     hash(b, a, s),
+		"a Secret made again":     hash(a, b, other),
+		"one that is missing":     ConfigHash([]Config{{"ConfigMap", "a", ConfigMapDigest(&a)}, {"ConfigMap", "b", ""}, {"Secret", "a", SecretDigest(&s)}}),
+		"one that is not named":   ConfigHash([]Config{{"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)}}),
+		"nothing that is tracked": ConfigHash(nil),
 	} {
 		if got == before {
 			t.Errorf("%s: the same hash", name)
 		}
+	}
+	if ConfigHash([]Config{{"ConfigMap", "a", ""}}) == "" {
+		t.Error("one that is missing hashes to nothing, and making it would pass for turning trackConfig on")
 	}
 }
 

@@ -86,7 +86,14 @@ func TestGolden(t *testing.T) {
 }
 
 func build(t *testing.T, in *input) output {
-	config := ConfigHash(in.ConfigMaps, in.Secrets)
+	var configs []Config
+	for _, c := range in.ConfigMaps {
+		configs = append(configs, Config{"ConfigMap", c.Name, ConfigMapDigest(&c)})
+	}
+	for _, s := range in.Secrets {
+		configs = append(configs, Config{"Secret", s.Name, SecretDigest(&s)})
+	}
+	config := ConfigHash(configs)
 	revision, err := Revision(&in.Deployment.Spec.Template, config)
 	if err != nil {
 		t.Fatal(err)

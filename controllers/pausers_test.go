@@ -1,0 +1,44 @@
+package controllers
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestPausersAreWhoOwnsSpecPaused(t *testing.T) {
+	owns := func(manager, fields string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+	}
+	const paused = `{"f:spec":{"f:paused":{},"f:replicas":{}}}`
+	for name, test := range map[string]struct {
+		paused  bool
+		entries []metav1.ManagedFieldsEntry
+		ours    bool
+		other   string
+	}{
+		"not paused":                  {false, []metav1.ManagedFieldsEntry{owns("kubectl", paused)}, false, ""},
+		"by Headgate":                 {true, []metav1.ManagedFieldsEntry{owns(workloadManager, paused)}, true, ""},
+		"by somebody":                 {true, []metav1.ManagedFieldsEntry{owns("kubectl-rollout", paused)}, false, "kubectl-rollout"},
+		"by both":                     {true, []metav1.ManagedFieldsEntry{owns(workloadManager, paused), owns("argocd", paused)}, true, "argocd"},
+		"others own other fields":     {true, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:spec":{"f:replicas":{}}}`), owns(workloadManager, paused)}, true, ""},
+		"an annotation called paused": {true, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:metadata":{"f:annotations":{"f:paused":{}}}}`), owns(workloadManager, paused)}, true, ""},
+		"by nobody who says so":       {true, nil, false, "somebody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{ManagedFields: test.entries}, Spec: appsv1.DeploymentSpec{Paused: test.paused}}
+			if _, err := keepPausers(d); err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range d.ManagedFields {
+				if entry.FieldsV1 != nil {
+					t.Errorf("the cache keeps %s", entry.FieldsV1)
+				}
+			}
+			if ours, other := pausers(d); ours != test.ours || other != test.other {
+				t.Errorf("ours %t, other %q", ours, other)
+			}
+		})
+	}
+}

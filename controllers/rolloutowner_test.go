@@ -1,0 +1,180 @@
+package controllers
+
+import (
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout"
+)
+
+func TestAPauseOfSomebodyElsesIsLeftToThem(t *testing.T) {
+	s := newShop(t)
+	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = true })
+	s.open()
+	s.create(s.exs)
+	s.until("what it runs is known", func(r *v1alpha1.RolloutStatus) bool { return r.Stable != "" })
+	s.ship("app:2")
+	s.eventually("the condition says what to do", func() error {
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonWorkloadPaused,
+			"was paused by somebody-else: resume it (spec.paused: false)")
+	})
+	if err := s.read(s.deployment); err != nil || !s.deployment.Spec.Paused || s.ownsPaused(s.deployment) {
+		t.Errorf("paused %t, managed by %v, %v", s.deployment.Spec.Paused, s.deployment.ManagedFields, err)
+	}
+
+	// They withdraw the rollout: it ends, and the pause is still theirs.
+	edit(s.world, s.exs, func(exs *v1alpha1.ExposedService) { exs.Spec.Rollout = nil })
+	s.eventually("the rollout is removed", func() error {
+		if err := s.read(s.exs); err != nil {
+			return err
+		}
+		if s.exs.Status.Rollout != nil {
+			return fmt.Errorf("%+v", s.exs.Status.Rollout)
+		}
+		return s.read(s.deployment)
+	})
+	if !s.deployment.Spec.Paused || s.images() != "app:1" {
+		t.Errorf("paused %t, pods of %s", s.deployment.Spec.Paused, s.images())
+	}
+}
+
+func TestAPauseThatSomebodyEndsBecomesHeadgates(t *testing.T) {
+	s := newShop(t)
+	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = true })
+	s.open()
+	s.create(s.exs)
+	s.until("what it runs is known", func(r *v1alpha1.RolloutStatus) bool { return r.Stable != "" })
+	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = false })
+	s.eventually("Headgate holds it", func() error {
+		if err := s.read(s.deployment); err != nil {
+			return err
+		}
+		if !s.deployment.Spec.Paused || !s.ownsPaused(s.deployment) {
+			return fmt.Errorf("paused %t, managed by %v", s.deployment.Spec.Paused, s.deployment.ManagedFields)
+		}
+		return nil
+	})
+	s.ship("app:2")
+	s.promoted("app:2")
+}
+
+// A pause that a manifest asks for as well is waited for when the version is to be rolled out.
+func TestAPauseThatIsAlsoSomebodysKeepsThePromotion(t *testing.T) {
+	s := newShop(t)
+	s.open()
+	s.expose()
+	s.pauseAs("gitops", ptr.To(true))
+	s.ship("app:2")
+	s.eventually("the condition says what to do", func() error {
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonWorkloadPaused, "was paused by gitops")
+	})
+	s.pauseAs("gitops", nil)
+	s.promoted("app:2")
+}
+
+// pauseAs applies spec.paused, or gives it up.
+func (s *shop) pauseAs(manager string, paused *bool) {
+	s.t.Helper()
+	spec := map[string]any{}
+	if paused != nil {
+		spec["paused"] = *paused
+	}
+	manifest := map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": shopDeployment, "namespace": s.namespace}, "spec": spec,
+	}
+	err := s.kube.Apply(s.t.Context(), client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: manifest}),
+		client.FieldOwner(manager), client.ForceOwnership)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// The kinds of Flagger and Argo Rollouts come while Headgate runs.
+func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	w.startOperator()
+	options := envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{
+		anyKind("flagger.app", "v1beta1", "Canary", "canaries"), anyKind("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
+	}}
+	if _, err := envtest.InstallCRDs(w.config, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := envtest.UninstallCRDs(w.config, options); err != nil {
+			t.Error(err)
+		}
+	})
+	kube, err := client.New(w.config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.deployment("primary-svc")
+	w.create(d)
+	for _, test := range []struct{ apiVersion, kind, field, want string }{
+		{"flagger.app/v1beta1", "Canary", "targetRef", "is managed by Canary " + w.namespace + "/theirs (flagger.app), and left alone: delete it"},
+		{"argoproj.io/v1alpha1", "Rollout", "workloadRef", "is managed by Rollout " + w.namespace + "/theirs (argoproj.io), and left alone: delete it"},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			theirs := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": test.apiVersion, "kind": test.kind, "metadata": map[string]any{"name": "theirs", "namespace": w.namespace},
+				"spec": map[string]any{test.field: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": d.Name}},
+			}}
+			if err := kube.Create(t.Context(), theirs); err != nil {
+				t.Fatal(err)
+			}
+			exs := w.exposedService("greeter-"+test.field[:4], shipping(d.Name))
+			w.create(exs)
+			w.untilNotAccepted(exs, v1alpha1.ReasonWorkloadConflict, test.want)
+			if err := w.read(d); err != nil || d.Spec.Paused {
+				t.Errorf("paused %t, %v", d.Spec.Paused, err)
+			}
+			if err := kube.Delete(t.Context(), theirs); err != nil {
+				t.Fatal(err)
+			}
+			w.untilHeld(exs, d)
+			w.delete(exs)
+			w.eventually("it is gone", func() error { return gone(w, exs) })
+		})
+	}
+}
+
+func TestWhatAnotherHasMadeIsLeftToIt(t *testing.T) {
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "greeter-primary", Namespace: "shop"}}
+	if got := madeBy(d); got != nil {
+		t.Errorf("made by %s", got.name)
+	}
+	d.OwnerReferences = []metav1.OwnerReference{{APIVersion: "flagger.app/v1beta1", Kind: "Canary", Name: "greeter", Controller: ptr.To(true)}}
+	if got := madeBy(d); got == nil || got.name != "Canary shop/greeter (flagger.app), which has made it" {
+		t.Errorf("made by %+v", got)
+	}
+	d.OwnerReferences[0].APIVersion = "example.com/v1"
+	if got := madeBy(d); got != nil {
+		t.Errorf("made by %s", got.name)
+	}
+}
+
+// anyKind is a namespaced kind that takes anything.
+func anyKind(group, version, kind, plural string) *apiextensionsv1.CustomResourceDefinition {
+	return &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: group, Scope: apiextensionsv1.NamespaceScoped,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: kind, ListKind: kind + "List", Plural: plural},
+			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
+				Name: version, Served: true, Storage: true,
+				Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
+					Type: "object", XPreserveUnknownFields: ptr.To(true),
+				}},
+			}},
+		},
+	}
+}
