@@ -70,7 +70,7 @@ func (r *kindsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	exists := err == nil && definition.DeletionTimestamp == nil
 	anyServed := false
 	for _, k := range allKinds {
-		if k.crd != req.Name {
+		if k.crd != req.Name || r.kinds.isOff(k) {
 			continue
 		}
 		served := false

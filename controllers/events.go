@@ -20,6 +20,8 @@ import (
 const (
 	// eventDriftCorrected: somebody changed an object of ours, and it was put back.
 	eventDriftCorrected = "DriftCorrected"
+	// eventNotGivenUp: a Deployment may stay paused, because Headgate has no rights to it any more.
+	eventNotGivenUp = "NotGivenUp"
 	// eventRemoved: an object of ours was removed because it is no longer wanted.
 	eventRemoved = "Removed"
 )

@@ -46,6 +46,8 @@ type exposureReconciler struct {
 	compared *callCounter
 	// webhooks asks those of rollouts.
 	webhooks *webhookAsker
+	// pods remembers those of canaries.
+	pods podMemory
 	// config watches what rollouts track.
 	config *configTracker
 	// callsCounted tells the watches that there are new counts, or answers of webhooks, or changed configuration.
@@ -171,6 +173,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.calls.forget(key)
 	r.compared.forget(key)
 	r.webhooks.forget(key)
+	r.pods.forget(key)
 	r.config.follow(key, nil)
 	r.memory.forget(key)
 	r.news.rest(key, false, time.Time{})

@@ -99,6 +99,9 @@ var allKinds = []kind{
 	kindClass, kindGrant, kindGrantBeta, kindImport, kindFlaggerCanary, kindArgoRollout,
 }
 
+// rolloutKinds are those that only rollouts of Deployments need.
+func rolloutKinds() []kind { return []kind{kindDeployment, kindFlaggerCanary, kindArgoRollout} }
+
 // madeKinds are the kinds that Headgate makes objects of, in the order of their removal.
 func madeKinds() []kind {
 	return slices.DeleteFunc(slices.Clone(allKinds), func(k kind) bool { return !k.made })
@@ -117,17 +120,25 @@ func kindOf(object gateway.Object) (kind, bool) {
 // servedKinds remembers which kinds the cluster has and which of them are in the cache. Asking for
 // a kind that is not would cost a discovery request each time.
 type servedKinds struct {
+	// off are kinds that Headgate has no rights to, and never asks for.
+	off []kind
+
 	mu     sync.RWMutex
 	served map[schema.GroupVersionKind]bool
 }
 
-func newServedKinds() *servedKinds {
-	return &servedKinds{served: map[schema.GroupVersionKind]bool{}}
+func newServedKinds(off []kind) *servedKinds {
+	return &servedKinds{off: off, served: map[schema.GroupVersionKind]bool{}}
+}
+
+// isOff says whether a kind is never asked for.
+func (s *servedKinds) isOff(k kind) bool {
+	return slices.ContainsFunc(s.off, func(off kind) bool { return off.gvk == k.gvk })
 }
 
 func (s *servedKinds) has(k kind) bool {
-	if !k.optional() {
-		return true
+	if !k.optional() || s.isOff(k) {
+		return !s.isOff(k)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -83,12 +83,22 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 		s.runAgain(conflictRetry)
 		return nil, nil
 	}
-	others, err := r.otherSelectors(ctx, d.Namespace, workload.CanaryName(d.Name))
+	if live != nil && ownershipOf(live, s.exs) != ours {
+		live = nil
+	}
+	others, err := r.serviceSelectors(ctx, d.Namespace, workload.CanaryName(d.Name))
 	if err != nil {
 		return nil, err
 	}
+	if live == nil || live.Annotations[annotationRevision] != want.Revision {
+		budgets, err := r.budgetSelectors(ctx, d.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, budgets...)
+	}
 	canary, err := workload.Canary(d, workload.Plan{
-		Owner: s.exs.Name, Revision: want.Revision, Config: s.rollout.config.hash, Replicas: want.Replicas, Others: others,
+		Owner: s.exs.Name, Revision: want.Revision, Config: s.rollout.config.hash, Replicas: want.Replicas, Others: others, Live: live,
 	})
 	if err != nil {
 		s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{
@@ -107,16 +117,12 @@ func keptCanary(live *appsv1.Deployment, replicas int32) *appsv1.Deployment {
 	return out
 }
 
-// otherSelectors are those of all Services and PodDisruptionBudgets that must not catch the canary's
-// pods: all of the namespace but the canary's own.
-func (r *exposureReconciler) otherSelectors(ctx context.Context, namespace, canary string) ([]workload.Selector, error) {
+// serviceSelectors are those of all Services that must not catch the canary's pods: all of the namespace but
+// the canary's own.
+func (r *exposureReconciler) serviceSelectors(ctx context.Context, namespace, canary string) ([]workload.Selector, error) {
 	var services corev1.ServiceList
 	if err := r.client.List(ctx, &services, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list the Services of namespace %s: %w", namespace, err)
-	}
-	var budgets policyv1.PodDisruptionBudgetList
-	if err := r.reader.List(ctx, &budgets, client.InNamespace(namespace)); err != nil {
-		return nil, fmt.Errorf("list the PodDisruptionBudgets of namespace %s: %w", namespace, err)
 	}
 	var out []workload.Selector
 	for i := range services.Items {
@@ -127,6 +133,17 @@ func (r *exposureReconciler) otherSelectors(ctx context.Context, namespace, cana
 		}
 		out = append(out, workload.Selector{Name: "Service " + service.Name, Selector: labels.SelectorFromSet(service.Spec.Selector)})
 	}
+	return out, nil
+}
+
+// budgetSelectors are those of the PodDisruptionBudgets of a namespace. They are read when a canary is made, and
+// not watched: nothing else is asked of them.
+func (r *exposureReconciler) budgetSelectors(ctx context.Context, namespace string) ([]workload.Selector, error) {
+	var budgets policyv1.PodDisruptionBudgetList
+	if err := r.reader.List(ctx, &budgets, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list the PodDisruptionBudgets of namespace %s: %w", namespace, err)
+	}
+	var out []workload.Selector
 	for i := range budgets.Items {
 		selector, err := metav1.LabelSelectorAsSelector(budgets.Items[i].Spec.Selector)
 		if err != nil {

@@ -18,6 +18,8 @@ type rolloutScope struct {
 	deployment *appsv1.Deployment
 	// canary is the canary Deployment; nil: it does not exist.
 	canary *appsv1.Deployment
+	// off: Headgate has no rights to Deployments.
+	off bool
 	// rival is who else manages the Deployment; nil: nobody.
 	rival *rival
 	// config is that of the revision, with trackConfig.
@@ -47,6 +49,9 @@ func (r factReader) readCanary(ctx context.Context, s *scope) error {
 func (r *exposureReconciler) readRollout(ctx context.Context, s *scope) error {
 	name := workloadOf(s.exs)
 	if name.Name == "" {
+		return nil
+	}
+	if s.rollout.off = !r.kinds.has(kindDeployment); s.rollout.off {
 		return nil
 	}
 	var err error

@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout"
@@ -74,6 +76,15 @@ func holdsWorkload(exs *v1alpha1.ExposedService) bool {
 // cache, which does not say who owns what.
 func (r *exposureReconciler) giveUpWorkload(ctx context.Context, exs *v1alpha1.ExposedService) error {
 	if !holdsWorkload(exs) {
+		return nil
+	}
+	if r.kinds.isOff(kindDeployment) {
+		name := workloadOf(exs)
+		logf.FromContext(ctx).Info("a Deployment is not given up: "+whyOff, "deployment", name)
+		r.events.write(exs, occurrence{
+			kind: corev1.EventTypeWarning, reason: eventNotGivenUp, action: actionRemove,
+			note: "Deployment " + name.String() + " may stay paused, because " + whyOff + ": set its spec.paused to false",
+		})
 		return nil
 	}
 	d, err := get[appsv1.Deployment](ctx, r.reader, workloadOf(exs))

@@ -11,7 +11,10 @@ func (s *scope) ignoreInRollout() {
 	if spec == nil {
 		return
 	}
-	if rival := s.rollout.rival; rival != nil {
+	if spec.WorkloadRef != nil && s.rollout.off {
+		s.problem(v1alpha1.ReasonRolloutNotSupported, "spec.rollout.workloadRef: "+whyOff+
+			": turn them on (--rollouts, in the chart rollouts.enabled), or set canary, a Service of your own")
+	} else if rival := s.rollout.rival; rival != nil {
 		s.problem(v1alpha1.ReasonWorkloadConflict, "spec.rollout.workloadRef: Deployment "+workloadOf(s.exs).Name+
 			" is managed by "+rival.name+", and left alone: "+rival.remedy)
 	} else if spec.WorkloadRef != nil && s.rollout.deployment == nil {

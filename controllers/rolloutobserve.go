@@ -39,6 +39,8 @@ func (r *exposureReconciler) observeRollout(ctx context.Context, s *scope, calls
 func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) rollout.Workload {
 	d := s.rollout.deployment
 	switch {
+	case s.rollout.off:
+		return rollout.Workload{Why: whyOff}
 	case s.rollout.rival != nil:
 		return rollout.Workload{Why: "it is managed by " + s.rollout.rival.name}
 	case d == nil:
@@ -72,6 +74,9 @@ func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) roll
 	}
 	return out
 }
+
+// whyOff is why nothing is known of any Deployment.
+const whyOff = "Headgate runs without rollouts of Deployments"
 
 // isSettled: the Deployment's controller has seen its newest generation.
 func isSettled(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration >= d.Generation }
@@ -107,6 +112,8 @@ func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Depl
 func (r *exposureReconciler) observeCanary(ctx context.Context, s *scope) rollout.Canary {
 	c := s.rollout.canary
 	switch {
+	case s.rollout.off:
+		return rollout.Canary{Why: whyOff}
 	case c == nil || ownershipOf(c, s.exs) != ours:
 		return rollout.Canary{Known: true}
 	case !isSettled(c):
@@ -116,12 +123,12 @@ func (r *exposureReconciler) observeCanary(ctx context.Context, s *scope) rollou
 		Known: true, Found: true, Revision: c.Annotations[annotationRevision], Ready: min(c.Status.ReadyReplicas, c.Status.UpdatedReplicas),
 	}
 	if out.Ready < ptr.Deref(c.Spec.Replicas, 1) || countsLatencies(s.exs) {
-		pods, err := r.podsOf(ctx, c)
+		seen, err := r.lookAtPods(ctx, s.exs, c)
 		if err != nil {
 			s.fail(err)
 			return out
 		}
-		out.Trouble, out.ReadySince = troubleOf(c, pods), newestReady(pods)
+		out.Trouble, out.ReadySince = seen.trouble, seen.readySince
 	}
 	return out
 }

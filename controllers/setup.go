@@ -53,6 +53,8 @@ type Config struct {
 	Namespaces []string
 	// Workers is how many ExposedServices are worked on at once; 0: 4.
 	Workers int
+	// NoRollouts leaves Deployments alone, and all that only their rollouts need: there are no rights to them.
+	NoRollouts bool
 	// Clock tells the time; nil: the system's.
 	Clock clock.WithTicker
 	// Transport leads to the sources of call counts; nil: directly, whatever proxy the environment names.
@@ -183,7 +185,11 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	kinds := newServedKinds()
+	var off []kind
+	if config.NoRollouts {
+		off = rolloutKinds()
+	}
+	kinds := newServedKinds(off)
 	return &exposureReconciler{
 		calls: counter(errorSource), compared: counter(comparedSource),
 		config: newConfigTracker(configs, callsCounted),
@@ -229,6 +235,9 @@ func (w *watcher) watchServed(ctx context.Context, r *exposureReconciler) (map[s
 	watched := map[schema.GroupVersionKind]bool{}
 	definitions := map[string]bool{}
 	for _, k := range allKinds {
+		if r.kinds.isOff(k) {
+			continue
+		}
 		served := !k.optional()
 		// One version of a kind is enough: the first in the list.
 		if k.optional() && !definitions[k.crd] {

@@ -100,7 +100,7 @@ func (l *look) idleMessage() string {
 	s := &l.status
 	switch {
 	case l.withdrawn():
-		return s.Target + " is given up"
+		return s.Target + " is given up" + because(l.seen.Workload.Why)
 	case s.Failed != nil && (l.desired == "" || l.desired == s.Failed.Revision):
 		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
 	case l.desired == "":

@@ -36,7 +36,7 @@
 //	RolloutStarted   | Idle                                                                             | Preparing        | there is a new revision, and nothing keeps it
 //	RolloutResumed   | Suspended                                                                        | Preparing        | the first backend serves alone again; again from the first step
 //	StepAltered      | Preparing Stepping AwaitingApproval                                              | Preparing        | the spec has another weight for the step
-//	StepDoubted      | Stepping AwaitingApproval                                                        | Preparing        | something speaks against a canary that has all calls; back by one step
+//	StepDoubted      | Preparing Stepping AwaitingApproval                                              | Preparing        | something speaks against a canary that is to get more, or has all calls; back by one step
 //	StepStarted      | Preparing                                                                        | Stepping         | the step's pods are ready: the weight rises
 //	StepPassed       | Stepping                                                                         | Stepping         | the evidence suffices: the verdict is recorded
 //	ApprovalAwaited  | Stepping                                                                         | AwaitingApproval | nothing but the approval is missing

@@ -99,6 +99,9 @@ func unproven(l *look) string {
 	case l.settings.latency && l.now.Before(l.warmFrom()):
 		return "waits for evidence; latencies are judged from " + clock(l.warmFrom()) + " on, when the canary is warm"
 	}
+	if l.status.Weight == allParts && l.status.Step == 1 {
+		return "waits for evidence, and there are no calls to stable to compare with: put a smaller step first"
+	}
 	return "waits for evidence"
 }
 

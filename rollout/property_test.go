@@ -175,6 +175,7 @@ func (h *history) happen() {
 		{12, h.ship},
 		{4, func() { h.replicas = pick(h.t, "replicas", []int32{0, 1, 4, 4, 10}) }},
 		{3, h.deleteOrMake},
+		{4, func() { h.pausedBy = pick(h.t, "paused by", []string{"", "", "kubectl"}) }},
 		{4, h.setRollout},
 		{3, func() { h.spec.Rollout = nil }},
 		{6, h.failOver},

@@ -435,6 +435,52 @@ func TestWhatADeploymentRunsBecomesStable(t *testing.T) {
 	s.expectStable("v2")
 }
 
+func TestAPauseOfSomebodyElsesIsTheirsToEnd(t *testing.T) {
+	s := newScene(t)
+	s.held, s.pausedBy = false, "kubectl"
+	s.ship("v2")
+	s.run(time.Minute)
+	if s.phase() != idle || s.held || s.last.Condition.Reason != ReasonWorkloadPaused ||
+		!strings.Contains(s.message(), "was paused by kubectl: resume it (spec.paused: false)") {
+		t.Fatalf("%s, held %t, %s: %s", s.phase(), s.held, s.last.Condition.Reason, s.message())
+	}
+	s.held, s.pausedBy = true, ""
+	s.until(promoting, time.Hour)
+	s.pausedBy = "gitops"
+	s.run(time.Minute)
+	if s.phase() != promoting || s.last.Condition.Reason != ReasonWorkloadPaused || s.last.Intents.Workload != WorkloadAsIs {
+		t.Fatalf("%s, %s, %s: %s", s.phase(), s.last.Condition.Reason, s.last.Intents.Workload, s.message())
+	}
+	s.pausedBy = ""
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+}
+
+func TestARolloutThatIsRemovedEndsThoughSomebodyPausesTheDeployment(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(1, time.Hour)
+	s.pausedBy = "gitops"
+	s.spec.Rollout = nil
+	s.run(time.Minute)
+	if s.status.Rollout != nil || s.held || s.pods["v1"] != 4 {
+		t.Errorf("%+v, held %t, pods %v", s.status.Rollout, s.held, s.pods)
+	}
+}
+
+func TestConfigurationThatFailsHasToBePutBackByPeople(t *testing.T) {
+	s := newScene(t)
+	s.template, s.pods = "t1-c1", map[string]int32{"t1-c1": 4}
+	s.status = served("primary", "backup")
+	s.run(2 * time.Second)
+	s.trouble["t1-c2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
+	s.ship("t1-c2")
+	s.until(idle, time.Minute)
+	if !strings.Contains(s.message(), "only its ConfigMaps and Secrets have changed: put them back") {
+		t.Errorf("it says %s", s.message())
+	}
+}
+
 // A promotion that turns out bad is stopped where it is; when the template is put back Kubernetes takes its pods back.
 func TestPromotionThatIsBrokenOffIsMended(t *testing.T) {
 	s := newScene(t)
@@ -603,6 +649,44 @@ func TestStepThatIsNotLargerIsUndecidedInTime(t *testing.T) {
 	s.until(rollingBack, 3*time.Minute)
 	if f := s.status.Rollout.Failed; f == nil || f.Reason != FailureUndecided {
 		t.Errorf("failed: %+v", f)
+	}
+}
+
+// Between two steps no evidence is gathered and no time runs out: a doubt without calls would stay for ever.
+func TestDoubtBetweenTwoStepsGoesBackToTheOneBefore(t *testing.T) {
+	for policy, want := range map[v1alpha1.UndecidedPolicy]v1alpha1.RolloutPhase{
+		v1alpha1.UndecidedHold: stepping, v1alpha1.UndecidedAdvance: stepping, v1alpha1.UndecidedRollBack: idle,
+	} {
+		t.Run(string(policy), func(t *testing.T) {
+			s := newScene(t)
+			s.rate, s.scrape = 4000, time.Second
+			s.replicas, s.pods["v1"] = 20, 20
+			s.spec.Rollout.Steps = steps("10", "20", "50")
+			s.spec.Rollout.Analysis.WhenUndecided, s.spec.Rollout.Analysis.MaxHold = &policy, long(10*time.Minute)
+			s.ship("v2")
+			s.untilStep(2, time.Hour)
+			s.pace = time.Hour // The pods of the third step do not come.
+			s.until(preparing, time.Hour)
+			s.outage = 0.5
+			s.fail("v2", 1)
+			for !s.doubtful() {
+				s.pass(s.now.Add(time.Second))
+				s.look()
+			}
+			s.outage, s.rate = 0, 0
+			s.fail("v2", 0)
+			s.run(2 * time.Second)
+			if r := s.status.Rollout; s.phase() != stepping || r.Step != 2 || r.Weight != 200_000 || len(r.Verdicts) != 1 {
+				t.Fatalf("%s, step %d, weight %d, verdicts %v: %s", s.phase(), r.Step, r.Weight, r.Verdicts, s.reasons())
+			}
+			s.run(time.Hour)
+			if s.phase() != want {
+				t.Errorf("%s: %s", s.phase(), s.message())
+			}
+			if f := s.status.Rollout.Failed; want == idle && (f == nil || f.Reason != FailureUndecided) {
+				t.Errorf("failed: %+v", f)
+			}
+		})
 	}
 }
 

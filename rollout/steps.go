@@ -24,15 +24,20 @@ func (l *look) alter() {
 	l.askAfresh()
 }
 
-// incomparable: something speaks against a canary that has all calls, which without calls to stable can neither be confirmed nor dispelled.
-func incomparable(l *look) (string, bool) {
+// doubted: something speaks against the canary where nothing can confirm or dispel it. With all calls there are none to stable; and
+// between two steps there is no evidence to gather and no maxHold to end it, so that without calls it would wait for ever.
+func doubted(l *look) (string, bool) {
 	s := &l.status
-	if s.Weight != allParts || s.Step < 2 || !l.judged.Doubtful {
+	between := s.Phase == preparing && rising(doubtful)(l) != ""
+	if s.Step < 2 || !l.judged.Doubtful || !between && (s.Phase == preparing || s.Weight != allParts) {
 		return "", false
 	}
-	back := l.settings.steps[l.stepIndex()-1]
-	return fmt.Sprintf("something speaks against the canary, and there is nothing to compare it with: back to step %d of %d, %s",
-		s.Step-1, len(l.settings.steps), percentOf(back.weight)), true
+	why := "nothing is gathered for or against it between two steps"
+	if !between {
+		why = "there is nothing to compare it with"
+	}
+	return fmt.Sprintf("something speaks against the canary, and %s: back to step %d of %d, %s",
+		why, s.Step-1, len(l.settings.steps), percentOf(l.settings.steps[l.stepIndex()-1].weight)), true
 }
 
 func (l *look) stepBack() {

@@ -54,7 +54,7 @@ var transitions = []transition{
 	{v1alpha1.DecisionRolloutStarted, phases(idle), preparing, startable, (*look).start},
 	{v1alpha1.DecisionRolloutResumed, phases(suspended), preparing, resumable, (*look).restart},
 	{v1alpha1.DecisionStepAltered, phases(preparing, stepping, awaitingApproval), preparing, altered, (*look).alter},
-	{v1alpha1.DecisionStepDoubted, phases(stepping, awaitingApproval), preparing, incomparable, (*look).stepBack},
+	{v1alpha1.DecisionStepDoubted, phases(preparing, stepping, awaitingApproval), preparing, doubted, (*look).stepBack},
 	{v1alpha1.DecisionStepStarted, phases(preparing), stepping, prepared, (*look).startStep},
 	{v1alpha1.DecisionStepPassed, phases(stepping), stepping, passes, (*look).recordVerdict},
 	{v1alpha1.DecisionApprovalAwaited, phases(stepping), awaitingApproval, unapproved, nil},

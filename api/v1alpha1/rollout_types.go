@@ -496,8 +496,8 @@ const (
 	DecisionStepPassed DecisionReason = "StepPassed"
 	// DecisionStepAltered: the spec has another weight for the step than the canary has.
 	DecisionStepAltered DecisionReason = "StepAltered"
-	// DecisionStepDoubted: something speaks against a canary that has all calls, so that nothing is left to
-	// compare it with; the rollout goes back by one step.
+	// DecisionStepDoubted: something speaks against a canary that is about to get more calls, or that has all
+	// of them, so that nothing is left to compare it with; the rollout goes back by one step.
 	DecisionStepDoubted DecisionReason = "StepDoubted"
 	// DecisionStepAdvanced: nothing stands in the way of the next step.
 	DecisionStepAdvanced DecisionReason = "StepAdvanced"

@@ -124,7 +124,7 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Config{Namespaces: o.watchNamespaces, XDS: xds}); err != nil {
+	if err := controllers.Setup(ctx, mgr, controllers.Config{Namespaces: o.watchNamespaces, NoRollouts: !o.rollouts, XDS: xds}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {

@@ -34,9 +34,11 @@ type options struct {
 	leaderElectionNamespace string
 	// watchNamespaces limit where Headgate looks; empty: everywhere.
 	watchNamespaces []string
-	xds             xdsOptions
-	logLevel        zapcore.Level
-	logFormat       string
+	// rollouts lets Headgate hold and release Deployments; without them it needs no rights to any.
+	rollouts  bool
+	xds       xdsOptions
+	logLevel  zapcore.Level
+	logFormat string
 	// version asks for the version instead of a start.
 	version bool
 }
@@ -64,6 +66,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 			}
 			return nil
 		})
+	flags.BoolVar(&o.rollouts, "rollouts", true, "roll out Deployments (spec.rollout.workloadRef); without, no rights to Deployments are needed")
 	o.xds.register(flags)
 	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", logFormatJSON, "json or console")

@@ -21,6 +21,8 @@ type Plan struct {
 	Revision, Config string
 	// Replicas is how many pods it is to have.
 	Replicas int32
+	// Live is the canary as it is, if there is one: the label that sets it apart stays, because a selector cannot be changed.
+	Live *appsv1.Deployment
 	// Others are the selectors that must not catch its pods: those of all Services and PodDisruptionBudgets of the namespace but
 	// the canary's own.
 	Others []Selector
@@ -42,7 +44,7 @@ func Canary(deployment *appsv1.Deployment, plan Plan) (*appsv1.Deployment, error
 	if have != plan.Revision {
 		return nil, fmt.Errorf("Deployment %s has revision %s, and its canary is to have %s", deployment.Name, have, plan.Revision)
 	}
-	key, value, err := Distinguish(deployment, plan.Others)
+	key, value, err := Distinguish(deployment, plan.Live, plan.Others)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,9 @@ const suffix = "-canary"
 // Distinguish finds the label whose value sets the canary's pods apart: the first key of the Deployment's selector with which neither
 // that selector nor any of the others catches them. Only that value is changed, so that whatever else looks at pods, such as network
 // policies and service meshes, sees those of the same application.
-func Distinguish(deployment *appsv1.Deployment, others []Selector) (key, value string, err error) {
+//
+// A canary that is live has such a label, which stays.
+func Distinguish(deployment, live *appsv1.Deployment, others []Selector) (key, value string, err error) {
 	own, err := metav1.LabelSelectorAsSelector(deployment.Spec.Selector)
 	if err != nil {
 		return "", "", fmt.Errorf("read the selector of Deployment %s: %w", deployment.Name, err)
@@ -38,6 +40,9 @@ func Distinguish(deployment *appsv1.Deployment, others []Selector) (key, value s
 			continue
 		}
 		value := strings.TrimRight(have[:min(len(have), 63-len(suffix))], "-_.") + suffix
+		if live != nil && live.Spec.Selector.MatchLabels[key] != value {
+			continue
+		}
 		changed := labels.Set(maps.Clone(podLabels))
 		changed[key] = value
 		at := slices.IndexFunc(apart, func(s Selector) bool { return s.Selector.Matches(changed) })

@@ -148,6 +148,24 @@ func TestCanaryOfAnotherRevisionIsRefused(t *testing.T) {
 	}
 }
 
+// A PodDisruptionBudget may be why a label was chosen that is not the first: it is not read again for a canary that is there.
+func TestTheLabelOfALiveCanaryStays(t *testing.T) {
+	var in input
+	read(t, "testdata/two-labels.in.yaml", &in)
+	key, value, err := Distinguish(&in.Deployment, nil, in.selectors(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, err := Distinguish(&in.Deployment, nil, nil)
+	if err != nil || first == key {
+		t.Fatalf("%s is chosen whatever others select by: %v", first, err)
+	}
+	live := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: canarySelector(&in.Deployment, key, value)}}}
+	if got, _, err := Distinguish(&in.Deployment, live, nil); err != nil || got != key {
+		t.Errorf("%s, not %s: %v", got, key, err)
+	}
+}
+
 func TestKeptCanaryChangesOnlyItsSize(t *testing.T) {
 	var in input
 	read(t, "testdata/plain.in.yaml", &in)

@@ -40,6 +40,8 @@ func TestChartRefusesWrongValues(t *testing.T) {
 		"a digest that is none":    "image.digest=latest",
 		"a namespace with a space": "watchNamespaces={a b}",
 		"Secrets without names":    "rbac.secrets[0].namespace=shop",
+		"configuration of nobody":  "rbac.trackConfig[0].namespace=shop",
+		"configuration by *":       "rbac.trackConfig[0].namespace=shop,rbac.trackConfig[0].configMaps={*}",
 		"Secrets by a wildcard":    "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={*}",
 		"egress without a list":    "networkPolicy.extraEgress=all",
 	} {
@@ -112,7 +114,7 @@ func TestWithWatchNamespacesOnlyWhatHasNoNamespaceIsBoundClusterWide(t *testing.
 		"pods", "services", "endpointslices", "gateways", "grpcroutes", "referencegrants",
 		"backends", "backendtrafficpolicies", "envoypatchpolicies", "envoyproxies",
 		"exposedservices", "exposedservices/status", "exposedservices/finalizers", "serviceimports", "events", "leases",
-		"deployments", "replicasets", "poddisruptionbudgets",
+		"deployments", "replicasets", "poddisruptionbudgets", "canaries", "rollouts",
 	}
 	var all []string
 	for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
@@ -340,6 +342,47 @@ func TestTheChartLetsTheOperatorReadTheNamedSecretsOnly(t *testing.T) {
 			if slices.Contains(rule.Resources, "secrets") {
 				t.Errorf("%s has secrets as well", name)
 			}
+		}
+	}
+}
+
+// Configuration is read by name, where somebody has named it.
+func TestTheChartLetsTheOperatorTrackTheNamedConfigurationOnly(t *testing.T) {
+	rendered := render(t, "--set", "rbac.trackConfig[0].namespace=shop,rbac.trackConfig[0].configMaps={settings},rbac.trackConfig[0].secrets={keys}",
+		"--set", "rbac.trackConfig[1].namespace=bank,rbac.trackConfig[1].configMaps={settings}")
+	verbs := []string{"get", "list", "watch"}
+	settings := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"settings"}, Verbs: verbs}
+	keys := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"keys"}, Verbs: verbs}
+	got := map[string][]rbacv1.PolicyRule{}
+	for _, role := range rendered.all("Role headgate-config") {
+		got[role.GetNamespace()] = rules(t, role)
+	}
+	want := map[string][]rbacv1.PolicyRule{"shop": {settings, keys}, "bank": {settings}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, object := range rendered.all("RoleBinding headgate-config") {
+		binding := convert[rbacv1.RoleBinding](t, object)
+		if binding.RoleRef.Name != "headgate-config" || len(binding.Subjects) != 1 || binding.Subjects[0].Name != "headgate" {
+			t.Errorf("%s is bound to %v: %v", binding.Namespace, binding.RoleRef, binding.Subjects)
+		}
+	}
+}
+
+// Without rollouts there are no rights that only they need, and the operator is told so.
+func TestTheChartTakesTheRightsToDeploymentsAway(t *testing.T) {
+	for _, more := range []string{"watchNamespaces=null", "watchNamespaces={shop}"} {
+		rendered := render(t, "--set", "rollouts.enabled=false", "--set", more)
+		for _, name := range []string{"deployments", "replicasets", "poddisruptionbudgets", "canaries", "rollouts"} {
+			for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
+				if slices.Contains(rule.Resources, name) {
+					t.Errorf("%s: there are rights to %s: %v", more, name, rule)
+				}
+			}
+		}
+		operator := convert[appsv1.Deployment](t, rendered.get(t, "Deployment headgate"))
+		if args := operator.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, "--rollouts=false") {
+			t.Errorf("%s: the operator is started with %v", more, args)
 		}
 	}
 }
