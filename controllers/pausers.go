@@ -8,8 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// fieldPaused is all that is kept of the fields that somebody owns.
+const fieldPaused = `{"f:spec":{"f:paused":{}}}`
+
 // keepPausers strips from a Deployment that goes into the cache what is known of the owners of its fields,
-// but for the names of those who own spec.paused.
+// but for those of spec.paused. A cache may do so again with what it has: that must change nothing.
 func keepPausers(object any) (any, error) {
 	d, ok := object.(*appsv1.Deployment)
 	if !ok {
@@ -18,7 +21,7 @@ func keepPausers(object any) (any, error) {
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range d.ManagedFields {
 		if ownsPaused(entry.FieldsV1) {
-			kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Operation: entry.Operation})
+			kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Operation: entry.Operation, FieldsV1: &metav1.FieldsV1{Raw: []byte(fieldPaused)}})
 		}
 	}
 	d.ManagedFields = kept

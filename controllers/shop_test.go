@@ -52,9 +52,10 @@ const (
 	shopCanary     = "primary-svc-canary"
 )
 
-// newShop starts everything but the operator.
+// newShop starts everything but the operator. Rollouts mostly wait, and do so side by side.
 func newShop(t *testing.T, with ...func(*v1alpha1.ExposedService)) *shop {
 	t.Helper()
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	s := &shop{
 		world: w, clock: newFastClock(), pods: map[types.UID]map[string]int32{}, calls: map[string]int{}, errors: map[string]int{},
