@@ -5,7 +5,8 @@
 #   hack/demo.sh down    ends that cluster
 #
 # With CLUSTER=current it uses the cluster that kubectl uses. That needs Envoy Gateway on it, and two
-# images that it can pull: HEADGATE_IMAGE and GREETER_IMAGE.
+# images that it can pull: HEADGATE_IMAGE and GREETER_IMAGE. ENVOY_IMAGE names the Envoy of the third act,
+# if not that of the Docker Hub.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/lib.sh

@@ -20,8 +20,10 @@ func (d *demo) sumUp(inside string) error {
 		}
 		failed += result.failed - result.excused
 	}
+	down := "make demo-down CLUSTER=current"
 	if inside != "" {
 		inside += " "
+		down = "make demo-down"
 	}
 	fmt.Printf("\n\033[1mLook around\033[0m\n")
 	for _, hint := range []string{
@@ -33,7 +35,7 @@ func (d *demo) sumUp(inside string) error {
 	} {
 		say("%s%s", inside, hint)
 	}
-	say("make demo-down    ends it and leaves nothing behind")
+	say("%s    ends it and leaves nothing behind", down)
 	if failed > 0 {
 		return fmt.Errorf("%w: %d", errFailedCalls, failed)
 	}
