@@ -84,22 +84,27 @@ func (t *configTracker) NeedLeaderElection() bool { return true }
 func (t *configTracker) follow(key types.NamespacedName, refs []configRef) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(refs) == 0 {
-		delete(t.wanted, key)
-	} else {
-		t.wanted[key] = refs
-	}
-	used := map[configRef]bool{}
-	for _, list := range t.wanted {
-		for _, ref := range list {
-			used[ref] = true
-			if t.watched[ref] == nil && t.ctx.Err() == nil {
-				t.begin(ref)
-			}
+	t.wanted[key] = refs
+	for _, ref := range refs {
+		if t.watched[ref] == nil && t.ctx.Err() == nil {
+			t.begin(ref)
 		}
 	}
+	t.endUnwanted()
+}
+
+// forget watches nothing for an ExposedService any more.
+func (t *configTracker) forget(key types.NamespacedName) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.wanted, key)
+	t.endUnwanted()
+}
+
+// endUnwanted ends the watches that nobody wants. The lock is held.
+func (t *configTracker) endUnwanted() {
 	for ref, have := range t.watched {
-		if !used[ref] {
+		if len(t.wantedBy(ref)) == 0 {
 			have.end()
 			delete(t.watched, ref)
 		}

@@ -174,7 +174,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.compared.forget(key)
 	r.webhooks.forget(key)
 	r.pods.forget(key)
-	r.config.follow(key, nil)
+	r.config.forget(key)
 	r.memory.forget(key)
 	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)

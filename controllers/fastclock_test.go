@@ -23,6 +23,7 @@ func (c fastClock) Since(t time.Time) time.Duration        { return c.Now().Sub(
 func (c fastClock) After(d time.Duration) <-chan time.Time { return c.RealClock.After(d / haste) }
 func (c fastClock) Sleep(d time.Duration)                  { c.RealClock.Sleep(d / haste) }
 func (c fastClock) NewTimer(d time.Duration) clock.Timer   { return c.RealClock.NewTimer(d / haste) }
+
 func (c fastClock) NewTicker(d time.Duration) clock.Ticker { return c.RealClock.NewTicker(d / haste) }
 func (c fastClock) Tick(d time.Duration) <-chan time.Time  { return c.RealClock.Tick(d / haste) }
 

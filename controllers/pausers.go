@@ -1,8 +1,8 @@
 package controllers
 
 import (
-	"bytes"
 	"encoding/json"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +21,7 @@ func keepPausers(object any) (any, error) {
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range d.ManagedFields {
 		if ownsPaused(entry.FieldsV1) {
-			kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Operation: entry.Operation, FieldsV1: &metav1.FieldsV1{Raw: []byte(fieldPaused)}})
+			kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Operation: entry.Operation, FieldsV1: metav1.NewFieldsV1(fieldPaused)})
 		}
 	}
 	d.ManagedFields = kept
@@ -29,13 +29,13 @@ func keepPausers(object any) (any, error) {
 }
 
 func ownsPaused(fields *metav1.FieldsV1) bool {
-	if fields == nil || !bytes.Contains(fields.Raw, []byte(`"f:paused"`)) {
+	if fields == nil || !strings.Contains(fields.GetRawString(), `"f:paused"`) {
 		return false
 	}
 	var owned struct {
 		Spec map[string]json.RawMessage `json:"f:spec"`
 	}
-	if json.Unmarshal(fields.Raw, &owned) != nil {
+	if json.Unmarshal(fields.GetRawBytes(), &owned) != nil {
 		return false
 	}
 	_, paused := owned.Spec["f:paused"]

@@ -9,7 +9,7 @@ import (
 
 func TestPausersAreWhoOwnsSpecPaused(t *testing.T) {
 	owns := func(manager, fields string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const paused = `{"f:spec":{"f:paused":{},"f:replicas":{}}}`
 	for name, test := range map[string]struct {
@@ -34,7 +34,7 @@ func TestPausersAreWhoOwnsSpecPaused(t *testing.T) {
 				}
 			}
 			for _, entry := range d.ManagedFields {
-				if string(entry.FieldsV1.Raw) != fieldPaused {
+				if entry.FieldsV1.GetRawString() != fieldPaused {
 					t.Errorf("the cache keeps %s", entry.FieldsV1)
 				}
 			}

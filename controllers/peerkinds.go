@@ -61,14 +61,13 @@ var (
 )
 
 // addPeers adds their kinds to a scheme.
-func addPeers(scheme *runtime.Scheme) error {
+func addPeers(scheme *runtime.Scheme) {
 	scheme.AddKnownTypeWithName(flaggerVersion.WithKind("Canary"), &flaggerCanary{})
 	scheme.AddKnownTypeWithName(flaggerVersion.WithKind("CanaryList"), &flaggerCanaryList{})
 	scheme.AddKnownTypeWithName(argoVersion.WithKind("Rollout"), &argoRollout{})
 	scheme.AddKnownTypeWithName(argoVersion.WithKind("RolloutList"), &argoRolloutList{})
 	metav1.AddToGroupVersion(scheme, flaggerVersion)
 	metav1.AddToGroupVersion(scheme, argoVersion)
-	return nil
 }
 
 // managedDeployment is the Deployment that an object of a peer manages, or nothing.

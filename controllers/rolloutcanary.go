@@ -59,20 +59,17 @@ func (r *exposureReconciler) followCanary(ctx context.Context, s *scope) {
 // plannedCanary is the canary Deployment that is to be; nil: nothing can be done about it now.
 func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*appsv1.Deployment, error) {
 	want, d, live := s.rollout.intents.Canary, s.rollout.deployment, s.rollout.canary
-	if want.Revision == "" || live != nil && live.Annotations[annotationRevision] == want.Revision && d == nil {
-		if live == nil || ownershipOf(live, s.exs) != ours {
+	if live != nil && ownershipOf(live, s.exs) != ours {
+		live = nil
+	}
+	switch current := live != nil && live.Annotations[annotationRevision] == want.Revision; {
+	case want.Revision == "", s.rollout.config.why != "", d == nil && current:
+		if live == nil {
 			return nil, nil
 		}
 		return keptCanary(live, want.Replicas), nil
-	}
-	if d == nil {
+	case d == nil:
 		return nil, nil
-	}
-	if s.rollout.config.why != "" {
-		if live == nil || ownershipOf(live, s.exs) != ours {
-			return nil, nil
-		}
-		return keptCanary(live, want.Replicas), nil
 	}
 	have, err := workload.Revision(&d.Spec.Template, s.rollout.config.hash)
 	if err != nil {
@@ -82,9 +79,6 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 		// One of them is older than the other. A look later they agree.
 		s.runAgain(conflictRetry)
 		return nil, nil
-	}
-	if live != nil && ownershipOf(live, s.exs) != ours {
-		live = nil
 	}
 	others, err := r.serviceSelectors(ctx, d.Namespace, workload.CanaryName(d.Name))
 	if err != nil {

@@ -28,7 +28,7 @@ func (r *exposureReconciler) readConfig(s *scope) {
 	key := client.ObjectKeyFromObject(s.exs)
 	spec, d := s.exs.Spec.Rollout, s.rollout.deployment
 	if spec == nil || !ptr.Deref(spec.TrackConfig, false) || d == nil || s.rollout.rival != nil {
-		r.config.follow(key, nil)
+		r.config.forget(key)
 		return
 	}
 	refs := configRefs(d)

@@ -64,6 +64,6 @@ func (r *exposureReconciler) readRollout(ctx context.Context, s *scope) error {
 	if s.rollout.rival, err = r.rivalFor(ctx, s.exs, s.rollout.deployment, name); err != nil {
 		return err
 	}
-	r.readConfig(s)
+	r.readConfig(s) //nolint:contextcheck // watches outlive the run
 	return nil
 }

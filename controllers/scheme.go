@@ -21,6 +21,7 @@ import (
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, metav1.Unversioned)
+	addPeers(scheme)
 	err := errors.Join(
 		corev1.AddToScheme(scheme),
 		appsv1.AddToScheme(scheme),
@@ -31,7 +32,6 @@ func NewScheme() (*runtime.Scheme, error) {
 		egv1a1.AddToScheme(scheme),
 		mcsv1alpha1.Install(scheme),
 		v1alpha1.AddToScheme(scheme),
-		addPeers(scheme),
 	)
 	return scheme, err
 }

@@ -47,6 +47,10 @@ type shop struct {
 	bad bool
 }
 
+// rolloutPatience is how long a test waits for a whole rollout, which takes five seconds by the clock of a
+// shop on an idle machine.
+const rolloutPatience = 90 * time.Second
+
 const (
 	shopDeployment = "primary-svc"
 	shopCanary     = "primary-svc-canary"
@@ -110,7 +114,7 @@ func (s *shop) ship(image string) {
 // until waits until the rollout is as a test wants it.
 func (s *shop) until(what string, is func(*v1alpha1.RolloutStatus) bool) {
 	s.t.Helper()
-	s.eventually(what, func() error {
+	err := poll(s.t.Context(), rolloutPatience, func() error {
 		if err := s.read(s.exs); err != nil {
 			return err
 		}
@@ -119,6 +123,9 @@ func (s *shop) until(what string, is func(*v1alpha1.RolloutStatus) bool) {
 		}
 		return nil
 	})
+	if err != nil {
+		s.t.Fatalf("%s: %v", what, err)
+	}
 }
 
 func (s *shop) untilStep(step int32) {

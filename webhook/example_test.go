@@ -17,11 +17,11 @@ import (
 
 // genuine is how a receiver verifies a request; docs/rollouts.md has it, in Python as well.
 func genuine(r *http.Request, body, key []byte) bool {
-	at, err := strconv.ParseInt(r.Header.Get("webhook-timestamp"), 10, 64)
+	at, err := strconv.ParseInt(r.Header.Get("Webhook-Timestamp"), 10, 64)
 	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s.%d.%s", r.Header.Get("webhook-id"), at, body)
+	fmt.Fprintf(mac, "%s.%d.%s", r.Header.Get("Webhook-Id"), at, body)
 	signature := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	return err == nil && time.Since(time.Unix(at, 0)).Abs() < 5*time.Minute && hmac.Equal([]byte(signature), []byte(r.Header.Get("webhook-signature")))
+	return err == nil && time.Since(time.Unix(at, 0)).Abs() < 5*time.Minute && hmac.Equal([]byte(signature), []byte(r.Header.Get("Webhook-Signature")))
 }
 
 func ExampleSign() {

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Headers of a signed request, as Standard Webhooks names them.
+// Headers of a signed request, as Standard Webhooks names them. The case of headers does not matter; this is how Go sends them.
 const (
 	// HeaderID holds the ID of the question.
-	HeaderID = "webhook-id"
+	HeaderID = "Webhook-Id"
 	// HeaderTimestamp holds when it was asked, in seconds since 1970.
-	HeaderTimestamp = "webhook-timestamp"
+	HeaderTimestamp = "Webhook-Timestamp"
 	// HeaderSignature holds "v1,", and in base64 the HMAC-SHA256 of "<id>.<timestamp>.<body>".
-	HeaderSignature = "webhook-signature"
+	HeaderSignature = "Webhook-Signature"
 )
 
 // keyPrefix begins a key that is written in base64.

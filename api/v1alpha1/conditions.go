@@ -62,7 +62,7 @@ const (
 	ReasonRouteConflict Reason = "RouteConflict"
 	// ReasonWorkloadNotFound: spec.rollout.workloadRef names no Deployment.
 	ReasonWorkloadNotFound Reason = "WorkloadNotFound"
-	// ReasonWorkloadConflict: an older ExposedService rolls the same Deployment out.
+	// ReasonWorkloadConflict: somebody else manages the Deployment: an older ExposedService, Flagger or Argo Rollouts.
 	ReasonWorkloadConflict Reason = "WorkloadConflict"
 	// ReasonWorkloadNotSupported: no canary can be made of the Deployment.
 	ReasonWorkloadNotSupported Reason = "WorkloadNotSupported"
