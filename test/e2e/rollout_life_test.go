@@ -224,7 +224,7 @@ func TestCanariesThatCannotRun(t *testing.T) {
 			trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
 			failed := trial.exs.Status.Rollout.Failed
 			t.Logf("stopped after %.1f s: %s: %s", time.Since(at).Seconds(), failed.Reason, failed.Message)
-			if string(failed.Reason) != bad.reason {
+			if failed.Reason != bad.reason {
 				t.Errorf("failed is %+v, want %s", failed, bad.reason)
 			}
 			trial.nothingFailed()
@@ -236,7 +236,7 @@ func TestCanariesThatCannotRun(t *testing.T) {
 // killed at random moments, ten of each. All end as they would have without.
 func TestHeadgateKilledAtAnyMomentOfRollouts(t *testing.T) {
 	const pairs, kills = 2, 5
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	seed := uint64(time.Now().UnixNano())    //nolint:gosec // any number will do
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // moments, not secrets
 	t.Logf("seed %d", seed)
 	var good, bad []*trial
