@@ -39,20 +39,12 @@ type PrometheusConfig struct {
 	Namespace string
 	// Apps are the applications in this namespace whose pods it scrapes.
 	Apps []string
-	// Targets are further pods that it scrapes.
-	Targets []PrometheusTarget
+	// Discovery is a URL that answers with further targets, as Prometheus's HTTP service discovery asks for them. Empty: none.
+	Discovery string
 	// Rules is a file of alerting rules. Empty: none.
 	Rules string
 	// WithoutHeadgate leaves Headgate out, which then need not be there.
 	WithoutHeadgate bool
-}
-
-// PrometheusTarget are pods of the server's namespace with control ports of the sample application.
-type PrometheusTarget struct {
-	// Name is that of the job, and of the headless Service by which the pods are found.
-	Name string
-	// Selector are labels of the pods, and Labels what is added to all that is scraped of them.
-	Selector, Labels map[string]string
 }
 
 // Prometheus is a Prometheus server on the cluster. It scrapes the pods of applications and, unless

@@ -2,8 +2,6 @@ package scene
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -47,8 +45,9 @@ func (p PrometheusConfig) objects(namespace *corev1.Namespace) ([]client.Object,
 			Selector: labels, Ports: []corev1.ServicePort{{Name: "http", Port: prometheusPort}},
 		}},
 	}
-	for _, target := range p.targets() {
-		out = append(out, headless(metav1.ObjectMeta{Namespace: p.Namespace, Name: target.Name}, target.Selector))
+	for _, app := range p.Apps {
+		meta := metav1.ObjectMeta{Namespace: p.Namespace, Name: podsOf(app)}
+		out = append(out, headless(meta, map[string]string{"app": app}))
 	}
 	if p.WithoutHeadgate {
 		return out, nil
@@ -75,16 +74,7 @@ func (p PrometheusConfig) elsewhere(namespace *corev1.Namespace) metav1.ObjectMe
 	}
 }
 
-// targets are the pods of the applications, with the labels namespace and service, and all further ones.
-func (p PrometheusConfig) targets() []PrometheusTarget {
-	var out []PrometheusTarget
-	for _, app := range p.Apps {
-		out = append(out, PrometheusTarget{
-			Name: app + "-pods", Selector: map[string]string{"app": app}, Labels: map[string]string{"namespace": p.Namespace, "service": app},
-		})
-	}
-	return append(out, p.Targets...)
-}
+func podsOf(app string) string { return app + "-pods" }
 
 // headless is a Service whose name has the addresses of all pods, ready or not.
 func headless(meta metav1.ObjectMeta, selector map[string]string) *corev1.Service {
@@ -127,19 +117,25 @@ func prometheusPod() corev1.PodSpec {
 // settings is a part of Prometheus's configuration file.
 type settings map[string]any
 
-// configuration scrapes each target as the Prometheus operator would, and Headgate as docs/install.md asks for.
+// configuration scrapes each application as the Prometheus operator would, with the labels namespace
+// and service, and Headgate as docs/install.md asks for.
 func (p PrometheusConfig) configuration() settings {
 	const interval = "1s"
 	var jobs []settings
-	for _, target := range p.targets() {
-		var labels []settings
-		for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
-			labels = append(labels, settings{"target_label": name, "replacement": target.Labels[name]})
-		}
+	for _, app := range p.Apps {
 		jobs = append(jobs, settings{
-			"job_name":        target.Name,
-			"dns_sd_configs":  discovery(target.Name, p.Namespace, ControlPort),
-			"relabel_configs": labels,
+			"job_name":       app,
+			"dns_sd_configs": discovery(podsOf(app), p.Namespace, ControlPort),
+			"relabel_configs": []settings{
+				{"target_label": "namespace", "replacement": p.Namespace},
+				{"target_label": "service", "replacement": app},
+			},
+		})
+	}
+	if p.Discovery != "" {
+		jobs = append(jobs, settings{
+			"job_name":        "discovered",
+			"http_sd_configs": []settings{{"url": p.Discovery, "refresh_interval": interval}},
 		})
 	}
 	if !p.WithoutHeadgate {

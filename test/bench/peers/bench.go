@@ -40,7 +40,8 @@ var (
 // bench is the cluster on which is measured.
 type bench struct {
 	*scene.Cluster
-	began time.Time
+	discovery *discovery
+	began     time.Time
 }
 
 // say prints a line about what is going on, with the time since the beginning.

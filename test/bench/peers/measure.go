@@ -25,7 +25,13 @@ func measure(ctx context.Context, o options) (results, error) {
 	if err != nil {
 		return out, err
 	}
-	b := &bench{Cluster: cluster, began: time.Now()}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	pods, err := discover(ctx, cluster)
+	if err != nil {
+		return out, err
+	}
+	b := &bench{Cluster: cluster, discovery: pods, began: time.Now()}
 	out.Machine, out.Runs = machine(), o.runs
 	for _, c := range tools {
 		if err := b.measureOne(ctx, c, stages, &out); err != nil {

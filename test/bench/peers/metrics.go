@@ -16,10 +16,9 @@ func prometheusAddress(space string) string {
 	return fmt.Sprintf("http://%s.%s:9090", scene.PrometheusApp, space)
 }
 
-// deployPrometheus starts a server that knows nothing yet and scrapes the pods of the services every second. What it
-// scrapes has the label workload, the value of the pods' label app, which sets Flagger's and Headgate's canaries apart, and
-// the label version, which does so for Argo Rollouts.
-func (b *bench) deployPrometheus(ctx context.Context, space string, workloads []string) (*scene.Prometheus, error) {
+// deployPrometheus starts a server that knows nothing yet and scrapes the pods of all services in a namespace every
+// second.
+func (b *bench) deployPrometheus(ctx context.Context, space string) (*scene.Prometheus, error) {
 	old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: scene.PrometheusApp}}
 	if err := b.Delete(ctx, old, client.PropagationPolicy(metav1.DeletePropagationForeground)); client.IgnoreNotFound(err) != nil {
 		return nil, err
@@ -36,15 +35,5 @@ func (b *bench) deployPrometheus(ctx context.Context, space string, workloads []
 	}); err != nil {
 		return nil, err
 	}
-	config := scene.PrometheusConfig{Namespace: space, WithoutHeadgate: true}
-	for _, workload := range workloads {
-		for _, version := range []string{stableVersion, newVersion} {
-			config.Targets = append(config.Targets, scene.PrometheusTarget{
-				Name:     fmt.Sprintf("%s-pods-%s", workload, version),
-				Selector: map[string]string{"app": workload, "app.kubernetes.io/version": version},
-				Labels:   map[string]string{"namespace": space, "workload": workload, "version": version},
-			})
-		}
-	}
-	return b.DeployPrometheus(ctx, config)
+	return b.DeployPrometheus(ctx, scene.PrometheusConfig{Namespace: space, Discovery: b.discovery.url(space), WithoutHeadgate: true})
 }

@@ -25,7 +25,7 @@ func (b *bench) play(ctx context.Context, c contender, scenarios stage, address 
 			err = cleared
 		}
 	}()
-	prometheus, err := b.deployPrometheus(ctx, c.space(), workloads(trials))
+	prometheus, err := b.deployPrometheus(ctx, c.space())
 	if err != nil {
 		return err
 	}
@@ -73,18 +73,6 @@ func (b *bench) trials(c contender, scenarios stage, runs int) []*trial {
 					AsksPrometheus: s.accident == metricsNever || s.accident == metricsLost,
 				},
 			})
-		}
-	}
-	return out
-}
-
-// workloads are all that can have pods of the services in the label app.
-func workloads(trials []*trial) []string {
-	var out []string
-	for _, t := range trials {
-		out = append(out, t.service.Name)
-		if t.service.AsksPrometheus {
-			out = append(out, t.service.Name+"-canary")
 		}
 	}
 	return out
@@ -157,7 +145,7 @@ func (b *bench) clear(ctx context.Context, trials []*trial) error {
 	}
 	return until(ctx, cleanUpTime, "the end of the services' pods", func(ctx context.Context) error {
 		var pods corev1.PodList
-		if err := b.List(ctx, &pods, client.InNamespace(trials[0].service.Namespace), client.HasLabels{"app.kubernetes.io/instance"}); err != nil {
+		if err := b.List(ctx, &pods, client.InNamespace(trials[0].service.Namespace), client.HasLabels{instanceLabel}); err != nil {
 			return err
 		}
 		if len(pods.Items) > 0 {
