@@ -1,13 +1,17 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -112,6 +116,12 @@ func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
 		if err := envtest.UninstallCRDs(w.config, options); err != nil {
 			t.Error(err)
 		}
+		// An operator that starts while a kind goes would wait for its objects.
+		for _, version := range []string{flaggerVersion.String(), argoVersion.String()} {
+			if err := poll(context.Background(), patience, func() error { return notServed(w.config, version) }); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 	kube, err := client.New(w.config, client.Options{})
 	if err != nil {
@@ -160,6 +170,19 @@ func TestWhatAnotherHasMadeIsLeftToIt(t *testing.T) {
 	if got := madeBy(d); got != nil {
 		t.Errorf("made by %s", got.name)
 	}
+}
+
+// notServed is nil when the API server says that it has no kinds of a version.
+func notServed(config *rest.Config, version string) error {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	_, err = client.ServerResourcesForGroupVersion(version)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("%s is served: %v", version, err)
 }
 
 // anyKind is a namespaced kind that takes anything.
