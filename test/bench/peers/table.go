@@ -76,8 +76,10 @@ func details(s scenario, outcome state, runs []result) string {
 	switch {
 	case outcome == held:
 		return fmt.Sprintf(" for all %.0f s at %s %%", s.watch.Seconds(), spread(runs, "%.0f", func(r result) float64 { return r.Weight }))
-	case s.rate == 0 || s.stable > 0:
+	case s.rate == 0:
 		return seconds
+	case s.stable > 0:
+		return seconds + ", " + spread(runs, "%.0f", func(r result) float64 { return float64(r.Canary) }) + " calls to it"
 	case outcome == promoted:
 		return seconds + ", " + failed
 	}
