@@ -18,8 +18,8 @@ peers() {
   export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate-peers} GREETER_IMAGE=ghcr.io/headgate/greeter:peers PROMETHEUS_IMAGE
   local flagger argo
   say 'starting a local cluster (the first time it is built from source: a quarter of an hour)'
-  cluster up
   trap 'cluster down' EXIT
+  cluster up
   say 'building the images (the first time Prometheus, Flagger and Argo Rollouts are built from source: ten minutes)'
   cluster load ghcr.io/headgate/headgate:local ./cmd/headgate
   cluster load "$GREETER_IMAGE" ./test/grpcapp/cmd/greeter
