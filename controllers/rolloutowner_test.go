@@ -179,10 +179,13 @@ func notServed(config *rest.Config, version string) error {
 		return err
 	}
 	_, err = client.ServerResourcesForGroupVersion(version)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return nil
+	case err != nil:
+		return fmt.Errorf("ask for %s: %w", version, err)
 	}
-	return fmt.Errorf("%s is served: %v", version, err)
+	return fmt.Errorf("%s is served", version)
 }
 
 // anyKind is a namespaced kind that takes anything.
