@@ -55,7 +55,7 @@ unit() {
   # shellcheck disable=SC2086 # one word for each package
   KUBEBUILDER_ASSETS=$assets HEADGATE_ENVOY=$tools/envoy PATH=$tools:$PATH with_heartbeat 'unit tests' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/unit.json" \
-    -- -race -short -timeout 20m $packages || status=1
+    -- -race -short -timeout 40m $packages || status=1
 
   # With the race detector the deciders, which start no goroutine, play a few histories; here they
   # play all, and the judge all its experiments, in a tenth of the time.
