@@ -151,42 +151,16 @@ type answer struct {
 // ask asks all proxies. The answers are in the order of the proxies; the order of asking changes
 // from look to look, so that slow ones do not always keep the same others waiting.
 func (e *Envoy) ask(ctx context.Context, query Query) []answer {
-	answers := make([]answer, len(query.Proxies))
-	if len(answers) == 0 {
-		return answers
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.config.LookTimeout)
-	defer cancel()
 	filter := statsFilter(query.Cluster, ownClusters(query))
-	places := make(chan struct{}, e.config.Parallel)
-	var wait sync.WaitGroup
-	for i := range answers {
-		index := (i + e.looks) % len(answers)
-		wait.Go(func() {
-			select {
-			case places <- struct{}{}:
-				defer func() { <-places }()
-				answers[index] = e.askOne(ctx, query.Proxies[index], filter)
-			case <-ctx.Done():
-				answers[index].trouble = &trouble{UnknownUnreachable, "was not asked in time"}
-			}
-		})
-	}
-	wait.Wait()
-	return answers
+	return askAll(ctx, e.config.LookTimeout, e.config.Parallel, len(query.Proxies), e.looks, func(ctx context.Context, i int) answer {
+		return e.askOne(ctx, query.Proxies[i], filter)
+	}, answer{trouble: notAsked()})
 }
 
 func (e *Envoy) askOne(ctx context.Context, proxy Proxy, filter string) answer {
-	ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
-	defer cancel()
-	body, err := get(ctx, e.config.Client, statsURL(proxy.Address, filter), e.config.MaxBytes)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return answer{trouble: &trouble{UnknownUnreachable, "no answer in time"}}
-	case errors.Is(err, errTooLarge):
-		return answer{trouble: &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", e.config.MaxBytes)}}
-	case err != nil:
-		return answer{trouble: &trouble{UnknownUnreachable, presentable(err.Error())}}
+	body, failed := fetch(ctx, e.config.Client, statsURL(proxy.Address, filter), e.config.Timeout, e.config.MaxBytes)
+	if failed != nil {
+		return answer{trouble: failed}
 	}
 	page, err := parsePage(body, e.config.Codes)
 	if err != nil {

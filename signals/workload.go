@@ -137,39 +137,16 @@ type podAnswer struct {
 // ask asks all pods, each once. The order of asking changes from look to look, so that slow ones do not always keep the same others
 // waiting.
 func (w *Workload) ask(ctx context.Context, pods []podOf) []podAnswer {
-	answers := make([]podAnswer, len(pods))
-	ctx, cancel := context.WithTimeout(ctx, w.config.LookTimeout)
-	defer cancel()
-	places := make(chan struct{}, w.config.Parallel)
-	var wait sync.WaitGroup
-	for i := range answers {
-		index := (i + w.looks) % len(answers)
-		wait.Go(func() {
-			select {
-			case places <- struct{}{}:
-				defer func() { <-places }()
-				answers[index] = w.askOne(ctx, pods[index].pod)
-			case <-ctx.Done():
-				answers[index].trouble = &trouble{UnknownUnreachable, "was not asked in time"}
-			}
-		})
-	}
-	wait.Wait()
-	return answers
+	return askAll(ctx, w.config.LookTimeout, w.config.Parallel, len(pods), w.looks, func(ctx context.Context, i int) podAnswer {
+		return w.askOne(ctx, pods[i].pod)
+	}, podAnswer{trouble: notAsked()})
 }
 
 func (w *Workload) askOne(ctx context.Context, pod Pod) podAnswer {
-	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
-	defer cancel()
 	address := url.URL{Scheme: "http", Host: pod.Address.String(), Path: w.config.Path}
-	body, err := get(ctx, w.config.Client, address.String(), w.config.MaxBytes)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return podAnswer{trouble: &trouble{UnknownUnreachable, "no answer in time"}}
-	case errors.Is(err, errTooLarge):
-		return podAnswer{trouble: &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", w.config.MaxBytes)}}
-	case err != nil:
-		return podAnswer{trouble: &trouble{UnknownUnreachable, presentable(err.Error())}}
+	body, failed := fetch(ctx, w.config.Client, address.String(), w.config.Timeout, w.config.MaxBytes)
+	if failed != nil {
+		return podAnswer{trouble: failed}
 	}
 	page, err := parseWorkload(body, metricNames{w.config.Calls, w.config.CodeLabel, w.config.Latencies}, w.config.Codes)
 	if err != nil {
