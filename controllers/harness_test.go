@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -269,6 +270,12 @@ func (r *runs) of(exs *v1alpha1.ExposedService) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.counts[client.ObjectKeyFromObject(exs)]
+}
+
+func (r *runs) all() map[types.NamespacedName]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.counts)
 }
 
 // untilQuiet waits until nothing is reconciled and nothing is written for a while.

@@ -235,8 +235,8 @@ func TestTwoReplicasServeTheSame(t *testing.T) {
 		}
 		return nil
 	})
-	if len(a.runs.counts) == 0 || len(b.runs.counts) != 0 {
-		t.Errorf("runs of the decider: %v on the leader, %v on the other", a.runs.counts, b.runs.counts)
+	if leader, other := a.runs.all(), b.runs.all(); len(leader) == 0 || len(other) != 0 {
+		t.Errorf("runs of the decider: %v on the leader, %v on the other", leader, other)
 	}
 
 	// A replica that ends takes what it said with it.

@@ -268,7 +268,8 @@ func TestHeadgateKilledAtAnyMomentOfRollouts(t *testing.T) {
 		}
 	}
 	for _, trial := range good {
-		trial.promoted()
+		// Beside the time of a rollout, each kill takes the time until the dead leader's lease runs out.
+		trial.rolloutWithin(2*rolloutPatience, "the promotion", isPromoted)
 		trial.nothingFailed()
 		once(trial, v1alpha1.DecisionPromotionStarted)
 	}

@@ -48,7 +48,7 @@ func TestTheAPIServerAcceptsTheExampleInTheNotes(t *testing.T) {
 	if !begins || !ends {
 		t.Fatal("there is no example between <<EOF and EOF")
 	}
-	text = strings.ReplaceAll(text, `{{ first (append .Values.watchNamespaces "default") }}`, "default")
+	text = strings.ReplaceAll(text, `{{ .Values.watchNamespaces | default (list "default") | first }}`, "default")
 	for name, example := range decode(t, []byte(text)) {
 		if err := kube.Create(t.Context(), example, client.DryRunAll); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -97,6 +97,8 @@ const (
 	pollInterval = 25 * time.Millisecond
 	// Patience bounds every wait for the cluster to do something.
 	Patience = 90 * time.Second
+	// lastQuestion is how long the question that patience runs out on may still take.
+	lastQuestion = 5 * time.Second
 )
 
 // Until asks again and again until the answer is nil, and fails with the last answer when
@@ -107,12 +109,15 @@ func Until(ctx context.Context, what string, ask func(context.Context) error) er
 
 // UntilWithin is Until with a patience and an interval of the caller's own.
 func UntilWithin(ctx context.Context, patience, interval time.Duration, what string, ask func(context.Context) error) error {
+	// The last question gets a little longer, so that its answer, not its deadline, is what is reported.
+	asking, cancelAsking := context.WithTimeout(ctx, patience+lastQuestion)
+	defer cancelAsking()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		err := ask(ctx)
+		err := ask(asking)
 		if err == nil {
 			return nil
 		}
