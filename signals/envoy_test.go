@@ -510,6 +510,16 @@ func TestWhatProxiesHaveNoStatisticsOf(t *testing.T) {
 		g.proxies[0].shows(statistics(105, sharedCluster, nil))
 		wantUnknown(t, g.look(5*time.Second), "primary", UnknownEmpty, "enablePerEndpointStats")
 	})
+	t.Run("no endpoints at all, where a route names weights and backends may have clusters of their own", func(t *testing.T) {
+		g := newGate(t, 1)
+		for i := range g.query.Backends {
+			g.query.Backends[i].Cluster = fmt.Sprintf("%s/backend/%d", sharedCluster, i)
+		}
+		g.proxies[0].shows(statistics(100, sharedCluster, nil))
+		g.look(0)
+		g.proxies[0].shows(statistics(105, sharedCluster, nil))
+		wantUnknown(t, g.look(5*time.Second), "primary", UnknownEmpty, "enablePerEndpointStats")
+	})
 }
 
 // withoutTypes leaves away the lines that may stand only once in a page.

@@ -151,7 +151,7 @@ func (l *look) verdict(backend Backend) Counts {
 		return unknown(UnknownAmbiguous, message)
 	case !l.seen[backend.Name] && l.byCode:
 		return unknown(UnknownEmpty, "no proxy counts its calls by gRPC status code, which Envoy does only where a backend has a cluster of its own")
-	case !l.seen[backend.Name] && l.withoutEndpoints && backend.Cluster == "":
+	case !l.seen[backend.Name] && l.withoutEndpoints:
 		return unknown(UnknownEmpty, "the proxies do not count by endpoint: in the EnvoyProxy set telemetry.metrics.enablePerEndpointStats: true")
 	case !l.seen[backend.Name]:
 		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
