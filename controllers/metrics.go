@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/signals"
+	"github.com/headgate/headgate/webhook"
 )
 
 // metrics are all metrics of this package. Counters count since the start of the process; only the
@@ -34,6 +35,8 @@ type metrics struct {
 	looks *prometheus.CounterVec
 	// lastLook is when a source was last read, in seconds since the epoch, by ExposedService and source.
 	lastLook *prometheus.GaugeVec
+	// webhooks counts questions to the webhooks of rollouts, by result: agreed, declined, unanswered.
+	webhooks *prometheus.CounterVec
 	// kinds is 1 for each optional kind that the cluster has, and 0 for each that it lacks.
 	kinds *prometheus.GaugeVec
 }
@@ -79,6 +82,10 @@ func newMetrics() *metrics {
 			Name: "headgate_source_last_success_timestamp_seconds",
 			Help: "When a source of call counts was last read, in seconds since the epoch, by ExposedService and source.",
 		}, []string{"namespace", "name", "source"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_webhook_questions_total",
+			Help: "Questions to the webhooks of rollouts, by result (agreed, declined, unanswered).",
+		}, []string{"result"}),
 		kinds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "headgate_kind_served",
 			Help: "Whether the cluster has an optional kind that Headgate uses: 1 if it does, otherwise 0.",
@@ -89,7 +96,7 @@ func newMetrics() *metrics {
 func (m *metrics) register(registerer prometheus.Registerer, reader client.Reader) error {
 	m.startAtZero()
 	for _, collector := range []prometheus.Collector{
-		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.kinds,
+		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.webhooks, m.kinds,
 		m.decisions, m.decisionLatency, m.looks, m.lastLook, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
 	} {
 		if err := registerer.Register(collector); err != nil {
@@ -117,6 +124,24 @@ func (m *metrics) countLookup(err error) {
 
 func (m *metrics) countDecision(reason v1alpha1.DecisionReason) {
 	m.decisions.WithLabelValues(string(reason)).Inc()
+}
+
+// Results of a question to a webhook.
+const (
+	webhookAgreed     = "agreed"
+	webhookDeclined   = "declined"
+	webhookUnanswered = "unanswered"
+)
+
+func (m *metrics) countWebhook(answer webhook.Answer) {
+	result := webhookUnanswered
+	switch {
+	case answer.Agrees:
+		result = webhookAgreed
+	case answer.Answered:
+		result = webhookDeclined
+	}
+	m.webhooks.WithLabelValues(result).Inc()
 }
 
 // observeLook takes in a look at a source for one ExposedService.

@@ -194,7 +194,7 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 		calls: counter(errorSource), compared: counter(comparedSource),
 		config: newConfigTracker(configs, callsCounted),
 		webhooks: newWebhookAsker(
-			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, callsCounted),
+			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, callsCounted),
 		callsCounted: callsCounted, stirred: newStirred(),
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
 		kinds: kinds, names: newTakenNames(), metrics: m,

@@ -117,7 +117,11 @@ func (m *metrics) startAtZero() {
 		for _, source := range []v1alpha1.ErrorSource{v1alpha1.SourceEnvoy, v1alpha1.SourcePrometheus, v1alpha1.SourceLoadReports} {
 			m.looks.WithLabelValues(string(source), result)
 		}
+		m.looks.WithLabelValues(string(v1alpha1.AnalysisWorkload), result)
 		m.lookups.WithLabelValues(result)
 		m.reconciles.WithLabelValues(result)
+	}
+	for _, result := range []string{webhookAgreed, webhookDeclined, webhookUnanswered} {
+		m.webhooks.WithLabelValues(result)
 	}
 }

@@ -37,9 +37,10 @@ const (
 // nothing over a restart; a question that is asked again has the same ID. It runs on the leader only, like
 // those who decide.
 type webhookAsker struct {
-	client webhook.Client
-	reader client.Reader
-	queue  workqueue.TypedRateLimitingInterface[webhookKey]
+	client  webhook.Client
+	reader  client.Reader
+	metrics *metrics
+	queue   workqueue.TypedRateLimitingInterface[webhookKey]
 	// wake tells the reconciler that there is something new.
 	wake chan<- event.GenericEvent
 
@@ -68,9 +69,11 @@ type webhookAnswer struct {
 	rollout.Answer
 }
 
-func newWebhookAsker(reader client.Reader, client webhook.Client, clock clock.WithTicker, wake chan<- event.GenericEvent) *webhookAsker {
+func newWebhookAsker(
+	reader client.Reader, client webhook.Client, clock clock.WithTicker, m *metrics, wake chan<- event.GenericEvent,
+) *webhookAsker {
 	return &webhookAsker{
-		client: client, reader: reader, wake: wake, asked: map[types.NamespacedName]*askedStep{},
+		client: client, reader: reader, metrics: m, wake: wake, asked: map[types.NamespacedName]*askedStep{},
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[webhookKey](firstAskAgain, lastAskAgain),
 			workqueue.TypedRateLimitingQueueConfig[webhookKey]{Clock: clock}),
@@ -194,6 +197,7 @@ func (a *webhookAsker) askNext(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return true // It was broken off, and says nothing.
 	}
+	a.metrics.countWebhook(answer)
 	if answer.Agrees {
 		a.queue.Forget(item)
 	} else {

@@ -78,7 +78,7 @@ func TestAWebhookThatRefusesHoldsTheStepUntilItAgrees(t *testing.T) {
 		SecretRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "signing"}, Key: "key"},
 	}))
 	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "signing"}, StringData: map[string]string{"key": "a secret of more than 24 bytes"}})
-	s.open()
+	o := s.open()
 	s.expose()
 	s.ship("app:2")
 	s.eventually("the webhook refuses", func() error {
@@ -116,6 +116,17 @@ func TestAWebhookThatRefusesHoldsTheStepUntilItAgrees(t *testing.T) {
 	if len(ids) != 2 || ids[1] == ids[2] {
 		t.Errorf("IDs: %v", ids)
 	}
+	o.countsWebhooks(t, map[string]float64{webhookAgreed: 2, webhookDeclined: float64(len(g.questions()) - 2), webhookUnanswered: 0})
+}
+
+// countsWebhooks fails the test unless so many questions are counted, by result.
+func (o *operator) countsWebhooks(t *testing.T, want map[string]float64) {
+	t.Helper()
+	for result, n := range want {
+		if got := counterValue(t, o.metrics.webhooks.WithLabelValues(result)); got != n {
+			t.Errorf("%v questions are counted as %s, not %v", got, result, n)
+		}
+	}
 }
 
 func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
@@ -136,6 +147,9 @@ func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
 	})
 	if strings.Contains(s.exs.Status.Rollout.Message, "up (") {
 		t.Errorf("it says %s", s.exs.Status.Rollout.Message)
+	}
+	if unanswered := counterValue(t, o.metrics.webhooks.WithLabelValues(webhookUnanswered)); unanswered < 2 {
+		t.Errorf("%v questions without an answer are counted", unanswered)
 	}
 	asked := len(up.questions())
 	edit(s.world, s.exs, func(exs *v1alpha1.ExposedService) {

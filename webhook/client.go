@@ -42,7 +42,9 @@ type Target struct {
 
 // Answer is what came of one attempt.
 type Answer struct {
-	Agrees bool
+	// Answered: it said something, be it no.
+	Answered bool
+	Agrees   bool
 	// Words are the answer's own, bounded, or say why there is none. They are for people.
 	Words string
 }
@@ -66,16 +68,16 @@ func (c Client) Ask(ctx context.Context, target Target, question Question) Answe
 	defer response.Body.Close() //nolint:errcheck // nothing more is read
 	words := readWords(response.Body)
 	if response.StatusCode == http.StatusOK {
-		return Answer{Agrees: true, Words: words}
+		return Answer{Answered: true, Agrees: true, Words: words}
 	}
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", response.StatusCode, http.StatusText(response.StatusCode)))
 	if response.StatusCode/100 == 3 {
 		words = "redirects are followed by 307 and 308 on the same host only"
 	}
-	if words == "" {
-		return Answer{Words: status}
+	if words != "" {
+		status += ": " + words
 	}
-	return Answer{Words: status + ": " + words}
+	return Answer{Answered: true, Words: status}
 }
 
 func (c Client) post(ctx context.Context, target Target, question Question) (*http.Response, error) {

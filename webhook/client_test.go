@@ -45,13 +45,13 @@ func TestOnlyStatus200Agrees(t *testing.T) {
 		body   string
 		want   Answer
 	}{
-		"200":                         {200, "", Answer{Agrees: true}},
-		"200 with words":              {200, "all green\n", Answer{Agrees: true, Words: "all green"}},
-		"202, for which nobody waits": {202, "later", Answer{Words: "202 Accepted: later"}},
-		"204":                         {204, "", Answer{Words: "204 No Content"}},
-		"403 with a message in JSON":  {403, `{"message": "frozen until Monday", "code": 7}`, Answer{Words: "403 Forbidden: frozen until Monday"}},
-		"500 with a page":             {500, "<h1>\n  Oops\t</h1>\x00\xff", Answer{Words: "500 Internal Server Error: <h1> Oops </h1> ?"}},
-		"a status without a name":     {599, "", Answer{Words: "599"}},
+		"200":                         {200, "", Answer{Answered: true, Agrees: true}},
+		"200 with words":              {200, "all green\n", Answer{Answered: true, Agrees: true, Words: "all green"}},
+		"202, for which nobody waits": {202, "later", Answer{Answered: true, Words: "202 Accepted: later"}},
+		"204":                         {204, "", Answer{Answered: true, Words: "204 No Content"}},
+		"403 with a message in JSON":  {403, `{"message": "frozen until Monday", "code": 7}`, Answer{Answered: true, Words: "403 Forbidden: frozen until Monday"}},
+		"500 with a page":             {500, "<h1>\n  Oops\t</h1>\x00\xff", Answer{Answered: true, Words: "500 Internal Server Error: <h1> Oops </h1> ?"}},
+		"a status without a name":     {599, "", Answer{Answered: true, Words: "599"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ask(t, func(w http.ResponseWriter, _ *http.Request) {
