@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -65,8 +66,14 @@ func (r *exposureReconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	if err := r.giveUpWorkload(ctx, exs); err != nil {
+	ends, err := r.namespaceEnds(ctx, exs.Namespace)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if !ends {
+		if err := r.giveUpWorkload(ctx, exs); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
 	if err := r.readElsewhere(ctx, s); err != nil {
@@ -96,6 +103,21 @@ func (r *exposureReconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1
 	return ctrl.Result{}, r.patchFinalizer(ctx, exs, controllerutil.RemoveFinalizer)
 }
 
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+
+// namespaceEnds says whether a namespace is being deleted. The right to write to what is in it may be gone already, with the
+// RoleBinding that gave it, and there is nobody left to write it for.
+func (r *exposureReconciler) namespaceEnds(ctx context.Context, name string) (bool, error) {
+	namespace := &corev1.Namespace{}
+	switch err := r.reader.Get(ctx, client.ObjectKey{Name: name}, namespace); {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("read Namespace %s: %w", name, err)
+	}
+	return namespace.DeletionTimestamp != nil, nil
+}
+
 // readElsewhere reads our objects in other namespaces past the cache: this is the last chance to see
 // one that was made a moment before.
 func (r *exposureReconciler) readElsewhere(ctx context.Context, s *scope) error {
@@ -107,6 +129,9 @@ func (r *exposureReconciler) readElsewhere(ctx context.Context, s *scope) error 
 		namespaces = []string{""}
 	}
 	for _, namespace := range namespaces {
+		if namespace == s.exs.Namespace {
+			continue
+		}
 		list := kindPatchPolicy.newList()
 		err := r.reader.List(ctx, list, labels, client.InNamespace(namespace))
 		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {

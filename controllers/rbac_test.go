@@ -7,10 +7,13 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -71,6 +74,61 @@ func TestGeneratedRoleIsEnough(t *testing.T) {
 	for _, request := range forbidden.all {
 		t.Errorf("forbidden: %s", request)
 	}
+}
+
+// A namespace that is watched alone may lose the RoleBinding before what it was for has ended.
+func TestAWatchedNamespaceEndsWithoutItsRoleBinding(t *testing.T) {
+	w := newWorld(t).withDataPlane().withBackends()
+	role, clusterWide := "headgate-in-"+w.namespace, "headgate-cluster-"+w.namespace
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+	refTo := func(name string) rbacv1.RoleRef {
+		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
+	}
+	operator := []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: role}}
+	// As the chart has it with watchNamespaces.
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"exposedservices"}, Verbs: []string{"patch"}}}
+	for _, rule := range generatedRules(t) {
+		if slices.ContainsFunc(rule.Resources, func(resource string) bool {
+			return slices.Contains([]string{"customresourcedefinitions", "gatewayclasses", "namespaces"}, resource)
+		}) {
+			rules = append(rules, rule)
+		}
+	}
+	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role, Namespace: w.namespace}, RoleRef: refTo(role), Subjects: operator}
+	w.create(
+		&rbacv1.ClusterRole{ObjectMeta: named(role), Rules: generatedRules(t)}, binding,
+		&rbacv1.ClusterRole{ObjectMeta: named(clusterWide), Rules: rules},
+		&rbacv1.ClusterRoleBinding{ObjectMeta: named(clusterWide), RoleRef: refTo(clusterWide), Subjects: operator},
+	)
+	w.config.Impersonate = rest.ImpersonationConfig{UserName: role}
+	w.startOperator()
+	deployment := w.deployment("primary-svc")
+	w.create(deployment)
+	exs := w.exposedService("greeter", shipping(deployment.Name))
+	w.create(exs)
+	w.untilHeld(exs, deployment)
+
+	w.delete(&corev1.Namespace{ObjectMeta: named(w.namespace)})
+	w.delete(binding)
+	w.eventually("the operator may no longer write there", func() error {
+		return w.mayNot(role, "patch", "apps", "deployments")
+	})
+	w.delete(exs)
+	w.eventually("the ExposedService is gone", func() error { return gone(w, exs) })
+}
+
+// mayNot fails while a user has a right in the world's namespace.
+func (w *world) mayNot(user, verb, group, resource string) error {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: w.namespace, Verb: verb, Group: group, Resource: resource},
+	}}
+	if err := w.kube.Create(w.t.Context(), review); err != nil {
+		return err
+	}
+	if review.Status.Allowed {
+		return fmt.Errorf("%s may %s %s", user, verb, resource)
+	}
+	return nil
 }
 
 // TestGeneratedRoleIsNotMore: no wildcards, no Secrets, nothing that gives rights to others.
