@@ -29,7 +29,14 @@ var errUnderWay = errors.New("not yet")
 func shipping(t *testing.T, name string, steps ...int) *trial {
 	t.Helper()
 	trial := try(t, name, v1alpha1.StrategyAuto, nil)
-	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
+	trial.ships(nil, steps...)
+	return trial
+}
+
+// ships has Headgate roll the primary out.
+func (t *trial) ships(change func(*v1alpha1.Rollout), steps ...int) {
+	t.Helper()
+	must(t.T, cluster.Change(t.ctx, t.exs, func(spec *v1alpha1.ExposedServiceSpec) {
 		spec.Rollout = &v1alpha1.Rollout{
 			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
 			// Little is to be proved, so that a test sees the end.
@@ -40,9 +47,11 @@ func shipping(t *testing.T, name string, steps ...int) *trial {
 				Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s")),
 			})
 		}
+		if change != nil {
+			change(spec.Rollout)
+		}
 	}))
-	trial.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
-	return trial
+	t.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
 }
 
 // rollout waits until the status of the rollout is as it is to be.
