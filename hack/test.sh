@@ -58,11 +58,15 @@ unit() {
     -- -race -short -timeout 40m $packages || status=1
 
   # With the race detector the deciders, which start no goroutine, play a few histories; here they
-  # play all, and the judge all its experiments, in a tenth of the time.
-  say 'every history of the deciders, every experiment of the judge'
+  # play all, and the judge all its experiments, in a tenth of the time. An operator dies after each
+  # write of a rollout, instead of after every fifth.
+  say 'every history of the deciders, every experiment of the judge, a death after each write'
   with_heartbeat 'histories' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/histories.json" \
     -- -timeout 20m ./failover ./rollout/... || status=1
+  KUBEBUILDER_ASSETS=$assets with_heartbeat 'deaths' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/deaths.json" \
+    -- -timeout 20m -run TestARolloutEndsThoughTheOperatorDiesAtEachWrite ./controllers || status=1
 
   # With the race detector a few seconds of it, because an Envoy beside it has no processor left.
   say 'fifty changes of endpoints a second for a minute, under live calls'
