@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/headgate/headgate/xds/bootstrap"
 )
 
@@ -18,14 +16,9 @@ func bootstrapCommand(ctx context.Context, arguments []string, console console) 
 	if err != nil {
 		return err
 	}
-	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.rules, o.overrides)
-	namespace, _, err := loaded.Namespace()
+	rest, namespace, err := o.cluster.load()
 	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	rest, err := loaded.ClientConfig()
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
+		return err
 	}
 	exs, err := readExposedService(ctx, rest, namespace, o.name)
 	if err != nil {

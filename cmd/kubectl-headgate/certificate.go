@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	"github.com/headgate/headgate/controllers/certificates"
@@ -25,14 +24,9 @@ func certificateCommand(ctx context.Context, arguments []string, console console
 	if err != nil {
 		return err
 	}
-	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.rules, o.overrides)
-	namespace, _, err := loaded.Namespace()
+	config, namespace, err := o.cluster.load()
 	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	config, err := loaded.ClientConfig()
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
+		return err
 	}
 	authorities, err := readAuthorities(ctx, config, o.headgateNamespace, o.authority)
 	if err != nil {

@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/headgate/headgate/controllers/certificates"
 )
@@ -32,8 +30,7 @@ Flags:
 type certificateOptions struct {
 	name string
 
-	rules     *clientcmd.ClientConfigLoadingRules
-	overrides *clientcmd.ConfigOverrides
+	cluster clusterFlags
 
 	output                       string
 	headgateNamespace, authority string
@@ -43,22 +40,15 @@ type certificateOptions struct {
 
 // parseCertificate reads the arguments. It prints the help to out, and returns pflag.ErrHelp, when that is asked for.
 func parseCertificate(arguments []string, out io.Writer) (*certificateOptions, error) {
-	o := &certificateOptions{rules: clientcmd.NewDefaultClientConfigLoadingRules(), overrides: &clientcmd.ConfigOverrides{}}
-	flags := pflag.NewFlagSet("certificate", pflag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.SortFlags = false
-	flags.Usage = func() {
-		fmt.Fprint(out, certificateUsage)
-		flags.PrintDefaults()
-	}
+	o := &certificateOptions{}
+	flags := newFlags("certificate", certificateUsage, out)
 	flags.StringVarP(&o.output, "output", "o", "", "write files to this directory instead of printing a Secret")
 	flags.StringVar(&o.serviceAccount, "service-account", "default", "what the client is called in its namespace, as in spiffe://<trust domain>/ns/<namespace>/sa/<service account>")
 	flags.StringVar(&o.trustDomain, "trust-domain", "cluster.local", "the value xds.trustDomain of Headgate's chart")
 	flags.IntVar(&o.days, "days", 90, "how long it is valid, one year at most") //nolint:mnd // a quarter, as public authorities have it
 	flags.StringVar(&o.headgateNamespace, "headgate-namespace", "headgate-system", "the namespace that Headgate is installed in")
 	flags.StringVar(&o.authority, "authority-secret", "headgate-xds-ca", "the Secret with the authority")
-	flags.StringVar(&o.rules.ExplicitPath, "kubeconfig", "", "path of the kubeconfig")
-	clientcmd.BindOverrideFlags(o.overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
+	o.cluster = bindClusterFlags(flags)
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}

@@ -2,11 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-
-	"github.com/spf13/pflag"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/headgate/headgate/xds/bootstrap"
 )
@@ -28,8 +24,7 @@ Flags:
 type bootstrapOptions struct {
 	kind, name string
 
-	rules     *clientcmd.ClientConfigLoadingRules
-	overrides *clientcmd.ConfigOverrides
+	cluster clusterFlags
 
 	output, directory       string
 	servers                 []string
@@ -40,14 +35,8 @@ type bootstrapOptions struct {
 
 // parseBootstrap reads the arguments. It prints the help to out, and returns pflag.ErrHelp, when that is asked for.
 func parseBootstrap(arguments []string, out io.Writer) (*bootstrapOptions, error) {
-	o := &bootstrapOptions{rules: clientcmd.NewDefaultClientConfigLoadingRules(), overrides: &clientcmd.ConfigOverrides{}}
-	flags := pflag.NewFlagSet("bootstrap", pflag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.SortFlags = false
-	flags.Usage = func() {
-		fmt.Fprint(out, bootstrapUsage)
-		flags.PrintDefaults()
-	}
+	o := &bootstrapOptions{}
+	flags := newFlags("bootstrap", bootstrapUsage, out)
 	flags.StringVarP(&o.output, "output", "o", "", "write to this directory (envoy) or file (grpc) instead of printing")
 	flags.StringVar(&o.directory, "directory", "/etc/headgate-envoy", "where the printed ConfigMap will be mounted (envoy)")
 	flags.StringArrayVar(&o.servers, "xds-server", nil,
@@ -58,8 +47,7 @@ func parseBootstrap(arguments []string, out io.Writer) (*bootstrapOptions, error
 	flags.StringVar(&o.key, "key", bootstrap.DefaultKey, "path of its key")
 	flags.StringVar(&o.ca, "ca", bootstrap.DefaultCA, "path of the certificates that sign the server's")
 	flags.IntVar(&o.adminPort, "admin-port", 9901, "loopback port of Envoy's administration; 0: none (envoy)") //nolint:mnd // Envoy's own default
-	flags.StringVar(&o.rules.ExplicitPath, "kubeconfig", "", "path of the kubeconfig")
-	clientcmd.BindOverrideFlags(o.overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
+	o.cluster = bindClusterFlags(flags)
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
