@@ -36,6 +36,8 @@ type trial struct {
 	space string
 	exs   *v1alpha1.ExposedService
 	live  *load.Run
+	// rate is that of the live calls, in calls per second.
+	rate int
 	// printed: the report has been.
 	printed bool
 }
@@ -43,6 +45,11 @@ type trial struct {
 // try sets a stage of its own for one test: two primaries, a backup, and an ExposedService that
 // hands back quickly. Live calls run until the test ends.
 func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.Failover)) *trial {
+	t.Helper()
+	return tryAt(t, calm, name, strategy, change)
+}
+
+func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.Failover)) *trial {
 	t.Helper()
 	ctx := onCluster(t)
 	space := "e2e-" + name
@@ -68,11 +75,11 @@ func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change f
 		must(t, err)
 	}
 	untilAllAnswered(ctx, t, exs, nil)
-	config, err := scene.Load(exs, calm)
+	config, err := scene.Load(exs, float64(rate))
 	must(t, err)
 	live, err := load.Start(ctx, config)
 	must(t, err)
-	trial := &trial{T: t, ctx: ctx, space: space, exs: exs, live: live}
+	trial := &trial{T: t, ctx: ctx, space: space, exs: exs, live: live, rate: rate}
 	t.Cleanup(func() { trial.report() })
 	trial.answered(primary)
 	return trial
@@ -81,7 +88,7 @@ func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change f
 // answered waits until a second's worth of calls has been answered by an application.
 func (t *trial) answered(app string) {
 	t.Helper()
-	must(t.T, scene.Answered(t.ctx, t.live, app, calm))
+	must(t.T, scene.Answered(t.ctx, t.live, app, t.rate))
 }
 
 func (t *trial) mark(what string) time.Time {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -235,16 +236,23 @@ func TestCanariesThatCannotRun(t *testing.T) {
 // TestHeadgateKilledAtAnyMomentOfRollouts: good and bad versions are on their way while Headgate is
 // killed at random moments, ten of each. All end as they would have without.
 func TestHeadgateKilledAtAnyMomentOfRollouts(t *testing.T) {
-	const pairs, kills = 2, 5
+	// Each service has half the calls of other tests: there are four, and four versions start at once.
+	const pairs, kills, rate = 2, 5, calm / 2
 	seed := uint64(time.Now().UnixNano())    //nolint:gosec // any number will do
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // moments, not secrets
 	t.Logf("seed %d", seed)
 	var good, bad []*trial
+	// The pods of four services end at once, which is no neighbour for the next test's calls.
+	t.Cleanup(func() {
+		for _, trial := range slices.Concat(good, bad) {
+			must(t, cluster.UntilNamespaceGone(context.Background(), trial.space))
+		}
+	})
 	for i := range pairs {
-		good = append(good, shipping(t, fmt.Sprintf("killed-good-%d", i), 10, 25, 50, 75))
-		bad = append(bad, shipping(t, fmt.Sprintf("killed-bad-%d", i), 10, 50))
+		good = append(good, shippingAt(t, rate, fmt.Sprintf("killed-good-%d", i), 10, 25, 50, 75))
+		bad = append(bad, shippingAt(t, rate, fmt.Sprintf("killed-bad-%d", i), 10, 50))
 	}
-	all := append(append([]*trial{}, good...), bad...)
+	all := slices.Concat(good, bad)
 	for _, trial := range all {
 		trial.holds("8s")
 		trial.ship(newVersion)

@@ -28,7 +28,12 @@ var errUnderWay = errors.New("not yet")
 // shipping is a trial whose primary is rolled out by Headgate, in steps that take seconds.
 func shipping(t *testing.T, name string, steps ...int) *trial {
 	t.Helper()
-	trial := try(t, name, v1alpha1.StrategyAuto, nil)
+	return shippingAt(t, calm, name, steps...)
+}
+
+func shippingAt(t *testing.T, rate int, name string, steps ...int) *trial {
+	t.Helper()
+	trial := tryAt(t, rate, name, v1alpha1.StrategyAuto, nil)
 	trial.ships(nil, steps...)
 	return trial
 }

@@ -72,7 +72,7 @@ func (a App) container() corev1.Container {
 			ProbeHandler:  corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: GRPCPort, Service: ptr.To(server.ReadinessService)}},
 			PeriodSeconds: 1, FailureThreshold: 1,
 		},
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}},
+		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m")}},
 		SecurityContext: &corev1.SecurityContext{
 			RunAsNonRoot: ptr.To(true), AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

@@ -70,6 +70,20 @@ func (c *Cluster) RemoveNamespace(ctx context.Context, name string) error {
 	return client.IgnoreNotFound(err)
 }
 
+// UntilNamespaceGone waits until a namespace that was removed is gone, with its pods.
+func (c *Cluster) UntilNamespaceGone(ctx context.Context, name string) error {
+	return Until(ctx, "the end of namespace "+name, func(ctx context.Context) error {
+		err := c.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err == nil:
+			return errNotYet
+		}
+		return err
+	})
+}
+
 // Put makes an object, or gives the one that exists the same spec.
 func (c *Cluster) Put(ctx context.Context, objects ...client.Object) error {
 	for _, object := range objects {

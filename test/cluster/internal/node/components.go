@@ -10,23 +10,17 @@ import (
 type component struct {
 	name string // of the program in the cluster's bin folder, and of its log
 	args []string
-	// nice is the priority of its threads, as of setpriority(2): 0 is that of everything else.
-	nice int
 }
-
-// first is the priority of what a real cluster runs on machines of its own, and everything waits for. Where it has to
-// queue up behind the pods and the kubelet for two processors, a write takes four times as long.
-const first = -15
 
 // Components are the names of all components.
 var Components = []string{"containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"}
 
 func containerd(c layout.Cluster) component {
-	return component{name: "containerd", args: []string{"--config", c.Config("containerd.toml")}}
+	return component{"containerd", []string{"--config", c.Config("containerd.toml")}}
 }
 
 func etcd(c layout.Cluster) component {
-	return component{name: "etcd", nice: first, args: []string{
+	return component{"etcd", []string{
 		"--data-dir=" + c.Data("etcd"),
 		"--unsafe-no-fsync", // the data need not survive the machine, and an fsync on a busy disk takes a second
 		"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
@@ -36,7 +30,7 @@ func etcd(c layout.Cluster) component {
 }
 
 func apiServer(c layout.Cluster) component {
-	return component{name: "kube-apiserver", nice: first, args: []string{
+	return component{"kube-apiserver", []string{
 		"--etcd-servers=http://127.0.0.1:2379",
 		"--advertise-address=" + layout.Node.String(), fmt.Sprintf("--secure-port=%d", layout.APIServerPort),
 		"--service-cluster-ip-range=" + layout.Services.String(),
@@ -52,7 +46,7 @@ func apiServer(c layout.Cluster) component {
 }
 
 func controllerManager(c layout.Cluster) component {
-	return component{name: "kube-controller-manager", args: []string{
+	return component{"kube-controller-manager", []string{
 		"--kubeconfig=" + c.Config("kube-controller-manager.kubeconfig"),
 		"--leader-elect=false", "--secure-port=0", "--profiling=false",
 		// Each controller with its own account has its own share of requests; all with one take 5 s longer to start.
@@ -64,7 +58,7 @@ func controllerManager(c layout.Cluster) component {
 }
 
 func scheduler(c layout.Cluster) component {
-	return component{name: "kube-scheduler", args: []string{
+	return component{"kube-scheduler", []string{
 		"--kubeconfig=" + c.Config("kube-scheduler.kubeconfig"),
 		"--leader-elect=false", "--secure-port=0", "--profiling=false",
 		"--kube-api-qps=300", "--kube-api-burst=600",
@@ -72,7 +66,7 @@ func scheduler(c layout.Cluster) component {
 }
 
 func kubelet(c layout.Cluster) component {
-	return component{name: "kubelet", args: []string{
+	return component{"kubelet", []string{
 		"--config=" + c.Config("kubelet.yaml"), "--kubeconfig=" + c.Config("kubelet.kubeconfig"),
 		"--root-dir=/var/lib/kubelet", "--cert-dir=" + c.PKI(""),
 		"--node-ip=" + layout.Node.String(), "--hostname-override=" + c.Name,
@@ -80,5 +74,5 @@ func kubelet(c layout.Cluster) component {
 }
 
 func kubeProxy(c layout.Cluster) component {
-	return component{name: "kube-proxy", args: []string{"--config=" + c.Config("kube-proxy.yaml")}}
+	return component{"kube-proxy", []string{"--config=" + c.Config("kube-proxy.yaml")}}
 }

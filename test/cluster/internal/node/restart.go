@@ -1,15 +1,10 @@
 package node
 
 import (
-	"fmt"
 	"log"
 	"os"
 	"os/exec"
-	"runtime"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/headgate/headgate/test/cluster/internal/layout"
 )
@@ -55,26 +50,11 @@ func (n *node) runOnce(c component) string {
 	cmd := exec.Command(n.cluster.Bin(c.name), c.args...)
 	cmd.Env, cmd.Dir = environment(n.cluster), "/"
 	cmd.Stdout, cmd.Stderr = output, output
-	exit, err := n.startNice(cmd, c.nice)
+	exit, err := n.processes.start(cmd)
 	if err != nil {
 		return err.Error()
 	}
 	return describe(<-exit)
-}
-
-// startNice starts a command whose threads all have a priority: they inherit that of the thread that starts it.
-func (n *node) startNice(cmd *exec.Cmd, nice int) (<-chan syscall.WaitStatus, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	const thisThread = 0
-	if err := unix.Setpriority(unix.PRIO_PROCESS, thisThread, nice); err != nil {
-		log.Printf("%s runs with the priority of everything else, which makes writes slower on a busy machine: %v", cmd.Path, err)
-	}
-	exit, err := n.processes.start(cmd)
-	if err := unix.Setpriority(unix.PRIO_PROCESS, thisThread, 0); err != nil {
-		return nil, fmt.Errorf("give a thread its priority back: %w", err)
-	}
-	return exit, err
 }
 
 // environment is that of all components. Nothing of the user's is passed on: a proxy for HTTP, for one, would swallow what they say to each other.
