@@ -36,9 +36,12 @@ func (l *look) adopted() string {
 		return ""
 	}
 	switch stable := l.status.Stable; {
+	case stable == "" && !w.Held && w.PausedBy == "":
+		// A pod template that comes before it is held would go into pods of what is taken for stable.
+		return ""
 	case stable == "" && w.Others == 0:
 		return w.Revision
-	case stable == "" && (w.Held || w.PausedBy != ""):
+	case stable == "":
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
 	case stable != "" && templateOf(stable) == templateOf(w.Revision) && (configOf(stable) == "") != (configOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.

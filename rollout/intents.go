@@ -82,10 +82,12 @@ func (l *look) workloadIntent() WorkloadIntent {
 			return WorkloadGivenUp
 		}
 		return WorkloadHeld
-	case s.Stable == "" || l.desired == "":
+	case l.desired == "":
 		return WorkloadAsIs
 	case l.seen.Workload.PausedBy != "":
 		return WorkloadAsIs
+	case s.Stable == "":
+		return l.holdToAdopt()
 	case s.Phase == v1alpha1.RolloutPromoting:
 		return WorkloadReleased
 	case l.desired == s.Stable && l.seen.Workload.Settled && l.seen.Workload.Others > 0:
@@ -93,6 +95,21 @@ func (l *look) workloadIntent() WorkloadIntent {
 		return WorkloadReleased
 	}
 	return WorkloadHeld
+}
+
+// holdToAdopt holds a Deployment that has rolled out what it has, so that nothing changes while that is taken for stable. If a new pod
+// template was faster and has gone into some pods already, they are neither: Kubernetes rolls it out, as it does before Headgate comes.
+func (l *look) holdToAdopt() WorkloadIntent {
+	w := l.seen.Workload
+	switch {
+	case !w.Known || !w.Found || !w.Settled:
+		return WorkloadAsIs
+	case w.Others == 0:
+		return WorkloadHeld
+	case w.Held && w.Running == "":
+		return WorkloadReleased
+	}
+	return WorkloadAsIs
 }
 
 func (l *look) canaryIntent() CanaryIntent {

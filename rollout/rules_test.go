@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,6 +148,37 @@ func TestErrorRateOverItsBoundRollsBackWhateverStableDoes(t *testing.T) {
 	s.untilStep(1, time.Minute)
 	s.outage = 0.5
 	s.until(rollingBack, time.Minute)
+}
+
+// What is taken for stable must be one revision: pods of a template that came a moment before the hold would stay in it.
+func TestATemplateThatIsFasterThanTheHoldIsRolledOutBeforeAnythingIsShipped(t *testing.T) {
+	s := newScene(t)
+	s.status, s.all = served("primary", "backup"), nil
+	s.template, s.pods = "v2", map[string]int32{"v1": 3, "v2": 1}
+	s.run(time.Minute)
+	if r := s.status.Rollout; r.Stable != "v2" || !s.held || s.pods["v1"] != 0 {
+		t.Errorf("stable is %q, held %t, pods %v", r.Stable, s.held, s.pods)
+	}
+	if slices.ContainsFunc(s.all, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionRolloutStarted }) {
+		t.Errorf("a rollout was begun: %v", s.all)
+	}
+	s.ship("v3")
+	s.untilStep(1, time.Minute)
+}
+
+func TestNothingIsTakenForStableBeforeItIsHeld(t *testing.T) {
+	s := newScene(t)
+	s.status = served("primary", "backup")
+	s.held = false
+	s.look()
+	if r := s.status.Rollout; r.Stable != "" || !s.held {
+		t.Fatalf("stable is %q, held %t", r.Stable, s.held)
+	}
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	if r := s.status.Rollout; r.Stable != "v1" || r.Revision != "v2" {
+		t.Errorf("stable is %q, %q is shipped", r.Stable, r.Revision)
+	}
 }
 
 func TestSlowCanaryIsRolledBackWhereLatenciesAreAskedFor(t *testing.T) {

@@ -57,21 +57,6 @@ func (t *trial) ships(change func(*v1alpha1.Rollout), steps ...int) {
 		}
 	}))
 	t.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
-	must(t.T, untilHeld(t.ctx, t.space))
-}
-
-// untilHeld waits until Headgate holds the primary: a template that comes before that is Kubernetes' to roll out.
-func untilHeld(ctx context.Context, space string) error {
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: primary}}
-	return scene.Until(ctx, "the Deployment is held", func(ctx context.Context) error {
-		if err := cluster.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return err
-		}
-		if !d.Spec.Paused {
-			return fmt.Errorf("%w: it is not paused", errUnderWay)
-		}
-		return nil
-	})
 }
 
 // rollout waits until the status of the rollout is as it is to be.
