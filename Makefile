@@ -56,7 +56,7 @@ vulncheck: ## Look for known vulnerabilities in the dependencies that are used (
 
 .PHONY: bench-xds
 bench-xds: ## Print what it costs to push an endpoint to xDS clients, beside go-control-plane's caches.
-	nice -n 10 go run ./test/bench/xds -protocol sotw
+	nice -n 10 go run ./test/bench/xds
 
 .PHONY: bench-judge
 bench-judge: ## Print what the judge of canaries decides, beside what others decide.
