@@ -27,6 +27,7 @@ import (
 func TestGRPCClientsTakeEverything(t *testing.T) {
 	golden(t, func(t *testing.T, _ string, in input) {
 		t.Helper()
+		t.Parallel() // A client takes three seconds, most of which it waits.
 		resources := in.build().Resources
 		want := map[string]bool{}
 		var dial []string
