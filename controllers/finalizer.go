@@ -66,13 +66,15 @@ func (r *exposureReconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	ends, err := r.namespaceEnds(ctx, exs.Namespace)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if !ends {
-		if err := r.giveUpWorkload(ctx, exs); err != nil {
+	if holdsWorkload(exs) {
+		ends, err := r.namespaceEnds(ctx, exs.Namespace)
+		if err != nil {
 			return ctrl.Result{}, err
+		}
+		if !ends {
+			if err := r.giveUpWorkload(ctx, exs); err != nil {
+				return ctrl.Result{}, err
+			}
 		}
 	}
 	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
