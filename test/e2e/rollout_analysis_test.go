@@ -29,19 +29,11 @@ func shippingSlowly(t *testing.T, name string) *trial {
 	must(t, cluster.LetHeadgateOut(trial.ctx, trial.space))
 	trial.ship(slowly(usual))
 	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
-	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
-		spec.Rollout = &v1alpha1.Rollout{
-			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
-			Steps:       []v1alpha1.RolloutStep{{Weight: intstr.FromInt(50), Hold: ptr.To(v1alpha1.LongDuration("1s"))}},
-			Analysis: &v1alpha1.Analysis{
-				Workload: &v1alpha1.WorkloadMetrics{Port: intstr.FromInt(scene.ControlPort)},
-				Latency:  &v1alpha1.LatencyTolerance{SlowdownPercent: ptr.To[int32](10)},
-				WarmUp:   ptr.To(v1alpha1.Duration("5s")),
-				Errors:   &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")},
-			},
-		}
-	}))
-	trial.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
+	trial.ships(func(r *v1alpha1.Rollout) {
+		r.Analysis.Workload = &v1alpha1.WorkloadMetrics{Port: intstr.FromInt(scene.ControlPort)}
+		r.Analysis.Latency = &v1alpha1.LatencyTolerance{SlowdownPercent: ptr.To[int32](10)}
+		r.Analysis.WarmUp = ptr.To(v1alpha1.Duration("5s"))
+	}, 50)
 	return trial
 }
 

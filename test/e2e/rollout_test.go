@@ -42,21 +42,25 @@ func shippingAt(t *testing.T, rate int, name string, steps ...int) *trial {
 func (t *trial) ships(change func(*v1alpha1.Rollout), steps ...int) {
 	t.Helper()
 	must(t.T, cluster.Change(t.ctx, t.exs, func(spec *v1alpha1.ExposedServiceSpec) {
-		spec.Rollout = &v1alpha1.Rollout{
-			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
-			// Little is to be proved, so that a test sees the end.
-			Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
-		}
-		for _, weight := range steps {
-			spec.Rollout.Steps = append(spec.Rollout.Steps, v1alpha1.RolloutStep{
-				Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s")),
-			})
-		}
+		spec.Rollout = quickRollout(steps...)
 		if change != nil {
 			change(spec.Rollout)
 		}
 	}))
 	t.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
+}
+
+// quickRollout ships the primary in steps that take seconds.
+func quickRollout(steps ...int) *v1alpha1.Rollout {
+	r := &v1alpha1.Rollout{
+		WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
+		// Little is to be proved, so that a test sees the end.
+		Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
+	}
+	for _, weight := range steps {
+		r.Steps = append(r.Steps, v1alpha1.RolloutStep{Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s"))})
+	}
+	return r
 }
 
 // rollout waits until the status of the rollout is as it is to be.

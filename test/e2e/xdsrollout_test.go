@@ -9,8 +9,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -22,16 +20,7 @@ func shippingOverXDS(t *testing.T, name string) *xdsTrial {
 	t.Helper()
 	trial := overXDS(t, name)
 	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) {
-		spec.Rollout = &v1alpha1.Rollout{
-			WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
-			// Little is to be proved, so that a test sees the end.
-			Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
-		}
-		for _, weight := range []int{10, 50} {
-			spec.Rollout.Steps = append(spec.Rollout.Steps, v1alpha1.RolloutStep{
-				Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s")),
-			})
-		}
+		spec.Rollout = quickRollout(10, 50)
 	}))
 	trial.rollout("the stable revision is known", func(status v1alpha1.RolloutStatus) bool { return status.Stable != "" })
 	return trial
