@@ -54,7 +54,9 @@ type countedCalls struct {
 	pending map[string]callCount
 	// unknown is why nothing is known of the calls of each backend; empty: they are known.
 	unknown map[string]string
-	looked  bool
+	// begun are the backends whose last look was the first one. That is no trouble: it is told only if it comes twice.
+	begun  map[string]bool
+	looked bool
 }
 
 // watch counts the calls of an ExposedService from now on, or no longer when it does not ask for it.
@@ -70,7 +72,7 @@ func (c *callCounter) watch(s *scope, query func() signals.Query) {
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil || have.config != config {
-		have = &countedCalls{config: config, pending: map[string]callCount{}, unknown: map[string]string{}}
+		have = &countedCalls{config: config, pending: map[string]callCount{}, unknown: map[string]string{}, begun: map[string]bool{}}
 		source, err := c.newSource(s.exs.Namespace, asked)
 		if err != nil {
 			have.invalid = err.Error()
@@ -162,7 +164,9 @@ func (c *callCounter) add(key types.NamespacedName, source signals.Source, readi
 	have.looked = true
 	for name, counts := range reading.Backends {
 		why := ""
-		if !counts.Known() {
+		begins := counts.Unknown == signals.UnknownFirstLook && !have.begun[name]
+		have.begun[name] = counts.Unknown == signals.UnknownFirstLook
+		if !counts.Known() && !begins {
 			why = string(counts.Unknown) + ": " + counts.Message
 		}
 		if (why == "") != (have.unknown[name] == "") {
