@@ -68,13 +68,15 @@ func moreThan(ratio, difference float64) contrast {
 }
 
 // lessThan tests whether a share is less than ratio times stable's plus difference; the mirror of moreThan, and no errors at all,
-// which is the rule of three where neither arm has an error: n_C D nats from n_C calls.
+// which is the rule of three where neither arm has an error: n_C D nats from n_C calls. Two more alternatives lie close to ratio,
+// because what an alternative gains in the mean has the sign of M f + D - g as it comes closer: with those of moreThan alone, a share
+// in the upper half of the margin was never proved to be within.
 func lessThan(ratio, difference float64) contrast {
-	psi := make([]float64, 1+alternatives)
+	psi := make([]float64, 1+alternatives, 1+alternatives+2)
 	for j, next := 1, ratio/1.25; j < len(psi); j, next = j+1, next/1.5 {
 		psi[j] = next
 	}
-	return oneBucket(ratio, difference, psi)
+	return oneBucket(ratio, difference, append(psi, ratio/1.1, ratio/1.03))
 }
 
 func oneBucket(ratio, difference float64, psi []float64) contrast {

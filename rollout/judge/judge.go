@@ -36,12 +36,12 @@ type Latency struct {
 	// Slowdown is the share by which all calls may be slower (0.05: by 5 %). It must cover the differences in speed of healthy pods:
 	// twice the standard deviation of their mean logarithm of the latency.
 	Slowdown float64
-	// Slow are calls above a latency, for advancing: their share is within Ratio times stable's plus Difference. Nil advances
-	// without asking for latencies.
+	// Slow are calls above a latency, for advancing. Nil advances without asking for latencies.
 	Slow *Slow
 }
 
-// Slow is what is tolerated of the share of calls above a latency.
+// Slow is what is tolerated of the share of calls above a latency: Ratio times stable's plus Difference. For advancing it is what
+// Slowdown makes of stable's own latencies if that is more, so that who tolerates a slowdown need not prove that there is less.
 type Slow struct {
 	// Above is the latency, rounded up to a bucket's bound; 0 is stable's 90th percentile before the rollout.
 	Above             time.Duration
@@ -159,6 +159,7 @@ func (j Judge) updateLatency(s State, t Tick) State {
 	}
 	tick := counts{canary: s.window.bin(t.Canary.Latencies), stable: s.window.bin(t.Stable.Latencies)}
 	tick.canaryCalls, tick.stableCalls = sum(tick.canary), sum(tick.stable)
+	before := s.stableLatencies()
 	s.canaryTook, s.stableTook = addTook(s.canaryTook, tick.canary), addTook(s.stableTook, tick.stable)
 	n, elapsed, ready := s.latencyCarry.join(t.Elapsed, tick)
 	if !ready {
@@ -168,8 +169,9 @@ func (j Judge) updateLatency(s State, t Tick) State {
 	s.latencyCarry = carry{}
 	s.latency = s.latency.advance(j.changes(), latencyContrast(s.window, j.Latency.Slowdown).gains(n), elapsed)
 	if slow := j.Latency.Slow; slow != nil {
-		above := n.above(slow.bin(s.window))
-		s.latencyGate = s.latencyGate.advance(j.recoveries(), lessThan(slow.Ratio, slow.Difference).gains(above), elapsed)
+		last := slow.bin(s.window)
+		above := n.above(last)
+		s.latencyGate = s.latencyGate.advance(j.recoveries(), j.Latency.fewerSlow(before, last).gains(above), elapsed)
 		if slow.RollBack {
 			s.slow = s.slow.advance(j.changes(), moreThan(slow.Ratio, slow.Difference).gains(above), elapsed)
 		}

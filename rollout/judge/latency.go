@@ -76,19 +76,53 @@ func (c curve) ratios(slower, share float64) []float64 {
 
 // at is the value of the curve at a latency within bin, which is not the last one.
 func (c curve) at(bin int, latency float64) float64 {
-	upper := float64(c.upTo[bin])
-	if upper <= 0 {
-		return c.upper[bin]
-	}
-	lower, below := 0.0, 0.0
+	return c.upper[bin] - c.share[bin]*(1-c.part(bin, latency))
+}
+
+// part is how far into bin a latency is: from 0 to 1 over its logarithm, and over itself in the bucket that starts at zero.
+func (c curve) part(bin int, latency float64) float64 {
+	upper, lower := float64(c.upTo[bin]), 0.0
 	if bin > 0 {
-		lower, below = float64(c.upTo[bin-1]), c.upper[bin-1]
+		lower = float64(c.upTo[bin-1])
 	}
-	part := latency / upper
-	if lower > 0 {
-		part = math.Log(latency/lower) / math.Log(upper/lower)
+	switch {
+	case upper <= 0:
+		return 1
+	case lower <= 0:
+		return min(max(latency/upper, 0), 1)
 	}
-	return below + c.share[bin]*min(max(part, 0), 1)
+	return min(max(math.Log(latency/lower)/math.Log(upper/lower), 0), 1)
+}
+
+// fewerSlow tests whether the share of calls above a bin is within what Slow tolerates, given how stable's latencies were distributed
+// before the tick.
+func (l Latency) fewerSlow(stable window, last int) contrast {
+	tail, slowed := newCurve(stable).above(last, 1+l.Slowdown)
+	if slowed > l.Slow.Ratio*tail+l.Slow.Difference {
+		return lessThan(slowed/tail, 0)
+	}
+	return lessThan(l.Slow.Ratio, l.Slow.Difference)
+}
+
+// sharpest bounds what above believes of a curve: the share above a latency grows with its tenth power at most. A histogram does not
+// show more, because all calls of a bucket may lie at its lower bound.
+const sharpest = 10
+
+// above is the share of calls above a bin, and what it becomes when all are slower times slower. Within a bucket the logarithm of the
+// share falls straight over that of the latency: the least that it can be where the share falls ever faster, as in all usual
+// distributions (an increasing generalized failure rate; Lariviere and Porteus, 2001).
+func (c curve) above(bin int, slower float64) (tail, slowed float64) {
+	tail = 1 - c.upper[bin]
+	if bin == len(c.upTo)-1 || tail <= 0 {
+		return 0, 0
+	}
+	at, most := float64(c.upTo[bin])/slower, tail*math.Pow(slower, sharpest)
+	for bin > 0 && float64(c.upTo[bin-1]) >= at {
+		bin--
+	}
+	upper := 1 - c.upper[bin]
+	lower := upper + c.share[bin]
+	return tail, min(lower*math.Pow(upper/lower, c.part(bin, at)), most)
 }
 
 // isotonic replaces values by the never falling ones that are closest to them in the sum of weighted squares (pool adjacent

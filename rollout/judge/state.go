@@ -24,4 +24,12 @@ func (n Totals) with(c Counts) Totals {
 	return Totals{Calls: addUp(n.Calls, c.Calls), Errors: addUp(n.Errors, c.Errors)}
 }
 
+// stableLatencies is how stable's latencies are distributed: in this rollout, once enough of them were judged.
+func (s State) stableLatencies() window {
+	if s.stableTook != nil && sum(s.stableTook) >= enoughToBet {
+		return window{upTo: s.window.upTo, count: s.stableTook}
+	}
+	return s.window
+}
+
 func (p process) begun() bool { return p.spent > 0 }

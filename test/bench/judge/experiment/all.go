@@ -21,6 +21,12 @@ func slowdown(tolerated float64) judge.Judge {
 	return j
 }
 
+func provingSlowdown(tolerated float64) judge.Judge {
+	j := slowdown(tolerated)
+	j.Latency.Slow = judge.Default().Latency.Slow
+	return j
+}
+
 func advanceBy(difference float64) judge.Judge {
 	j := errorsAt(0.01)
 	j.Errors.AdvanceDifference = difference
@@ -179,7 +185,20 @@ func advancing() []Experiment {
 		{Name: "no errors, D .1 %", Judge: advanceBy(0.1 * percent), Rollout: failing(10, 90, 0, 0), Runs: 20, Want: Want{Calls: 3600}},
 		{Name: "no errors, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 0, 0), Runs: 20, Want: Want{Calls: 800}},
 		{Name: ".1 % in both, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 0.1*percent, 0.1*percent), Runs: 200, Want: Want{Calls: 3000}},
+		{Name: "1 -> 1.7 %, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 1.7*percent, percent).lasting(6 * time.Hour), Runs: 60, Want: Want{Found: 0.9}},
 		{Name: "all gates, .1 % in both", Judge: judge.Default(), Rollout: alike(), Runs: 60, Want: Want{Calls: 4000}},
+	}
+	for _, buckets := range []struct {
+		name   string
+		bounds []float64
+	}{{"A66", A66}, {"native buckets", Native}} {
+		slower := func(by float64) Rollout {
+			return quick(regular.Slower(by, 1).In(buckets.bounds), regular.In(buckets.bounds))
+		}
+		list = append(list,
+			Experiment{Name: "5 % slower, tolerating 10 %, " + buckets.name, Judge: provingSlowdown(0.1), Rollout: slower(1.05), Runs: 60, Want: Want{Calls: 15000}},
+			Experiment{Name: "10 % slower, tolerating 10 %, " + buckets.name, Judge: provingSlowdown(0.1), Rollout: slower(1.1), Runs: 100, Want: Want{False: true, Share: 0.05}},
+		)
 	}
 	for _, rate := range []float64{0.01, 0.1, 1} {
 		for _, difference := range []float64{0.1, 0.5} {
@@ -195,6 +214,17 @@ func advancing() []Experiment {
 		list[i].ID, list[i].Decision = "F1", judge.Advance
 	}
 	return list
+}
+
+// regular are latencies that are spread less than those of the study.
+var regular = LogNormal(0.04, 0.4)
+
+// quick is a rollout of ten minutes at 100/100 calls a second, which learns stable's latencies as it goes.
+func quick(canary, stable Latencies) Rollout {
+	r := slow(canary, stable).lasting(10 * time.Minute)
+	r.Canary, r.Stable, r.Tick = Steady(100), Steady(100), time.Second
+	r.Window = func(time.Duration) ([]time.Duration, []float64) { return nil, nil }
+	return r
 }
 
 func alike() Rollout {
