@@ -69,10 +69,6 @@ func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServic
 	for _, b := range spec.Backends {
 		l.backends = append(l.backends, recallBackend(b.Name, previous, state, now))
 	}
-	for i := range l.backends {
-		l.assess(&l.backends[i], seen.Backends[l.backends[i].name])
-	}
-
 	l.active, l.pin = none, l.index(l.settings.pin)
 	if !l.first {
 		l.active = l.index(previous.Active)
@@ -84,6 +80,9 @@ func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServic
 		if to := l.index(r.To); to != none && to != l.active {
 			l.ramp = &ramp{to: to, percent: r.Percent, trial: r.Trial, since: earlier(r.Since.Time, now)}
 		}
+	}
+	for i := range l.backends {
+		l.assess(i, seen.Backends[l.backends[i].name])
 	}
 	return l
 }

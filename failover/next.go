@@ -43,7 +43,10 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 
 // stepTime is how long a step lasts.
 func (l *look) stepTime(r *ramp) time.Duration {
-	if r.isTrial() {
+	switch {
+	case r.isTrial() && l.now.Sub(r.since) >= trialTime:
+		return longestTrial
+	case r.isTrial():
 		return trialTime
 	}
 	return l.settings.rampInterval

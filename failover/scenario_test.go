@@ -138,6 +138,35 @@ func TestErrorsOnBothSidesAreNoSwitch(t *testing.T) {
 	}
 }
 
+// A source that counts seldom is waited for: a trial whose calls nobody has counted has shown nothing.
+func TestATrialWaitsUntilItsCallsAreCounted(t *testing.T) {
+	for _, scrape := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second} {
+		s := newScene(t, "primary", "backup")
+		s.maxErrors("5")
+		s.scrape = scrape
+		s.look()
+		s.run(time.Minute)
+		s.fail("primary", 0.3)
+		s.fail("backup", 0.3)
+		s.run(time.Hour)
+		if strings.Contains(s.reasons(), string(v1alpha1.DecisionSwitchedToBackup)) {
+			t.Errorf("counted every %s, it moved: %s", scrape, s.reasons())
+		}
+	}
+}
+
+// It does not wait for ever: the other one is known to fail.
+func TestATrialEndsThoughNobodyCounts(t *testing.T) {
+	s := newScene(t, "primary", "backup")
+	s.maxErrors("5")
+	s.look()
+	s.run(time.Minute)
+	s.fail("primary", 0.3)
+	s.until(v1alpha1.DecisionTryingBackup, time.Minute)
+	s.blind = true
+	s.until(v1alpha1.DecisionSwitchedToBackup, 31*time.Second)
+}
+
 func TestErrorsThatTheBackupTurnsOutToHaveTooSwitchNothing(t *testing.T) {
 	s := newScene(t, "primary", "backup")
 	s.maxErrors("5")

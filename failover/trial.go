@@ -13,6 +13,8 @@ import (
 const (
 	trialPercent = 20
 	trialTime    = 3 * time.Second
+	// longestTrial is how long a trial waits for evidence. Prometheus counts every 15 seconds where nobody has changed that.
+	longestTrial = 30 * time.Second
 )
 
 // isTrial says whether it is a trial; nil is none.
@@ -41,8 +43,15 @@ func leaveDeadInTrial(l *look, c choice) (plan, bool) {
 	return l.switchTo(c), true
 }
 
+// acquitted: its calls are counted until then, and nothing speaks against it.
+func (b *backend) acquitted(until time.Time) bool {
+	m := &b.memory
+	return m.CountedUntil != nil && !m.CountedUntil.Time.Before(until) && m.Calls == 0
+}
+
 // endTrial: the backend that is tried has gone down as well, and the other goes on: moving would help
-// nobody. After the trial's time without that it gets everything.
+// nobody. After the trial's time without that it gets everything, once the calls of that time are counted and nothing speaks
+// against it: a source is late by a look, and it takes two of them to take a backend down.
 func endTrial(l *look, c choice) (plan, bool) {
 	if !l.ramp.isTrial() {
 		return plan{}, false
@@ -50,7 +59,7 @@ func endTrial(l *look, c choice) (plan, bool) {
 	tried := &l.backends[l.ramp.to]
 	switch {
 	case c.to == l.ramp.to && tried.up() && tried.seen:
-		if l.now.Sub(l.ramp.since) < trialTime {
+		if d := l.now.Sub(l.ramp.since); d < trialTime || d < longestTrial && !tried.acquitted(l.ramp.since.Add(trialTime)) {
 			return l.unchanged(), true
 		}
 		return l.switchTo(c), true
