@@ -22,6 +22,8 @@ const (
 	eventDriftCorrected = "DriftCorrected"
 	// eventNotGivenUp: a Deployment may stay paused, because Headgate has no rights to it any more.
 	eventNotGivenUp = "NotGivenUp"
+	// eventScaled: a ReplicaSet of a Deployment was scaled, to undo what Kubernetes has begun to roll out.
+	eventScaled = "ReplicaSetScaled"
 	// eventRemoved: an object of ours was removed because it is no longer wanted.
 	eventRemoved = "Removed"
 )

@@ -30,6 +30,9 @@ func (r *exposureReconciler) followRollout(ctx context.Context, s *scope) {
 	s.ignoreInRollout()
 	r.checkAnalysis(s)
 	r.followWorkload(ctx, s)
+	if err := r.undoRollOut(ctx, s); err != nil {
+		s.fail(err)
+	}
 	r.followCanary(ctx, s)
 	r.webhooks.follow(s.exs, s.rollout.intents)
 }

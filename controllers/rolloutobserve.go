@@ -5,17 +5,13 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/workload"
 )
-
-// +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=list
 
 // observeRollout puts what was read into the decider's words, and reads past the cache what is only
 // needed while it matters: ReplicaSets and pods.
@@ -57,7 +53,7 @@ func (r *exposureReconciler) observeWorkload(ctx context.Context, s *scope) roll
 	held, pausedBy := pausers(d)
 	out := rollout.Workload{
 		Known: true, Found: true, Settled: isSettled(d), Held: held, PausedBy: pausedBy, Revision: revision,
-		Others: max(0, d.Status.Replicas-d.Status.UpdatedReplicas), Replicas: ptr.Deref(d.Spec.Replicas, 1),
+		Others: max(0, d.Status.Replicas-d.Status.UpdatedReplicas), Begun: d.Status.UpdatedReplicas, Replicas: ptr.Deref(d.Spec.Replicas, 1),
 		Ready: d.Status.ReadyReplicas, Available: d.Status.AvailableReplicas,
 	}
 	if config.of(&d.Spec.Template) != config.hash {
@@ -83,18 +79,14 @@ func isSettled(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration >
 
 // runningRevision is that of the one ReplicaSet that has pods; empty: several have, or none.
 func (r *exposureReconciler) runningRevision(ctx context.Context, d *appsv1.Deployment, config trackedConfig) (string, error) {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	sets, err := r.replicaSets(ctx, d)
 	if err != nil {
-		return "", fmt.Errorf("read the selector of Deployment %s: %w", d.Name, err)
-	}
-	var list appsv1.ReplicaSetList
-	if err := r.reader.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return "", fmt.Errorf("list the ReplicaSets of Deployment %s: %w", d.Name, err)
+		return "", err
 	}
 	running := ""
-	for i := range list.Items {
-		set := &list.Items[i]
-		if !metav1.IsControlledBy(set, d) || set.Status.Replicas == 0 {
+	for i := range sets {
+		set := &sets[i]
+		if set.Status.Replicas == 0 {
 			continue
 		}
 		if running != "" {

@@ -102,7 +102,7 @@ func (l *look) idleMessage() string {
 	case l.withdrawn():
 		return s.Target + " is given up" + because(l.seen.Workload.Why)
 	case s.Failed != nil && (l.desired == "" || l.desired == s.Failed.Revision):
-		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
+		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message) + l.remains()
 	case l.desired == "":
 		return unknownWorkload(l)
 	case l.desired == s.Stable && l.seen.Workload.PausedBy != "":
@@ -110,7 +110,15 @@ func (l *look) idleMessage() string {
 	case l.desired == s.Stable:
 		return s.Stable + " is stable"
 	}
-	return or(l.unstartable(), l.desired+" is next")
+	return or(l.unstartable(), l.desired+" is next") + l.remains()
+}
+
+// remains says what Kubernetes had rolled out of the revision that is asked for and is not undone yet.
+func (l *look) remains() string {
+	if !l.undoes() {
+		return ""
+	}
+	return fmt.Sprintf("; %s still has %d pods of it", l.status.Target, l.seen.Workload.Begun)
 }
 
 func (l *look) promotionMessage() string {

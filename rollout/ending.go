@@ -14,12 +14,13 @@ func failed(l *look) (string, bool) {
 	return "", false
 }
 
-// mixture says what people have to know when a promotion is broken off.
+// mixture says what becomes of the workload's own pods when a promotion is broken off.
 func (l *look) mixture() string {
-	if l.status.Phase != promoting || l.ownCanary() {
+	w := l.seen.Workload
+	if l.status.Phase != promoting || l.ownCanary() || w.Begun == 0 || l.onlyConfig() != "" {
 		return ""
 	}
-	return "; " + l.status.Target + " has some pods of it already: put its pod template back"
+	return fmt.Sprintf("; %s loses the %d pods of it that it has already", l.status.Target, w.Begun)
 }
 
 // onlyConfig says what people have to know when nothing but configuration has changed: Headgate cannot put that back.

@@ -12,6 +12,8 @@ type Intents struct {
 	// Config is the value of the annotation headgate.dev/config that the pod template is to have when it is released; empty: none. While
 	// the workload is held its pods stay as they are, and so does the annotation.
 	Config string
+	// Undo says that the workload, which is held, is to lose the pods of its pod template that Kubernetes has made of it.
+	Undo   bool
 	Canary CanaryIntent
 	// Weight is the canary's share of the calls of the first backend, in parts of 1,000,000.
 	Weight int32
@@ -53,7 +55,7 @@ func (l *look) intents() Intents {
 	s := &l.status
 	out := Intents{
 		Target: s.Target, Workload: l.workloadIntent(), Canary: l.canaryIntent(), Weight: s.Weight,
-		Config: l.config(), Revision: s.Revision, Step: s.Step, Steps: len(l.settings.steps),
+		Config: l.config(), Undo: l.undoes(), Revision: s.Revision, Step: s.Step, Steps: len(l.settings.steps),
 	}
 	if l.leaving() && l.firstObstacle(beforeWebhooks) == "" {
 		out.Ask = l.unanswered()
@@ -95,6 +97,14 @@ func (l *look) workloadIntent() WorkloadIntent {
 		return WorkloadReleased
 	}
 	return WorkloadHeld
+}
+
+// undoes: Kubernetes has begun to roll out what failed, or what came in the middle of a promotion and is untested, before the workload
+// was held. Configuration cannot be undone: pods that are made anew read it as it is.
+func (l *look) undoes() bool {
+	w, stable := l.seen.Workload, l.status.Stable
+	return l.workloadIntent() == WorkloadHeld && w.Held && w.Settled && w.Begun > 0 && !l.withdrawn() &&
+		l.desired != "" && stable != "" && templateOf(l.desired) != templateOf(stable)
 }
 
 // holdToAdopt holds a Deployment that has rolled out what it has, so that nothing changes while that is taken for stable. If a new pod

@@ -37,8 +37,8 @@ type Workload struct {
 	Revision string
 	// Running is the revision that all its pods run; empty when they run several, or there are none.
 	Running string
-	// Others is how many of its pods are not of Revision.
-	Others int32
+	// Others is how many of its pods are not of Revision, Begun is how many have its pod template: Kubernetes has begun to roll it out.
+	Others, Begun int32
 	// Replicas is how many pods it is to have; Ready and Available are how many are.
 	Replicas, Ready, Available int32
 }

@@ -4,6 +4,9 @@ import "strings"
 
 // A revision of a workload is the hash of its pod template, and with trackConfig that of the configuration, after a dash.
 
+// TemplateOf is the hash of the pod template in a revision.
+func TemplateOf(revision string) string { return templateOf(revision) }
+
 func templateOf(revision string) string {
 	template, _, _ := strings.Cut(revision, "-")
 	return template

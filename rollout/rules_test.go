@@ -513,27 +513,60 @@ func TestConfigurationThatFailsHasToBePutBackByPeople(t *testing.T) {
 	}
 }
 
-// A promotion that turns out bad is stopped where it is; when the template is put back Kubernetes takes its pods back.
-func TestPromotionThatIsBrokenOffIsMended(t *testing.T) {
+// A promotion that turns out bad is taken back, without anybody putting the template back.
+func TestPromotionThatTurnsOutBadIsTakenBack(t *testing.T) {
 	s := newScene(t)
 	s.ship("v2")
 	s.until(promoting, time.Hour)
 	s.run(2 * time.Second)
+	if s.pods["v2"] == 0 {
+		t.Fatalf("pods %v", s.pods)
+	}
 	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.run(time.Second)
-	if s.phase() != rollingBack || !s.held || s.pods["v1"] == 4 || !strings.Contains(s.all[len(s.all)-1].Message, "put its pod template back") {
-		t.Fatalf("%s, held %t, pods %v: %s", s.phase(), s.held, s.pods, s.all[len(s.all)-1].Message)
+	if said := s.all[len(s.all)-1].Message; s.phase() != rollingBack || !strings.Contains(said, "Deployment/greeter loses the 2 pods of it that it has already") {
+		t.Fatalf("%s: %s", s.phase(), said)
 	}
-	s.run(time.Minute)
-	mixed := s.pods["v2"]
 	s.run(time.Hour)
-	if s.pods["v2"] != mixed {
-		t.Errorf("it went on: %v", s.pods)
-	}
-	s.ship("v1")
-	s.run(time.Minute)
 	if s.pods["v1"] != 4 || !s.held {
-		t.Errorf("not mended: pods %v, held %t", s.pods, s.held)
+		t.Errorf("pods %v, held %t", s.pods, s.held)
+	}
+}
+
+// A template that comes while another one is promoted goes into pods before anybody can hold it: they are taken back, those of the one
+// that was promoted stay.
+func TestTemplateInTheMiddleOfAPromotionIsShippedStepByStepToo(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.until(promoting, time.Hour)
+	s.run(2 * time.Second)
+	s.ship("v3")
+	s.pods["v1"], s.pods["v3"] = s.pods["v1"]-1, 1
+	s.run(time.Second)
+	if s.pods["v3"] != 0 || s.pods["v2"] == 0 || !s.held {
+		t.Fatalf("pods %v, held %t", s.pods, s.held)
+	}
+	s.until(promoting, time.Hour)
+	s.until(idle, time.Hour)
+	if s.pods["v3"] != 4 || s.status.Rollout.Stable != "v3" {
+		t.Errorf("pods %v, %+v", s.pods, s.status.Rollout)
+	}
+}
+
+// Pods that are made anew read configuration as it is: nothing is won by it.
+func TestPromotionOfConfigurationIsNotTakenBack(t *testing.T) {
+	s := newScene(t)
+	s.template, s.pods = "t1-c1", map[string]int32{"t1-c1": 4}
+	s.status = served("primary", "backup")
+	s.run(2 * time.Second)
+	s.ship("t1-c2")
+	s.until(promoting, time.Hour)
+	s.run(2 * time.Second)
+	mixed := s.pods["t1-c2"]
+	s.trouble["t1-c2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
+	s.run(time.Hour)
+	if s.pods["t1-c2"] != mixed || mixed == 0 || !s.held {
+		t.Errorf("pods %v, held %t", s.pods, s.held)
 	}
 }
 

@@ -157,6 +157,9 @@ func (w *world) followWorkload(i Intents) {
 	switch i.Workload {
 	case WorkloadHeld:
 		w.held = true
+		if to := w.grows(); i.Undo && to != w.template {
+			w.pods[to], w.pods[w.template] = w.pods[to]+w.pods[w.template], 0
+		}
 	case WorkloadReleased, WorkloadGivenUp:
 		w.held = false
 	}
@@ -225,6 +228,8 @@ func (w *world) observeWorkload() Workload {
 		out.Ready += n
 		if revision != w.template {
 			out.Others += n
+		} else {
+			out.Begun = n
 		}
 	}
 	if running != 1 {
