@@ -25,8 +25,8 @@ const (
 	looksAtOnce = 8
 )
 
-// callCounter counts, beside the reconciler, the calls of the ExposedServices that ask for it: a source that is slow must not keep anybody from seeing that a backend died.
-// It runs on the leader only, like those who decide.
+// callCounter counts, beside the reconciler, the calls of the ExposedServices that ask for it: a source that is slow must not
+// keep anybody from seeing that a backend died. It runs on the leader only, like those who decide.
 type callCounter struct {
 	clock   clock.WithTicker
 	reader  client.Reader
