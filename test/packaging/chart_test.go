@@ -114,7 +114,7 @@ func TestWithWatchNamespacesOnlyWhatHasNoNamespaceIsBoundClusterWide(t *testing.
 		"pods", "services", "endpointslices", "gateways", "grpcroutes", "referencegrants",
 		"backends", "backendtrafficpolicies", "envoypatchpolicies", "envoyproxies",
 		"exposedservices", "exposedservices/status", "exposedservices/finalizers", "serviceimports", "events", "leases",
-		"deployments", "replicasets", "poddisruptionbudgets", "canaries", "rollouts",
+		"deployments", "replicasets", "replicasets/scale", "poddisruptionbudgets", "canaries", "rollouts",
 	}
 	var all []string
 	for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
