@@ -15,6 +15,8 @@ type backend struct {
 	memory v1alpha1.BackendMemory
 	// before is its status before the look.
 	before v1alpha1.BackendStatus
+	// challenged: another backend is tried in its place.
+	challenged bool
 
 	// seen: this look tells about its endpoints; otherwise unknown says why not.
 	seen    bool

@@ -35,8 +35,7 @@ type fault struct {
 }
 
 // assess takes in what was observed of a backend: what is wrong with it, and whether it is up.
-func (l *look) assess(i int, observed BackendObservation) {
-	b := &l.backends[i]
+func (l *look) assess(b *backend, observed BackendObservation) {
 	b.takeEndpoints(observed.Endpoints, l.now)
 	failing := takeCalls(b, observed.Calls, l.settings.test, l.now)
 	for _, check := range []func(*backend, settings) *fault{noneReady, tooFewReady} {
@@ -53,12 +52,7 @@ func (l *look) assess(i int, observed BackendObservation) {
 	case !b.seen:
 		b.stopRecovering(l.now)
 	default:
-		hold := l.settings.hold(len(l.switches))
-		if l.ramp.isTrial() && i == l.active && b.memory.Cause == string(FaultCallsFail) {
-			// Up to the end of the trial of another it has not recovered, however long that takes.
-			hold = max(hold, longestTrial+trialTime)
-		}
-		b.comeUp(l.now, hold)
+		b.comeUp(l.now, l.settings.hold(len(l.switches)))
 	}
 }
 
@@ -148,12 +142,15 @@ func (b *backend) comeUp(now time.Time, hold time.Duration) {
 }
 
 // ownHold is the hold of this backend. One whose calls failed stays down for twice the time of a trial at least, so that trials do
-// not follow each other at once.
+// not follow each other at once, and for longer than the trial of another takes, which would otherwise seem to be no better.
 func (b *backend) ownHold(hold time.Duration) time.Duration {
-	if b.memory.Cause == string(FaultCallsFail) {
-		return max(hold, 2*trialTime)
+	switch {
+	case b.memory.Cause != string(FaultCallsFail):
+		return hold
+	case b.challenged:
+		return max(hold, longestTrial+trialTime)
 	}
-	return hold
+	return max(hold, 2*trialTime)
 }
 
 // status is what is said of it, with the hold that is in force after the look.

@@ -81,8 +81,11 @@ func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServic
 			l.ramp = &ramp{to: to, percent: r.Percent, trial: r.Trial, since: earlier(r.Since.Time, now)}
 		}
 	}
+	if l.ramp.isTrial() {
+		l.backends[l.active].challenged = true
+	}
 	for i := range l.backends {
-		l.assess(i, seen.Backends[l.backends[i].name])
+		l.assess(&l.backends[i], seen.Backends[l.backends[i].name])
 	}
 	return l
 }

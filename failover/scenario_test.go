@@ -141,18 +141,25 @@ func TestErrorsOnBothSidesAreNoSwitch(t *testing.T) {
 // A source that counts seldom is waited for: a trial whose calls nobody has counted has shown nothing.
 func TestATrialWaitsUntilItsCallsAreCounted(t *testing.T) {
 	for _, scrape := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second} {
-		s := newScene(t, "primary", "backup")
-		s.maxErrors("5")
-		s.scrape = scrape
-		s.look()
-		s.run(time.Minute)
-		s.fail("primary", 0.3)
-		s.fail("backup", 0.3)
-		s.run(time.Hour)
-		if strings.Contains(s.reasons(), string(v1alpha1.DecisionSwitchedToBackup)) {
-			t.Errorf("counted every %s, it moved: %s", scrape, s.reasons())
-		}
+		bothFail(t, scrape)
 	}
+}
+
+// bothFail is an hour in which both backends fail their calls, which are counted every so often: nothing moves.
+func bothFail(t *testing.T, scrape time.Duration) *scene {
+	t.Helper()
+	s := newScene(t, "primary", "backup")
+	s.maxErrors("5")
+	s.scrape = scrape
+	s.look()
+	s.run(time.Minute)
+	s.fail("primary", 0.3)
+	s.fail("backup", 0.3)
+	s.run(time.Hour)
+	if strings.Contains(s.reasons(), string(v1alpha1.DecisionSwitchedToBackup)) {
+		t.Errorf("counted every %s, it moved: %s", scrape, s.reasons())
+	}
+	return s
 }
 
 // It does not wait for ever: the other one is known to fail.
@@ -168,16 +175,7 @@ func TestATrialEndsThoughNobodyCounts(t *testing.T) {
 }
 
 func TestErrorsThatTheBackupTurnsOutToHaveTooSwitchNothing(t *testing.T) {
-	s := newScene(t, "primary", "backup")
-	s.maxErrors("5")
-	s.look()
-	s.run(time.Minute)
-	s.fail("primary", 0.3)
-	s.fail("backup", 0.3)
-	s.run(time.Hour)
-	if strings.Contains(s.reasons(), string(v1alpha1.DecisionSwitchedToBackup)) {
-		t.Errorf("it moved: %s", s.reasons())
-	}
+	s := bothFail(t, time.Second)
 	if got := s.switches(); got > 6 {
 		t.Errorf("%d trials in an hour: %s", got, s.reasons())
 	}
