@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +60,7 @@ func TestAChangedConfigMapIsShippedOnceAWebhookAgrees(t *testing.T) {
 	once(trial, v1alpha1.DecisionRolloutStarted)
 	trial.nothingFailed()
 
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: trial.space, Name: primary}}
+	d := primaryIn(trial.space)
 	must(t, cluster.Get(trial.ctx, client.ObjectKeyFromObject(d), d))
 	if d.Spec.Template.Annotations["headgate.dev/config"] == "" {
 		t.Errorf("the pods were not replaced: %v", d.Spec.Template.Annotations)

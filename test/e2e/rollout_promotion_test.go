@@ -8,7 +8,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -21,9 +20,8 @@ import (
 // next one is replaced.
 func promoting(t *testing.T, name string) *trial {
 	t.Helper()
-	trial := tryAt(t, calm, name, v1alpha1.StrategyAuto, nil)
-	d := trial.primary()
-	must(t, cluster.Patch(trial.ctx, d, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4,"minReadySeconds":4}}`))))
+	trial := try(t, name, v1alpha1.StrategyAuto, nil)
+	must(t, cluster.Patch(trial.ctx, primaryIn(trial.space), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4,"minReadySeconds":4}}`))))
 	trial.untilPrimary("four pods", func(d *appsv1.Deployment) bool { return d.Status.AvailableReplicas == 4 })
 	trial.ships(nil, 50)
 	trial.ship(newVersion)
@@ -34,14 +32,10 @@ func promoting(t *testing.T, name string) *trial {
 	return trial
 }
 
-func (t *trial) primary() *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: t.space, Name: primary}}
-}
-
 // untilPrimary waits until the primary is as it is to be.
 func (t *trial) untilPrimary(what string, is func(*appsv1.Deployment) bool) {
 	t.Helper()
-	d := t.primary()
+	d := primaryIn(t.space)
 	must(t.T, scene.UntilWithin(t.ctx, rolloutPatience, 20*time.Millisecond, what, func(ctx context.Context) error {
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err

@@ -86,9 +86,18 @@ func (t *trial) rolloutWithin(patience time.Duration, what string, is func(v1alp
 func (t *trial) ship(patch string) time.Time {
 	t.Helper()
 	at := t.mark("new template")
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: t.space, Name: primary}}
-	must(t.T, cluster.Patch(t.ctx, d, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))))
+	must(t.T, shipIn(t.ctx, t.space, patch))
 	return at
+}
+
+// shipIn changes the pod template of the primary in a namespace.
+func shipIn(ctx context.Context, space, patch string) error {
+	return cluster.Patch(ctx, primaryIn(space), client.RawPatch("application/strategic-merge-patch+json", []byte(patch)))
+}
+
+// primaryIn is the Deployment of the primary in a namespace, not read yet.
+func primaryIn(space string) *appsv1.Deployment {
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: primary}}
 }
 
 // newVersion is a template that differs in nothing that matters.
@@ -156,15 +165,8 @@ func TestDeletionInTheMiddleOfARolloutGivesTheDeploymentUp(t *testing.T) {
 	trial.ship(newVersion)
 	trial.rollout("the first step", func(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alpha1.RolloutStepping })
 	must(t, cluster.Delete(trial.ctx, trial.exs))
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: trial.space, Name: primary}}
-	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 50*time.Millisecond, "the Deployment rolls out", func(ctx context.Context) error {
-		if err := cluster.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return err
-		}
+	trial.untilPrimary("the Deployment rolls out, and Headgate owns nothing of it", func(d *appsv1.Deployment) bool {
 		owned := slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == "headgate-workload" })
-		if d.Spec.Paused || owned || d.Status.UpdatedReplicas != d.Status.Replicas || d.Status.ReadyReplicas < 2 {
-			return fmt.Errorf("%w: paused %t, owned %t, %+v", errUnderWay, d.Spec.Paused, owned, d.Status)
-		}
-		return nil
-	}))
+		return !d.Spec.Paused && !owned && d.Status.UpdatedReplicas == d.Status.Replicas && d.Status.ReadyReplicas >= 2
+	})
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -44,8 +42,7 @@ func (t *xdsTrial) rollout(what string, is func(v1alpha1.RolloutStatus) bool) {
 func (t *xdsTrial) ship(patch string) {
 	t.Helper()
 	t.mark("new template")
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: t.space, Name: primary}}
-	must(t.T, cluster.Patch(t.ctx, d, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))))
+	must(t.T, shipIn(t.ctx, t.space, patch))
 }
 
 func TestAGoodVersionIsPromotedToXDSClientsAndLosesNoCall(t *testing.T) {
