@@ -164,11 +164,11 @@ func (c *callCounter) add(key types.NamespacedName, source signals.Source, readi
 	have.looked = true
 	for name, counts := range reading.Backends {
 		why := ""
-		begins := counts.Unknown == signals.UnknownFirstLook && !have.begun[name]
-		have.begun[name] = counts.Unknown == signals.UnknownFirstLook
-		if !counts.Known() && !begins {
+		first := counts.Unknown == signals.UnknownFirstLook
+		if !counts.Known() && (!first || have.begun[name]) {
 			why = string(counts.Unknown) + ": " + counts.Message
 		}
+		have.begun[name] = first
 		if (why == "") != (have.unknown[name] == "") {
 			news = true
 		}

@@ -75,12 +75,9 @@ func holdsWorkload(exs *v1alpha1.ExposedService) bool {
 	return exs.Status.Rollout != nil && strings.HasPrefix(exs.Status.Rollout.Target, targetDeployment)
 }
 
-// giveUpWorkload gives up what Headgate owns of the Deployment, if it still does. It reads past the
+// giveUpWorkload gives up what Headgate owns of the Deployment that it rolls out, if it still does. It reads past the
 // cache, which does not say who owns what.
 func (r *exposureReconciler) giveUpWorkload(ctx context.Context, exs *v1alpha1.ExposedService) error {
-	if !holdsWorkload(exs) {
-		return nil
-	}
 	if r.kinds.isOff(kindDeployment) {
 		name := workloadOf(exs)
 		logf.FromContext(ctx).Info("a Deployment is not given up: "+whyOff, "deployment", name)

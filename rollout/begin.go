@@ -43,7 +43,7 @@ func (l *look) adopted() string {
 		return w.Revision
 	case stable == "":
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
-	case stable != "" && templateOf(stable) == templateOf(w.Revision) && (configOf(stable) == "") != (configOf(w.Revision) == ""):
+	case stable != "" && TemplateOf(stable) == TemplateOf(w.Revision) && (ConfigOf(stable) == "") != (ConfigOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.
 	}
 	return ""

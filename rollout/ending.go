@@ -25,7 +25,7 @@ func (l *look) mixture() string {
 
 // onlyConfig says what people have to know when nothing but configuration has changed: Headgate cannot put that back.
 func (l *look) onlyConfig() string {
-	if l.ownCanary() || templateOf(l.status.Revision) != templateOf(l.status.Stable) || l.status.Revision == l.status.Stable {
+	if l.ownCanary() || TemplateOf(l.status.Revision) != TemplateOf(l.status.Stable) || l.status.Revision == l.status.Stable {
 		return ""
 	}
 	return "; only its ConfigMaps and Secrets have changed: put them back, for every pod that starts reads them as they are"

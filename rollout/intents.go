@@ -69,9 +69,9 @@ func (l *look) config() string {
 	case l.ownCanary():
 		return ""
 	case l.status.Phase == v1alpha1.RolloutPromoting:
-		return configOf(l.status.Revision)
+		return ConfigOf(l.status.Revision)
 	}
-	return configOf(l.status.Stable)
+	return ConfigOf(l.status.Stable)
 }
 
 func (l *look) workloadIntent() WorkloadIntent {
@@ -104,7 +104,7 @@ func (l *look) workloadIntent() WorkloadIntent {
 func (l *look) undoes() bool {
 	w, stable := l.seen.Workload, l.status.Stable
 	return l.workloadIntent() == WorkloadHeld && w.Held && w.Settled && w.Begun > 0 && !l.withdrawn() &&
-		l.desired != "" && stable != "" && templateOf(l.desired) != templateOf(stable)
+		l.desired != "" && stable != "" && TemplateOf(l.desired) != TemplateOf(stable)
 }
 
 // holdToAdopt holds a Deployment that has rolled out what it has, so that nothing changes while that is taken for stable. If a new pod

@@ -26,7 +26,7 @@ func (n Totals) with(c Counts) Totals {
 
 // stableLatencies is how stable's latencies are distributed: in this rollout, once enough of them were judged.
 func (s State) stableLatencies() window {
-	if s.stableTook != nil && sum(s.stableTook) >= enoughToBet {
+	if sum(s.stableTook) >= enoughToBet {
 		return window{upTo: s.window.upTo, count: s.stableTook}
 	}
 	return s.window

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -88,22 +87,14 @@ func larger(a, b ReplicaSet) bool {
 
 // unavailable is how many pods may be missing, as Kubernetes counts it; 0 with the strategy Recreate, which has no such bound.
 func unavailable(deployment *appsv1.Deployment, size int32) int32 {
-	rolling := deployment.Spec.Strategy.RollingUpdate
-	if rolling == nil {
-		if deployment.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
-			return 0
-		}
-		rolling = &appsv1.RollingUpdateDeployment{}
+	if deployment.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return 0
 	}
+	rolling := ptr.Deref(deployment.Spec.Strategy.RollingUpdate, appsv1.RollingUpdateDeployment{})
 	most := ptr.Deref(rolling.MaxUnavailable, intstr.FromString("25%"))
 	n, err := intstr.GetScaledValueFromIntOrPercent(&most, int(size), false)
 	if err != nil {
 		return 0
 	}
 	return min(max(int32(n), 0), size) //nolint:gosec // a number of pods
-}
-
-// HasUnwanted says whether one of them has unwanted pods.
-func HasUnwanted(sets []ReplicaSet) bool {
-	return slices.ContainsFunc(sets, func(s ReplicaSet) bool { return s.Unwanted && s.Replicas > 0 })
 }

@@ -105,7 +105,7 @@ func TestUndoTakesARollingUpdateBack(t *testing.T) {
 		least := min(p.ready(), size-missing) - max(1, missing)
 		p.control()
 		for range 200 {
-			if !HasUnwanted(p.sets) && p.sets[0].Replicas+p.sets[1].Replicas >= size {
+			if p.sets[2].Replicas == 0 && p.sets[0].Replicas+p.sets[1].Replicas >= size {
 				return
 			}
 			for _, next := range Undo(p.Deployment, p.sets) {
