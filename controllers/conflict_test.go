@@ -12,6 +12,7 @@ import (
 )
 
 func TestForeignObjectIsNeverTouched(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	foreignService := w.service("greeter-primary-gw")
@@ -32,6 +33,7 @@ func TestForeignObjectIsNeverTouched(t *testing.T) {
 }
 
 func TestForeignObjectOfASecondKind(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	gw := w.sharedGateway(w.namespace, "greeter")
@@ -49,6 +51,7 @@ func TestForeignObjectOfASecondKind(t *testing.T) {
 // TestLeftoversOfADeletedNamesake: the objects of a deleted ExposedService are still there when a new
 // one of the same name is made. They are the garbage collector's, which no test has.
 func TestLeftoversOfADeletedNamesake(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")
@@ -73,6 +76,7 @@ func TestLeftoversOfADeletedNamesake(t *testing.T) {
 
 // TestOrphansAreAdopted: after a restore from a backup, objects carry labels and no owner.
 func TestOrphansAreAdopted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")
@@ -95,6 +99,7 @@ func TestOrphansAreAdopted(t *testing.T) {
 }
 
 func TestOlderExposedServiceKeepsItsRoute(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	w.create(w.sharedGateway(w.namespace, "public"))
 	o := w.startOperator()

@@ -16,6 +16,7 @@ import (
 // on, starts a new operator each time, and compares what there is in the end with what there is
 // without any crash.
 func TestCrashAfterEachWrite(t *testing.T) {
+	t.Parallel()
 	reference := newWorld(t).withDataPlane().withBackends()
 	o := reference.startOperator(withOldServices)
 	exs := reference.exposedService("greeter")
@@ -49,6 +50,7 @@ func TestCrashAfterEachWrite(t *testing.T) {
 
 // TestEachWriteFailsOnce refuses every different write the first time.
 func TestEachWriteFailsOnce(t *testing.T) {
+	t.Parallel()
 	reference := newWorld(t).withDataPlane().withBackends()
 	o := reference.startOperator(withOldServices)
 	exs := reference.exposedService("greeter")

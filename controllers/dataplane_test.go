@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"sync"
-	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -11,17 +10,24 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/test/apiserver"
 )
 
 // dataPlane writes the statuses that Envoy Gateway 1.9 writes, in the same words and under the same
 // circumstances, for the objects of one class.
 type dataPlane struct {
 	w *world
+	// seen are the objects as the API server has told of them.
+	seen client.Reader
+	// told: something has changed since the last look.
+	told chan struct{}
 
 	mu sync.Mutex
 	// backendsOff and patchesOff: extensionApis of Envoy Gateway's configuration.
@@ -30,31 +36,62 @@ type dataPlane struct {
 	silent bool
 }
 
+// startDataPlane starts one that ends with the test. All kinds have to be there.
 func startDataPlane(w *world) *dataPlane {
-	d := &dataPlane{w: w}
+	w.t.Helper()
+	objects, err := cache.New(w.config, cache.Options{Scheme: apiserver.Scheme(), Mapper: w.kube.RESTMapper()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d := &dataPlane{w: w, seen: objects, told: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(50 * time.Millisecond)
-		defer ticker.Stop()
+	for _, kind := range []client.Object{
+		&gwapiv1.Gateway{}, &gwapiv1.GRPCRoute{}, &egv1a1.EnvoyProxy{}, &egv1a1.EnvoyPatchPolicy{}, &egv1a1.BackendTrafficPolicy{}, &egv1a1.Backend{},
+	} {
+		informer, err := objects.GetInformer(ctx, kind)
+		if err != nil {
+			cancel()
+			w.t.Fatal(err)
+		}
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc: func(any) { d.tell() }, UpdateFunc: func(any, any) { d.tell() }, DeleteFunc: func(any) { d.tell() },
+		}); err != nil {
+			cancel()
+			w.t.Fatal(err)
+		}
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := objects.Start(ctx); err != nil {
+			w.t.Errorf("the data plane cannot watch: %v", err)
+		}
+	})
+	running.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-ticker.C:
+			case <-d.told:
 				d.look(ctx)
 			}
 		}
-	}()
-	w.t.Cleanup(func() { cancel(); <-done })
+	})
+	w.t.Cleanup(func() { cancel(); running.Wait() })
 	return d
+}
+
+func (d *dataPlane) tell() {
+	select {
+	case d.told <- struct{}{}:
+	default:
+	}
 }
 
 func (d *dataPlane) set(f func(*dataPlane)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f(d)
+	d.tell()
 }
 
 // look judges everything that belongs to Gateways of the class.
@@ -65,7 +102,7 @@ func (d *dataPlane) look(ctx context.Context) {
 		return
 	}
 	var gateways gwapiv1.GatewayList
-	if d.w.kube.List(ctx, &gateways) != nil {
+	if d.seen.List(ctx, &gateways) != nil {
 		return
 	}
 	for i := range gateways.Items {
@@ -75,7 +112,7 @@ func (d *dataPlane) look(ctx context.Context) {
 		}
 		d.judge(ctx, gw, func() { judgeGateway(gw) })
 		d.lookAtRoutes(ctx, gw)
-		each(ctx, d.w.kube, &egv1a1.EnvoyProxyList{}, gw.Namespace, func(proxy *egv1a1.EnvoyProxy) {
+		each(ctx, d.seen, &egv1a1.EnvoyProxyList{}, gw.Namespace, func(proxy *egv1a1.EnvoyProxy) {
 			d.judge(ctx, proxy, func() {
 				ancestor := egv1a1.EnvoyProxyAncestorStatus{AncestorRef: ancestorRef(gw)}
 				if len(proxy.Status.Ancestors) > 0 {
@@ -85,7 +122,7 @@ func (d *dataPlane) look(ctx context.Context) {
 				proxy.Status.Ancestors = []egv1a1.EnvoyProxyAncestorStatus{ancestor}
 			})
 		})
-		each(ctx, d.w.kube, &egv1a1.EnvoyPatchPolicyList{}, gw.Namespace, func(policy *egv1a1.EnvoyPatchPolicy) {
+		each(ctx, d.seen, &egv1a1.EnvoyPatchPolicyList{}, gw.Namespace, func(policy *egv1a1.EnvoyPatchPolicy) {
 			if string(policy.Spec.TargetRef.Name) == gw.Name {
 				d.judge(ctx, policy, func() { d.judgePatch(policy, gw) })
 			}
@@ -94,13 +131,13 @@ func (d *dataPlane) look(ctx context.Context) {
 }
 
 func (d *dataPlane) lookAtRoutes(ctx context.Context, gw *gwapiv1.Gateway) {
-	each(ctx, d.w.kube, &gwapiv1.GRPCRouteList{}, "", func(route *gwapiv1.GRPCRoute) {
+	each(ctx, d.seen, &gwapiv1.GRPCRouteList{}, "", func(route *gwapiv1.GRPCRoute) {
 		parent := route.Spec.ParentRefs[0]
 		if string(parent.Name) != gw.Name || string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) != gw.Namespace {
 			return
 		}
 		d.judge(ctx, route, func() { d.judgeRoute(route) })
-		each(ctx, d.w.kube, &egv1a1.BackendTrafficPolicyList{}, route.Namespace, func(policy *egv1a1.BackendTrafficPolicy) {
+		each(ctx, d.seen, &egv1a1.BackendTrafficPolicyList{}, route.Namespace, func(policy *egv1a1.BackendTrafficPolicy) {
 			if string(policy.Spec.TargetRefs[0].Name) == route.Name {
 				d.judge(ctx, policy, func() {
 					ancestor := ancestorOf(&policy.Status, gw)
@@ -110,7 +147,7 @@ func (d *dataPlane) lookAtRoutes(ctx context.Context, gw *gwapiv1.Gateway) {
 		})
 		for _, name := range backendsOf(route) {
 			backend := &egv1a1.Backend{ObjectMeta: metav1.ObjectMeta{Namespace: route.Namespace, Name: name}}
-			if d.backendsOff || d.w.kube.Get(ctx, client.ObjectKeyFromObject(backend), backend) != nil {
+			if d.backendsOff || d.seen.Get(ctx, client.ObjectKeyFromObject(backend), backend) != nil {
 				continue
 			}
 			d.judge(ctx, backend, func() {
@@ -219,8 +256,8 @@ func set(conditions *[]metav1.Condition, generation int64, conditionType string,
 }
 
 // each calls a function with every object of a kind in a namespace.
-func each[T client.Object](ctx context.Context, kube client.Client, list client.ObjectList, namespace string, f func(T)) {
-	if kube.List(ctx, list, client.InNamespace(namespace)) != nil {
+func each[T client.Object](ctx context.Context, seen client.Reader, list client.ObjectList, namespace string, f func(T)) {
+	if seen.List(ctx, list, client.InNamespace(namespace)) != nil {
 		return
 	}
 	_ = meta.EachListItem(list, func(item runtime.Object) error {

@@ -42,6 +42,7 @@ func (w *world) routeWeights(exs *v1alpha1.ExposedService) ([]string, error) {
 }
 
 func TestDecisionIsFollowed(t *testing.T) {
+	t.Parallel()
 	for _, shape := range []struct {
 		name       string
 		controller gwapiv1.GatewayController
@@ -190,6 +191,7 @@ func untilNotServed(t *testing.T, config *rest.Config, groupVersion string) {
 
 // TestHealthCheckComesFromTheProbesOfThePods: only what every pod can answer is asked.
 func TestHealthCheckComesFromTheProbesOfThePods(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane()
 	o := w.startOperator()
 	pods := map[string]*corev1.Pod{}

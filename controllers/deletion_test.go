@@ -41,6 +41,7 @@ func shared(t *testing.T) (w *world, o *operator, exs *v1alpha1.ExposedService, 
 }
 
 func TestFinalizerIsThereOnlyWhileSomethingIsElsewhere(t *testing.T) {
+	t.Parallel()
 	w, o, exs, infra := shared(t)
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
 		t.Errorf("no finalizer, although an EnvoyPatchPolicy is in namespace %s", infra)
@@ -77,6 +78,7 @@ func TestFinalizerIsThereOnlyWhileSomethingIsElsewhere(t *testing.T) {
 }
 
 func TestDeletionRemovesWhatIsElsewhereAndOnlyThat(t *testing.T) {
+	t.Parallel()
 	w, _, exs, infra := shared(t)
 	other := &egv1a1.EnvoyPatchPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "somebody-elses", Namespace: infra, Labels: patchPolicy(exs, infra).Labels},
@@ -116,6 +118,7 @@ func TestDeletionRemovesWhatIsElsewhereAndOnlyThat(t *testing.T) {
 }
 
 func TestDeletionWaitsForWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	w, _, exs, infra := shared(t)
 	patch := patchPolicy(exs, infra)
 	edit(w, patch, func(p *egv1a1.EnvoyPatchPolicy) { p.Finalizers = []string{"example.com/hold"} })

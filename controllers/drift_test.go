@@ -20,6 +20,7 @@ import (
 )
 
 func TestDriftIsPutBackAndReported(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")
@@ -132,6 +133,7 @@ func intentOf(object client.Object) (map[string]any, error) {
 }
 
 func TestDeletedObjectsComeBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")
@@ -155,6 +157,7 @@ func TestDeletedObjectsComeBack(t *testing.T) {
 }
 
 func TestForeignFieldsAndLabelsSurvive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")

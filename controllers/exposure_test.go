@@ -80,6 +80,7 @@ func TestEverythingIsMadeAndBecomesReady(t *testing.T) {
 
 // TestSettledObjectCausesNoWrites waits a few seconds; HEADGATE_QUIET=1m makes it the full minute.
 func TestSettledObjectCausesNoWrites(t *testing.T) {
+	t.Parallel()
 	quiet := 3 * time.Second
 	if text := os.Getenv("HEADGATE_QUIET"); text != "" {
 		var err error
@@ -108,6 +109,7 @@ func TestSettledObjectCausesNoWrites(t *testing.T) {
 }
 
 func TestUpdateReachesEveryObject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	w.startOperator()
 	exs := w.exposedService("greeter")
@@ -142,6 +144,7 @@ func TestUpdateReachesEveryObject(t *testing.T) {
 // TestSlicesOfTheClusterAreNotOurs: the cluster's endpointslice controller copies the labels of a
 // Service to the slices that it makes for it.
 func TestSlicesOfTheClusterAreNotOurs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	o := w.startOperator()
 	exs := w.exposedService("greeter")

@@ -17,6 +17,7 @@ import (
 // TestKindsComeAndGo starts with a cluster that has nothing but Headgate, gives it Gateway API and
 // Envoy Gateway, takes one kind away and gives it back: all without a restart.
 func TestKindsComeAndGo(t *testing.T) {
+	t.Parallel()
 	config, kube := apiserver.Bare(t)
 	w := newWorldOn(t, config, kube).withBackends()
 	o := w.startOperator(everywhere)
@@ -46,6 +47,7 @@ func TestKindsComeAndGo(t *testing.T) {
 	w.untilQuiet(o)
 
 	apiserver.InstallOtherCRDs(t, config)
+	startDataPlane(w)
 	// The watch of the kind is tried again with growing pauses while it is away.
 	if err := poll(t.Context(), time.Minute, func() error {
 		return w.conditionIs(exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, v1alpha1.ReasonPriorities)

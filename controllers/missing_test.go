@@ -18,6 +18,7 @@ import (
 // TestMissingThings: what the spec names goes away and comes back, one after the other. The
 // condition names it, nothing is removed for it, and nobody has to do anything when it is back.
 func TestMissingThings(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	infra := apiserver.Namespace(t, w.kube)
 	w.create(w.sharedGateway(infra, "public"), grantPatch(infra, w.namespace))
@@ -100,6 +101,7 @@ func TestMissingThings(t *testing.T) {
 
 // TestMissingFromTheStart: nothing is there at first.
 func TestMissingFromTheStart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.startOperator()
 	exs := w.exposedService("greeter")
@@ -117,6 +119,7 @@ func TestMissingFromTheStart(t *testing.T) {
 }
 
 func TestAPIsOffAndOnAgain(t *testing.T) {
+	t.Parallel()
 	for _, api := range []struct {
 		name   string
 		off    func(*dataPlane, bool)

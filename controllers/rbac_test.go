@@ -26,6 +26,7 @@ import (
 // TestGeneratedRoleIsEnough runs the operator with the rights of the generated ClusterRole and no
 // others, through everything that it does: make, put back, remove, finalize, record events.
 func TestGeneratedRoleIsEnough(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
 	user := "headgate-in-" + w.namespace
 	w.create(

@@ -121,6 +121,7 @@ func TestAChangedTemplateStartsACanaryAndDeletionGivesTheDeploymentUp(t *testing
 }
 
 func TestARolloutGetsOnWhereAnOperatorDied(t *testing.T) {
+	t.Parallel()
 	for writes := 1; writes <= 6; writes++ {
 		t.Run(fmt.Sprintf("after write %d", writes), func(t *testing.T) {
 			w := newWorld(t).withDataPlane().withBackends()

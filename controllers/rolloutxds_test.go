@@ -62,6 +62,7 @@ func (w *world) controlCanary(d *appsv1.Deployment, slice *discoveryv1.EndpointS
 // A client that does not take a step's weights keeps the rollout in that step, and the status says so in the client's
 // own words.
 func TestAnXDSClientThatDoesNotAcknowledgeHoldsTheRollout(t *testing.T) {
+	t.Parallel()
 	w, p := newWorld(t).withBackends(), newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
 	w.startOperator(option)

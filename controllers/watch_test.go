@@ -13,6 +13,7 @@ import (
 
 // TestOneServicesChangeTouchesOnlyItsUsers counts runs.
 func TestOneServicesChangeTouchesOnlyItsUsers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withDataPlane()
 	w.create(w.sharedGateway(w.namespace, "public"))
 	o := w.startOperator()

@@ -57,6 +57,7 @@ func (w *world) setReady(service string, ready bool) {
 }
 
 func TestAnExposedServiceWithoutAGatewayIsServedOverXDS(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends()
 	p := newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
@@ -156,6 +157,7 @@ func TestEndpointsArriveWithinMilliseconds(t *testing.T) {
 }
 
 func TestARefusalIsSaidInTheClientsWordsAndHeals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends()
 	p := newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
@@ -196,6 +198,7 @@ func TestARefusalIsSaidInTheClientsWordsAndHeals(t *testing.T) {
 }
 
 func TestTwoReplicasServeTheSame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends()
 	p := newXDSPKI(t)
 	optionA, addressA := servingXDS(t, p, "replica-a")
@@ -292,6 +295,7 @@ func TestNothingIsServedBeforeEverythingWasRead(t *testing.T) {
 }
 
 func TestTakingTheGatewayAwayRemovesItsObjects(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends().withDataPlane()
 	p := newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
@@ -327,6 +331,7 @@ func TestTakingTheGatewayAwayRemovesItsObjects(t *testing.T) {
 
 // Without a Gateway, two with the same host do not claim the same of one, nor of a Gateway that has the name.
 func TestWithoutAGatewayThereIsNoRouteConflictOnOne(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends().withDataPlane()
 	p := newXDSPKI(t)
 	option, _ := servingXDS(t, p, "replica-a")
@@ -362,6 +367,7 @@ func TestWithoutItsServerXDSIsRefused(t *testing.T) {
 }
 
 func TestSettledClientsCostNoWrites(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends()
 	p := newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")

@@ -70,6 +70,7 @@ func (w *world) untilAcknowledged(exs *v1alpha1.ExposedService) {
 
 // gRPC's own client takes what the operator serves.
 func TestAGRPCClientAcknowledgesWhatTheOperatorServes(t *testing.T) {
+	t.Parallel()
 	w, p := newWorld(t), newXDSPKI(t)
 	exs, address := w.served(p)
 	start, err := bootstrap.GRPC(p.clientOf(w, address, "grpc-1"))

@@ -83,6 +83,7 @@ func failingOver(exs *v1alpha1.ExposedService) {
 }
 
 func TestClientsReportsMoveTraffic(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withBackends()
 	p := newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
