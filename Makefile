@@ -33,8 +33,12 @@ build: ## Build the binaries into bin/.
 ##@ Test
 
 .PHONY: test
-test: ## Run all tests; those that need a cluster on a local one, where this machine can run it.
+test: ## Run the tests; those that need a cluster on a local one, where this machine can run it.
 	hack/test.sh all
+
+.PHONY: test-long
+test-long: ## Run what takes too long for every change: live calls of xDS clients, longer scenarios end to end.
+	hack/test.sh long
 
 .PHONY: test-unit
 test-unit: ## Run unit, golden and API-server tests with the race detector.

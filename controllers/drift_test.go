@@ -22,7 +22,7 @@ import (
 func TestDriftIsPutBackAndReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
-	o := w.startOperator()
+	o := w.startOperator(withOldServices)
 	exs := w.exposedService("greeter")
 	w.create(exs)
 	w.untilReady(exs)

@@ -4,13 +4,14 @@
 #   hack/test.sh unit   unit, golden and API-server tests, with the race detector
 #   hack/test.sh e2e    end-to-end tests on a local cluster of their own
 #   hack/test.sh all    both
+#   hack/test.sh long   what takes long: live calls of xDS clients, a death after each write, the longer scenarios end to end
 #
 # With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
 # Headgate, and GREETER_IMAGE names an image of the sample service that it can pull. PROMETHEUS_IMAGE
 # names one of Prometheus, if not that of the Docker Hub.
 #
-# It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test,
-# and so is, when an end-to-end test fails, what the cluster looked like then.
+# It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test
+# (.cache/test-long), and so is, when an end-to-end test fails, what the cluster looked like then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/lib.sh
@@ -19,19 +20,60 @@ results=$cache/test
 module=github.com/headgate/headgate
 export HEADGATE_CLUSTER=headgate-test
 
+# The end-to-end tests that `make test` leaves to `make test-long`: those that take more than half a
+# minute, and those that look at a scenario of another test in one more way.
+long="^Test($(paste -sd '|' <<'END'
+AChangedConfigMapIsShippedOnceAWebhookAgrees
+AGoodVersionIsPromotedToXDSClientsAndLosesNoCall
+APrimaryThatFailsInTheMiddleSuspendsTheRollout
+ATemplateInTheMiddleOfAPromotion
+AVersionThatIsAsGoodAsFastIsPromoted
+AVersionThatIsHalfAsSlowAgainIsRolledBack
+AnAutoscalerInTheMiddleOfARolloutLosesNoCall
+AnOutageOfBothVersionsHoldsTheRollout
+AnotherTemplateInTheMiddleIsShippedInstead
+ABadVersionIsRolledBackByTheReportsOfXDSClients
+BothDownStaysAndRecovers
+CanariesThatCannotRun
+CheckThatNobodyPassesLosesNoCall
+DeletedServiceKeepsServing
+EnvoyGatewayDownDuringFailover
+ErrorsOfBothBackendsSwitchNothing
+FailingPrimariesAreLeftByWhatPrometheusCounts
+FailoverWithoutHeadgate
+FlappingPrimariesAreHeldOff
+HeadgateKilledAtAnyMomentOfRollouts
+HeadgateKilledInTheMiddle
+PrometheusDownForAMinute
+PrometheusSaysWhoIsFailedOver
+WithoutItsSourceARolloutHolds
+WithoutTrafficARolloutHoldsAndSaysSo
+XDSClientsLoseNoCallOfLivingEndpoints
+XDSClientsNeedNoHeadgate
+END
+))\$"
+# After a restart of the API server whoever watches it catches up kind by kind, for half a minute:
+# nothing else is tested in that time, and these come last.
+restarts=^TestAPIServerRestarted
+
 main() {
   local kind=${1:-all} status=0
+  if [[ $kind == long ]]; then results=$cache/test-long; fi
   rm -rf "$results"
   mkdir -p "$results" "$cache/bin"
   case $kind in
     unit) unit || status=1 ;;
-    e2e) e2e || status=1 ;;
+    e2e) e2e short || status=1 ;;
     all)
       unit || status=1
-      e2e || status=1
+      e2e short || status=1
+      ;;
+    long)
+      soak || status=1
+      e2e long || status=1
       ;;
     *)
-      sed -n '4,6s/^# *//p' "$0" >&2
+      sed -n '4,7s/^# *//p' "$0" >&2
       exit 2
       ;;
   esac
@@ -51,28 +93,18 @@ unit() {
 
   say 'unit, golden and API-server tests (the first time with the race detector: minutes of compiling)'
   local packages status=0
-  packages=$(go list ./... | grep -v "^$module/test/e2e") || { failed 'listing the packages'; return 1; }
+  packages=$(go list ./... | grep -vE "^$module/(test/e2e|test/live$|failover$|rollout$|rollout/judge$)") || { failed 'listing the packages'; return 1; }
   # shellcheck disable=SC2086 # one word for each package
   KUBEBUILDER_ASSETS=$assets HEADGATE_ENVOY=$tools/envoy PATH=$tools:$PATH with_heartbeat 'unit tests' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/unit.json" \
     -- -race -short -timeout 40m $packages || status=1
 
-  # With the race detector the deciders, which start no goroutine, play a few histories; here they
-  # play all, and the judge all its experiments, in a tenth of the time. An operator dies after each
-  # write of a rollout, instead of after every fifth.
-  say 'every history of the deciders, every experiment of the judge, a death after each write'
+  # They start no goroutine, so that the race detector has nothing to find in them but in the tests of
+  # the controllers, which call them; without it they take a tenth of the time.
+  say 'every history of the deciders, every experiment of the judge'
   with_heartbeat 'histories' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/histories.json" \
-    -- -timeout 20m ./failover ./rollout/... || status=1
-  KUBEBUILDER_ASSETS=$assets with_heartbeat 'deaths' \
-    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/deaths.json" \
-    -- -timeout 20m -run TestARolloutEndsThoughTheOperatorDiesAtEachWrite ./controllers || status=1
-
-  # With the race detector a few seconds of it, because an Envoy beside it has no processor left.
-  say 'fifty changes of endpoints a second for a minute, under live calls'
-  HEADGATE_ENVOY=$tools/envoy with_heartbeat 'changes of endpoints' \
-    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/churn.json" \
-    -- -timeout 20m -run TestFiftyChangesOfEndpointsASecond ./test/live || status=1
+    -- -timeout 20m ./failover ./rollout ./rollout/judge || status=1
 
   say 'tests of the local cluster'
   (
@@ -84,17 +116,42 @@ unit() {
   return "$status"
 }
 
+# soak runs what takes long of the packages.
+soak() {
+  local assets tools status=0
+  assets=$(cluster assets) || { failed 'building the API server'; return 1; }
+  tools=$(cluster bin) || { failed 'building Envoy'; return 1; }
+  # With the race detector it dies after every fifth.
+  say 'an operator that dies after each write of a rollout'
+  KUBEBUILDER_ASSETS=$assets with_heartbeat 'deaths' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/deaths.json" \
+    -- -timeout 20m -run TestARolloutEndsThoughTheOperatorDiesAtEachWrite ./controllers || status=1
+
+  say 'xDS clients under live calls, with the race detector'
+  HEADGATE_ENVOY=$tools/envoy with_heartbeat 'live calls' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/live.json" \
+    -- -race -short -timeout 20m ./test/live || status=1
+
+  # With the race detector it is a few seconds of it, because an Envoy beside it has no processor left.
+  say 'fifty changes of endpoints a second for a minute, under live calls'
+  HEADGATE_ENVOY=$tools/envoy with_heartbeat 'changes of endpoints' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/churn.json" \
+    -- -timeout 20m -run TestFiftyChangesOfEndpointsASecond ./test/live || status=1
+  return "$status"
+}
+
+# e2e WHICH: the end-to-end tests, `short` or `long`.
 e2e() {
-  local reason status=0
+  local which=$1 reason status=0
   build_cluster_command || { failed "building the cluster's command"; return 1; }
   if [[ ${CLUSTER:-} == current ]]; then
-    e2e_on_current || status=1
+    e2e_on_current "$which" || status=1
   elif ! reason=$(cluster check 2>&1); then
     say "skipping the end-to-end tests. $reason"
-    skip_e2e "$reason"
+    skip_e2e "$which" "$reason"
   else
     trap 'cluster down || true' EXIT
-    e2e_on_local || status=1
+    e2e_on_local "$which" || status=1
     if [[ $status != 0 ]]; then collect_diagnostics || true; fi
     cluster down || status=1
     trap - EXIT
@@ -112,24 +169,27 @@ e2e_on_local() {
   say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
   PROMETHEUS_IMAGE=$(cluster prometheus) || return
   export PROMETHEUS_IMAGE
-  run_e2e "$cache/bin/cluster" exec --
+  run_e2e "$1" "$cache/bin/cluster" exec --
 }
 
 e2e_on_current() {
-  KUBECONFIG=${KUBECONFIG:-$HOME/.kube/config} run_e2e
+  KUBECONFIG=${KUBECONFIG:-$HOME/.kube/config} run_e2e "$1"
 }
 
-# run_e2e PREFIX...: runs the end-to-end tests, with a prefix that reaches the cluster.
+# run_e2e WHICH PREFIX...: runs the end-to-end tests, with a prefix that reaches the cluster.
 run_e2e() {
+  local which=$1
+  shift
   say 'building the end-to-end tests'
   go test -c -o "$cache/bin/e2e.test" ./test/e2e || return
   # The plugin of kubectl, which the tests of xDS clients start.
   go build -o "$cache/bin/kubectl-headgate" ./cmd/kubectl-headgate || return
-  # After a restart of the API server whoever watches it catches up kind by kind, for half a minute:
-  # nothing else is tested in that time.
-  local restarts=TestAPIServerRestarted
   say 'end-to-end tests'
-  e2e_tests e2e -test.skip "$restarts" "$@" || return
+  if [[ $which == short ]]; then
+    e2e_tests e2e -test.skip "$long|$restarts" "$@"
+    return
+  fi
+  e2e_tests e2e -test.run "$long" "$@" || return
   say 'end-to-end tests that restart the API server'
   e2e_tests e2e-restart -test.run "$restarts" "$@"
 }
@@ -143,7 +203,7 @@ e2e_tests() {
     export PATH=$cache/bin:$PATH
     tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/$name.json" \
       --raw-command -- go tool test2json -t -p "$module/test/e2e" \
-      "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 2 -test.timeout 30m
+      "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 3 -test.timeout 30m
   )
 }
 
@@ -153,13 +213,14 @@ failed() {
   printf '{"Action":"fail","Package":"hack/test.sh","Test":"%s"}\n' "$1" >>"$results/steps.json"
 }
 
-# skip_e2e records every end-to-end test as skipped.
+# skip_e2e WHICH REASON: records those end-to-end tests as skipped.
 skip_e2e() {
-  local reason=${1//\\/\\\\} name
+  local which=$1 reason=${2//\\/\\\\} name select=(grep -E "$long|$restarts")
   reason=${reason//\"/\\\"}
   reason=${reason//$'\n'/ }
+  if [[ $which == short ]]; then select+=(-v); fi
   # The list ends with a line "ok PACKAGE". Without KUBECONFIG no cluster is touched.
-  env -u KUBECONFIG go test -list . ./test/e2e | grep '^Test' | while IFS= read -r name; do
+  env -u KUBECONFIG go test -list . ./test/e2e | grep '^Test' | "${select[@]}" | while IFS= read -r name; do
     printf '{"Action":"output","Package":"%s","Test":"%s","Output":"%s"}\n' "$module/test/e2e" "$name" "$reason"
     printf '{"Action":"skip","Package":"%s","Test":"%s"}\n' "$module/test/e2e" "$name"
   done >"$results/e2e.json"
