@@ -67,7 +67,9 @@ func (r *exposureReconciler) scale(ctx context.Context, exs *v1alpha1.ExposedSer
 	if err != nil {
 		return fmt.Errorf("write the scale of ReplicaSet %s as JSON: %w", set.Name, err)
 	}
-	err = r.client.SubResource("scale").Patch(ctx, set, client.RawPatch(types.MergePatchType, body), client.WithSubResourceBody(&autoscalingv1.Scale{}))
+	err = r.client.SubResource("scale").Patch(ctx, set, client.RawPatch(types.MergePatchType, body), client.WithSubResourceBody(&autoscalingv1.Scale{}),
+		// Nothing reads them from the cache, which otherwise would have to watch all of them.
+		client.DisableReadYourWritesConsistency)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -101,7 +101,8 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject:         map[client.Object]cache.ByObject{&appsv1.Deployment{}: {Transform: keepPausers}},
 		},
-		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		NewClient: newFreshReads,
 	}
 	options.Controller.ReconciliationTimeout = reconcileTimeout
 	for _, namespace := range namespaces {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,10 @@ type transport struct {
 	// failOnce: every different write fails the first time with this status.
 	failOnce int
 	failed   map[string]bool
+	// blindTo: this resource can neither be listed nor watched, if it is not empty.
+	blindTo string
+	// watches are the answers to open ones, by resource.
+	watches map[string][]io.Closer
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -37,7 +42,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		if t.isCut() {
 			return nil, errors.New("the connection is cut")
 		}
-		return t.next.RoundTrip(request)
+		return t.read(request)
 	}
 	name := request.Method + " " + request.URL.Path
 	if refuse, err := t.before(name); refuse || err != nil {
@@ -53,6 +58,39 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		t.cut = true
 	}
 	return response, err
+}
+
+// read lets a read through that is not of many objects of what the operator is blind to.
+func (t *transport) read(request *http.Request) (*http.Response, error) {
+	resource := path.Base(request.URL.Path)
+	response, err := t.next.RoundTrip(request)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		return response, err
+	}
+	if t.blindTo == resource {
+		return nil, errors.Join(errors.New("the connection is broken"), response.Body.Close())
+	}
+	if request.URL.Query().Get("watch") == "" {
+		return response, nil
+	}
+	if t.watches == nil {
+		t.watches = map[string][]io.Closer{}
+	}
+	t.watches[resource] = append(t.watches[resource], response.Body)
+	return response, nil
+}
+
+// blind breaks lists and watches of a resource, until it is called for another one.
+func (t *transport) blind(resource string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.blindTo = resource
+	for _, watch := range t.watches[resource] {
+		_ = watch.Close()
+	}
+	delete(t.watches, resource)
 }
 
 func (t *transport) before(name string) (refuse bool, err error) {
