@@ -45,22 +45,21 @@ func startDataPlane(w *world) *dataPlane {
 	}
 	d := &dataPlane{w: w, seen: objects, told: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	w.t.Cleanup(func() { cancel(); running.Wait() })
 	for _, kind := range []client.Object{
 		&gwapiv1.Gateway{}, &gwapiv1.GRPCRoute{}, &egv1a1.EnvoyProxy{}, &egv1a1.EnvoyPatchPolicy{}, &egv1a1.BackendTrafficPolicy{}, &egv1a1.Backend{},
 	} {
 		informer, err := objects.GetInformer(ctx, kind)
 		if err != nil {
-			cancel()
 			w.t.Fatal(err)
 		}
 		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { d.tell() }, UpdateFunc: func(any, any) { d.tell() }, DeleteFunc: func(any) { d.tell() },
 		}); err != nil {
-			cancel()
 			w.t.Fatal(err)
 		}
 	}
-	var running sync.WaitGroup
 	running.Go(func() {
 		if err := objects.Start(ctx); err != nil {
 			w.t.Errorf("the data plane cannot watch: %v", err)
@@ -76,7 +75,6 @@ func startDataPlane(w *world) *dataPlane {
 			}
 		}
 	})
-	w.t.Cleanup(func() { cancel(); running.Wait() })
 	return d
 }
 

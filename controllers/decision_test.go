@@ -41,6 +41,23 @@ func (w *world) routeWeights(exs *v1alpha1.ExposedService) ([]string, error) {
 	return out, nil
 }
 
+// untilRouteHas waits until the route has these among its weights.
+func (w *world) untilRouteHas(exs *v1alpha1.ExposedService, want ...string) {
+	w.t.Helper()
+	w.eventually("the route follows", func() error {
+		weights, err := w.routeWeights(exs)
+		if err != nil {
+			return err
+		}
+		for _, weight := range want {
+			if !slices.Contains(weights, weight) {
+				return fmt.Errorf("weights are %v", weights)
+			}
+		}
+		return nil
+	})
+}
+
 func TestDecisionIsFollowed(t *testing.T) {
 	t.Parallel()
 	for _, shape := range []struct {
@@ -64,23 +81,8 @@ func TestDecisionIsFollowed(t *testing.T) {
 			w.untilQuiet(o)
 			before := len(o.transport.written())
 
-			edit(w, w.slice("primary-svc"), func(s *discoveryv1.EndpointSlice) {
-				for i := range s.Endpoints {
-					s.Endpoints[i].Conditions.Ready = ptr.To(false)
-				}
-			})
-			w.eventually("the route follows", func() error {
-				weights, err := w.routeWeights(exs)
-				if err != nil {
-					return err
-				}
-				for _, want := range shape.want {
-					if !slices.Contains(weights, want) {
-						return fmt.Errorf("weights are %v", weights)
-					}
-				}
-				return nil
-			})
+			w.setReady("primary-svc", false)
+			w.untilRouteHas(exs, shape.want...)
 			w.untilQuiet(o)
 			routeWrites := 0
 			for _, write := range o.transport.written()[before:] {

@@ -121,10 +121,5 @@ func (f *freshReads) wait(ctx context.Context, object runtime.Object, read func(
 func (f *freshReads) isBehind(kind schema.GroupVersionKind) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	until, known := f.behind[kind]
-	if known && f.clock.Now().After(until) {
-		delete(f.behind, kind)
-		return false
-	}
-	return known
+	return f.clock.Now().Before(f.behind[kind])
 }

@@ -2,14 +2,12 @@ package controllers
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 )
 
 // TestABrokenWatchHoldsNoFailoverUp: Headgate writes a kind of which it is told nothing any more. As after a restart of the API server,
@@ -45,21 +43,8 @@ func TestABrokenWatchHoldsNoFailoverUp(t *testing.T) {
 	})
 
 	start := time.Now()
-	edit(w, w.slice("primary-svc"), func(s *discoveryv1.EndpointSlice) {
-		for i := range s.Endpoints {
-			s.Endpoints[i].Conditions.Ready = ptr.To(false)
-		}
-	})
-	w.eventually("the route follows", func() error {
-		weights, err := w.routeWeights(exs)
-		if err != nil {
-			return err
-		}
-		if !slices.Contains(weights, "greeter-backup-gw 1000000") {
-			return fmt.Errorf("weights are %v", weights)
-		}
-		return nil
-	})
+	w.setReady("primary-svc", false)
+	w.untilRouteHas(exs, "greeter-backup-gw 1000000")
 	t.Logf("the backup serves after %s", time.Since(start).Round(time.Millisecond))
 
 	o.transport.blind("")
