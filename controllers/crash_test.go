@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 )
 
 // TestCrashAfterEachWrite cuts the connection after the first write, then after the second, and so
@@ -136,7 +137,7 @@ func compareStates(t *testing.T, want, got map[string]map[string]any) {
 		t.Errorf("there is\n%v\nwant\n%v", g, w)
 	}
 	for name := range want {
-		if paths := append(differences("", want[name], got[name]), differences("", got[name], want[name])...); len(paths) > 0 {
+		if paths := append(kube.Differences("", want[name], got[name]), kube.Differences("", got[name], want[name])...); len(paths) > 0 {
 			t.Errorf("%s differs in %v", name, paths)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -139,7 +140,7 @@ func TestServiceImport(t *testing.T) {
 		// The next test's operator must not be told of a kind that is about to go.
 		untilNotServed(t, w.config, mcsv1alpha1.GroupVersion.String())
 	})
-	scheme, err := NewScheme()
+	scheme, err := kube.NewScheme()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,11 @@ func (w *world) healthCheckIs(exs *v1alpha1.ExposedService, want *string) error 
 	if err := w.read(policy); err != nil {
 		return err
 	}
-	if have := healthCheckOf(policy); !ptr.Equal(have, want) {
+	var have *string
+	if check := policy.Spec.HealthCheck.Active; check != nil {
+		have = ptr.To(ptr.Deref(check.GRPC.Service, ""))
+	}
+	if !ptr.Equal(have, want) {
 		return fmt.Errorf("the health check asks for %q, want %q", ptr.Deref(have, "nothing"), ptr.Deref(want, "nothing"))
 	}
 	return nil

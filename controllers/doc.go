@@ -1,11 +1,17 @@
-// Package controllers is the only place that writes to Kubernetes: it makes the world match what
-// package gateway expands an ExposedService to, and reports what became of it.
+// Package controllers wires what runs on a replica: the controller of ExposedServices (exposure), the feed of
+// Headgate's own xDS (xdsfeed), the controller that follows the cluster's kinds (kube), and what works beside
+// them. It and its subpackages are the only place that writes to Kubernetes.
 //
-// The exposure controller is level-triggered. Each run reads everything from caches, gathers facts,
-// expands, refuses what is not its to touch, applies, prunes, judges, and writes the status once
-// (exposure.go lists the steps). A crash between any two writes is harmless: the next run finishes
-// what the last one began. A run that finds nothing to do writes nothing.
+//	exposure     one ExposedService: decide, follow, judge
+//	deployments  the Deployments of a rollout follow the decision
+//	xdsfeed      what is served over xDS, and what clients make of it
+//	calls        calls are counted beside the reconciler
+//	facts        what is known of backends
+//	index, refs  from a changed object to those that it matters to; what a spec refers to
+//	kube         kinds, reads, applies, ownership, events
+//	metrics      what is told about all of it
+//	certificates the certificates of the xDS server
 //
-// The kinds controller watches CustomResourceDefinitions, because the kinds of Gateway API and Envoy
-// Gateway may come and go while Headgate runs (kinds.go).
+// Imports point one way: controllers, exposure and xdsfeed, {deployments, calls, facts}, {index, refs}, kube,
+// metrics.
 package controllers

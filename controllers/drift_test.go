@@ -17,6 +17,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 )
 
 func TestDriftIsPutBackAndReported(t *testing.T) {
@@ -73,7 +74,7 @@ func TestDriftIsPutBackAndReported(t *testing.T) {
 			object.SetName("greeter")
 		}
 		t.Run(kindName+" "+drift.field, func(t *testing.T) {
-			counter := o.metrics.drift.WithLabelValues(kindName)
+			counter := o.Metrics.Drift.WithLabelValues(kindName)
 			before := counterValue(t, counter)
 			if err := w.read(object); err != nil {
 				t.Fatal(err)
@@ -92,7 +93,7 @@ func TestDriftIsPutBackAndReported(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if paths := differences(kindName, intended, now); len(paths) > 0 {
+				if paths := kube.Differences(kindName, intended, now); len(paths) > 0 {
 					return fmt.Errorf("still different: %v", paths)
 				}
 				return nil
@@ -106,12 +107,12 @@ func TestDriftIsPutBackAndReported(t *testing.T) {
 				if now := counterValue(t, counter); now <= before {
 					return fmt.Errorf("headgate_drift_corrections_total stayed at %v", now)
 				}
-				for _, note := range w.eventNotes(exs, eventDriftCorrected) {
+				for _, note := range w.eventNotes(exs, kube.ReasonDriftCorrected) {
 					if strings.Contains(note, kindName+" "+w.namespace+"/"+object.GetName()) && strings.Contains(note, drift.field) {
 						return nil
 					}
 				}
-				return fmt.Errorf("no event names %s %s: %v", kindName, drift.field, w.eventNotes(exs, eventDriftCorrected))
+				return fmt.Errorf("no event names %s %s: %v", kindName, drift.field, w.eventNotes(exs, kube.ReasonDriftCorrected))
 			})
 		})
 	}

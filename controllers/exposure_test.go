@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -19,10 +20,10 @@ import (
 func (w *world) made(exs *v1alpha1.ExposedService) map[string]client.Object {
 	w.t.Helper()
 	out := map[string]client.Object{}
-	for _, k := range madeKinds() {
-		each(w.t.Context(), w.kube, k.newList(), "", func(object client.Object) {
-			if ownerFromLabels(object) == client.ObjectKeyFromObject(exs) {
-				out[k.gvk.Kind+" "+object.GetName()] = object
+	for _, k := range kube.MadeKinds() {
+		each(w.t.Context(), w.kube, k.NewList(), "", func(object client.Object) {
+			if kube.OwnerFromLabels(object) == client.ObjectKeyFromObject(exs) {
+				out[k.GVK.Kind+" "+object.GetName()] = object
 			}
 		})
 	}
@@ -134,7 +135,7 @@ func TestUpdateReachesEveryObject(t *testing.T) {
 		return nil
 	})
 	w.eventually("the event Removed", func() error {
-		if notes := w.eventNotes(exs, eventRemoved); len(notes) == 0 {
+		if notes := w.eventNotes(exs, kube.ReasonRemoved); len(notes) == 0 {
 			return fmt.Errorf("there is none")
 		}
 		return nil
@@ -158,7 +159,7 @@ func TestSlicesOfTheClusterAreNotOurs(t *testing.T) {
 	for key, value := range service.Labels {
 		slice.Labels[key] = value
 	}
-	slice.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, kindService.gvk)}
+	slice.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, kube.KindService.GVK)}
 	w.untilQuiet(o)
 	before := o.runs.of(exs)
 	w.create(slice)
@@ -172,7 +173,7 @@ func TestSlicesOfTheClusterAreNotOurs(t *testing.T) {
 	if err := w.read(slice); err != nil {
 		t.Errorf("the cluster's EndpointSlice: %v", err)
 	}
-	if ownershipOf(slice, exs) != foreign {
+	if kube.OwnershipOf(slice, exs) != kube.Foreign {
 		t.Errorf("the cluster's EndpointSlice counts as ours")
 	}
 	if slice.Labels[discoveryv1.LabelManagedBy] == gateway.SliceManager {

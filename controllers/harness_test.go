@@ -24,6 +24,8 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/exposure"
+	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/apiserver"
 )
@@ -183,7 +185,7 @@ func (w *world) eventNotes(exs *v1alpha1.ExposedService, reason string) []string
 
 // operator is one run of Headgate's controllers.
 type operator struct {
-	*exposureReconciler
+	*exposure.Reconciler
 	t         testing.TB
 	transport *transport
 	runs      runs
@@ -224,11 +226,11 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	o.cancel = cancel
-	o.exposureReconciler, err = setup(ctx, mgr, config)
+	o.Reconciler, err = setup(ctx, mgr, config)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o.exposureReconciler.reconciled = o.runs.count
+	o.Reconciler.Reconciled = o.runs.count
 	go func() { o.ended <- mgr.Start(ctx) }()
 	w.t.Cleanup(o.stop)
 	return o
@@ -287,7 +289,7 @@ func (w *world) untilQuiet(o *operator) {
 // untilSettled waits until new Services have come of age, too, which is when everything is looked at once more.
 func (w *world) untilSettled(o *operator) {
 	w.t.Helper()
-	w.untilQuietFor(o, newServiceAge+time.Second)
+	w.untilQuietFor(o, facts.NewServiceAge+time.Second)
 }
 
 func (w *world) untilQuietFor(o *operator, quiet time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/test/apiserver"
 )
 
@@ -18,8 +19,8 @@ import (
 // Envoy Gateway, takes one kind away and gives it back: all without a restart.
 func TestKindsComeAndGo(t *testing.T) {
 	t.Parallel()
-	config, kube := apiserver.Bare(t)
-	w := newWorldOn(t, config, kube).withBackends()
+	config, reader := apiserver.Bare(t)
+	w := newWorldOn(t, config, reader).withBackends()
 	o := w.startOperator(everywhere)
 	exs := w.exposedService("greeter")
 	w.create(exs)
@@ -39,7 +40,7 @@ func TestKindsComeAndGo(t *testing.T) {
 	})
 	w.untilReady(exs)
 
-	removeDefinition(t, config, kindPatchPolicy.crd)
+	removeDefinition(t, config, kube.KindPatchPolicy.CRD)
 	w.eventually("the missing kind shows", func() error {
 		return w.conditionIs(exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionFalse, v1alpha1.ReasonPatchAPIDisabled)
 	})
@@ -100,22 +101,22 @@ func TestWeightsWithAnotherImplementation(t *testing.T) {
 
 func TestKindsAreKnown(t *testing.T) {
 	seen := map[string]bool{}
-	for _, k := range allKinds {
-		object, list := k.newObject(), k.newList()
+	for _, k := range kube.AllKinds {
+		object, list := k.NewObject(), k.NewList()
 		if object == nil || list == nil {
-			t.Fatalf("%s makes no objects", k.gvk)
+			t.Fatalf("%s makes no objects", k.GVK)
 		}
-		if seen[k.gvk.String()] {
-			t.Errorf("%s is there twice", k.gvk)
+		if seen[k.GVK.String()] {
+			t.Errorf("%s is there twice", k.GVK)
 		}
-		seen[k.gvk.String()] = true
-		scheme, err := NewScheme()
+		seen[k.GVK.String()] = true
+		scheme, err := kube.NewScheme()
 		if err != nil {
 			t.Fatal(err)
 		}
 		gvks, _, err := scheme.ObjectKinds(object)
-		if err != nil || gvks[0] != k.gvk {
-			t.Errorf("%s makes objects of kind %v: %v", k.gvk, gvks, err)
+		if err != nil || gvks[0] != k.GVK {
+			t.Errorf("%s makes objects of kind %v: %v", k.GVK, gvks, err)
 		}
 	}
 }

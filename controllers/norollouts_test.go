@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 )
 
 func withoutRollouts(config *Config, _ *transport) { config.NoRollouts = true }
@@ -67,7 +68,7 @@ func TestADeploymentThatCannotBeGivenUpIsNamed(t *testing.T) {
 	w.delete(exs)
 	w.eventually("it is gone", func() error { return gone(w, exs) })
 	w.eventually("the Deployment is named", func() error {
-		notes := w.eventNotes(exs, eventNotGivenUp)
+		notes := w.eventNotes(exs, kube.ReasonNotGivenUp)
 		if len(notes) == 0 || !strings.Contains(notes[0], "Deployment "+w.namespace+"/primary-svc may stay paused") {
 			return fmt.Errorf("there are %v", notes)
 		}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/test/apiserver"
 )
 
@@ -63,7 +64,7 @@ func TestGeneratedRoleIsEnough(t *testing.T) {
 	})
 	edit(w, owned, func(exs *v1alpha1.ExposedService) { exs.Spec.Backends = exs.Spec.Backends[:1] })
 	w.eventually("the event Removed", func() error {
-		if len(w.eventNotes(owned, eventRemoved)) == 0 {
+		if len(w.eventNotes(owned, kube.ReasonRemoved)) == 0 {
 			return errors.New("not yet")
 		}
 		return nil

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/deployments"
 )
 
 // shipping asks for a rollout of a Deployment.
@@ -75,7 +76,7 @@ func (w *world) untilHeld(exs *v1alpha1.ExposedService, d *appsv1.Deployment) {
 }
 
 func (w *world) ownsPaused(d *appsv1.Deployment) bool {
-	return slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == workloadManager })
+	return slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == deployments.FieldManager })
 }
 
 func TestAChangedTemplateStartsACanaryAndDeletionGivesTheDeploymentUp(t *testing.T) {

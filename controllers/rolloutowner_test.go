@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/rollout"
 )
 
@@ -117,7 +118,7 @@ func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
 			t.Error(err)
 		}
 		// An operator that starts while a kind goes would wait for its objects.
-		for _, version := range []string{flaggerVersion.String(), argoVersion.String()} {
+		for _, version := range []string{kube.KindFlaggerCanary.GVK.GroupVersion().String(), kube.KindArgoRollout.GVK.GroupVersion().String()} {
 			if err := poll(context.Background(), patience, func() error { return notServed(w.config, version) }); err != nil {
 				t.Error(err)
 			}
@@ -154,21 +155,6 @@ func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
 			w.delete(exs)
 			w.eventually("it is gone", func() error { return gone(w, exs) })
 		})
-	}
-}
-
-func TestWhatAnotherHasMadeIsLeftToIt(t *testing.T) {
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "greeter-primary", Namespace: "shop"}}
-	if got := madeBy(d); got != nil {
-		t.Errorf("made by %s", got.name)
-	}
-	d.OwnerReferences = []metav1.OwnerReference{{APIVersion: "flagger.app/v1beta1", Kind: "Canary", Name: "greeter", Controller: ptr.To(true)}}
-	if got := madeBy(d); got == nil || got.name != "Canary shop/greeter (flagger.app), which has made it" {
-		t.Errorf("made by %+v", got)
-	}
-	d.OwnerReferences[0].APIVersion = "example.com/v1"
-	if got := madeBy(d); got != nil {
-		t.Errorf("made by %s", got.name)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/controllers/kube"
 )
 
 // What Kubernetes has begun to roll out before Headgate could hold it is taken back.
@@ -41,7 +43,7 @@ func TestWhatHasBegunToRollOutIsUndone(t *testing.T) {
 		t.Errorf("stable has %d pods, one that is none of the Deployment's has %d", *stable.Spec.Replicas, *stranger.Spec.Replicas)
 	}
 	w.eventually("it is told", func() error {
-		if notes := w.eventNotes(exs, eventScaled); len(notes) != 1 {
+		if notes := w.eventNotes(exs, kube.ReasonScaled); len(notes) != 1 {
 			return fmt.Errorf("events %q", notes)
 		}
 		return nil

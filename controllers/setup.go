@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -28,13 +27,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
+	"github.com/headgate/headgate/controllers/deployments"
+	"github.com/headgate/headgate/controllers/exposure"
+	"github.com/headgate/headgate/controllers/facts"
+	"github.com/headgate/headgate/controllers/index"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/webhook"
 )
 
 // Name is Headgate's name where programs are asked for one: it reports events and holds leases.
 const Name = "headgate"
 
-// Bounds on how fast a failing ExposedService is tried again.
+// Bounds on how fast a controller tries again what has failed.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 30 * time.Second
@@ -62,7 +69,7 @@ type Config struct {
 	// Dial connects to the webhooks of rollouts; nil: to anybody but this pod and what is link-local.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
-	Resolver Resolver
+	Resolver facts.Resolver
 	// Registerer takes the metrics; nil: the registry that the manager serves.
 	Registerer prometheus.Registerer
 	// XDS is what the xDS server is made with; nil: there is none.
@@ -91,7 +98,7 @@ func (c Config) withDefaults() Config {
 // ManagerOptions are the options of a manager that the controllers work with: its scheme, a cache
 // without what nobody reads, and reads that see one's own writes. The caller adds the rest.
 func ManagerOptions(namespaces []string) (ctrl.Options, error) {
-	scheme, err := NewScheme()
+	scheme, err := kube.NewScheme()
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("build the scheme: %w", err)
 	}
@@ -99,10 +106,10 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         map[client.Object]cache.ByObject{&appsv1.Deployment{}: {Transform: keepPausers}},
+			ByObject:         map[client.Object]cache.ByObject{&appsv1.Deployment{}: {Transform: deployments.KeepPausers}},
 		},
 		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
-		NewClient: newFreshReads,
+		NewClient: kube.NewFreshReads,
 	}
 	options.Controller.ReconciliationTimeout = reconcileTimeout
 	for _, namespace := range namespaces {
@@ -121,16 +128,112 @@ func Setup(ctx context.Context, mgr ctrl.Manager, config Config) error {
 	return err
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureReconciler, error) {
+func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reconciler, error) {
 	config = config.withDefaults()
-	r, err := newExposureReconciler(mgr, config)
+	p, err := newParts(mgr, config)
 	if err != nil {
 		return nil, err
 	}
-	if err := addExposedServiceIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	exposure, err := controller.New("exposure", mgr, controller.Options{
+	w := &watcher{mgr: mgr}
+	kindsChanged := make(chan event.GenericEvent, 1)
+	changed := []chan<- event.GenericEvent{kindsChanged}
+	var feed *xdsfeed.Feed
+	if config.XDS != nil {
+		xdsKindsChanged := make(chan event.GenericEvent, 1)
+		changed = append(changed, xdsKindsChanged)
+		if feed, err = setupXDS(mgr, config, p, w, xdsKindsChanged); err != nil {
+			return nil, fmt.Errorf("set up xDS: %w", err)
+		}
+	}
+	r := exposure.New(exposure.Config{
+		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), XDS: feed,
+		Calls: p.calls, Compared: p.compared, Deployments: p.deployments, Namespaces: config.Namespaces,
+	})
+	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
+		return nil, err
+	}
+	for _, runnable := range []manager.Runnable{p.facts.Hosts, p.facts.Probes, p.calls, p.compared, p.deployments.Webhooks, p.deployments.Config} {
+		if err := mgr.Add(runnable); err != nil {
+			return nil, fmt.Errorf("add who works beside the controllers: %w", err)
+		}
+	}
+	watched, err := w.watchServed(ctx, p.objects)
+	if err != nil {
+		return nil, err
+	}
+	return r, addKindsController(mgr, &kube.KindsReconciler{
+		Cache: mgr.GetCache(), Mapper: mgr.GetRESTMapper(), Kinds: p.objects.Kinds, Clock: config.Clock,
+		Watch: w.watch, Watched: watched, Changed: changed, Metrics: p.objects.Metrics,
+	})
+}
+
+// parts are what the controllers are made of.
+type parts struct {
+	objects         kube.Objects
+	facts           facts.Reader
+	calls, compared *calls.Counter
+	deployments     *deployments.Follower
+	// wake asks the exposure controller for runs.
+	wake *kube.WakeUps
+}
+
+func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
+	m := metrics.New()
+	if err := m.Register(config.Registerer, mgr.GetCache()); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	configs, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	var off []kube.Kind
+	if config.NoRollouts {
+		off = kube.RolloutKinds()
+	}
+	wake := &kube.WakeUps{}
+	objects := kube.Objects{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Kinds: kube.NewServedKinds(off), Metrics: m,
+		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)},
+	}
+	counter := func(asked func(*v1alpha1.ExposedService) *calls.Source) *calls.Counter {
+		return calls.NewCounter(calls.CounterConfig{
+			Clock: config.Clock, Reader: mgr.GetAPIReader(), HTTP: &http.Client{Transport: config.Transport}, Metrics: m,
+			Asked: asked, Wake: wake,
+		})
+	}
+	return &parts{
+		objects: objects, wake: wake,
+		facts: facts.Reader{
+			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake,
+			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, config.Clock, m),
+		},
+		calls: counter(calls.ErrorSource), compared: counter(calls.ComparedSource),
+		deployments: &deployments.Follower{
+			Objects: objects, Clock: config.Clock,
+			Config: deployments.NewConfigTracker(configs, wake),
+			Webhooks: deployments.NewWebhooks(
+				mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, wake),
+		},
+	}, nil
+}
+
+// watcher starts the watches of the controllers.
+type watcher struct {
+	mgr      ctrl.Manager
+	exposure controller.Controller
+	mapper   index.Mapper
+	// feed is the controller of the xDS feed; nil: there is none.
+	feed controller.Controller
+}
+
+// addExposure adds the controller of ExposedServices, and watches what every cluster has: ExposedServices, for
+// themselves and for those that they may be in the way of, and the news that a kind has come or gone.
+func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChanged <-chan event.GenericEvent, wake *kube.WakeUps) error {
+	var err error
+	w.exposure, err = controller.New("exposure", w.mgr, controller.Options{
 		Reconciler:              r,
 		MaxConcurrentReconciles: config.Workers,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
@@ -138,118 +241,38 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposureRecon
 		EnableWarmup: ptr.To(true),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make the exposure controller: %w", err)
+		return fmt.Errorf("make the exposure controller: %w", err)
 	}
-	w := &watcher{mgr: mgr, exposure: exposure, mapper: mapper{
-		cache: mgr.GetCache(), names: r.names, stirred: r.stirred, clock: config.Clock,
-	}}
-	kindsChanged := make(chan event.GenericEvent, 1)
-	changed := []chan<- event.GenericEvent{kindsChanged}
-	if err := w.watchAlways(kindsChanged, r.callsCounted); err != nil {
-		return nil, err
-	}
-	if config.XDS != nil {
-		xdsKindsChanged := make(chan event.GenericEvent, 1)
-		changed = append(changed, xdsKindsChanged)
-		if err := setupXDS(mgr, config, r, w, xdsKindsChanged); err != nil {
-			return nil, fmt.Errorf("set up xDS: %w", err)
-		}
-	}
-	for _, runnable := range []manager.Runnable{r.calls, r.compared, r.webhooks, r.config} {
-		if err := mgr.Add(runnable); err != nil {
-			return nil, fmt.Errorf("add who counts calls, asks webhooks and watches configuration: %w", err)
-		}
-	}
-	watched, err := w.watchServed(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return r, addKindsController(mgr, &kindsReconciler{
-		cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(), kinds: r.kinds, clock: config.Clock,
-		watch: w.watch, watched: watched, changed: changed, metrics: r.metrics,
-	})
-}
-
-func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler, error) {
-	m := newMetrics()
-	if err := m.register(config.Registerer, mgr.GetCache()); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
-	callsCounted := make(chan event.GenericEvent, looksAtOnce)
-	counter := func(asked func(*v1alpha1.ExposedService) *callSource) *callCounter {
-		return &callCounter{
-			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
-			asked: asked, wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
-		}
-	}
-	configs, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return nil, fmt.Errorf("connect to the API server: %w", err)
-	}
-	var off []kind
-	if config.NoRollouts {
-		off = rolloutKinds()
-	}
-	kinds := newServedKinds(off)
-	return &exposureReconciler{
-		calls: counter(errorSource), compared: counter(comparedSource),
-		config: newConfigTracker(configs, callsCounted),
-		webhooks: newWebhookAsker(
-			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, callsCounted),
-		callsCounted: callsCounted, stirred: newStirred(),
-		client: mgr.GetClient(), reader: mgr.GetAPIReader(), clock: config.Clock,
-		kinds: kinds, names: newTakenNames(), metrics: m,
-		facts: factReader{
-			client: mgr.GetClient(), kinds: kinds, clock: config.Clock,
-			probes: newProbeReader(mgr.GetAPIReader()), hosts: newHostResolver(config.Resolver, config.Clock, m),
-		},
-		namespaces: config.Namespaces,
-		events:     eventWriter{recorder: mgr.GetEventRecorder(Name)},
-	}, nil
-}
-
-// watcher starts the watches of the exposure controller.
-type watcher struct {
-	mgr      ctrl.Manager
-	exposure controller.Controller
-	mapper   mapper
-	// feed is the controller of the xDS feed; nil: there is none.
-	feed controller.Controller
-}
-
-// watchAlways watches what every cluster has: ExposedServices, for themselves and for those that
-// they may be in the way of, the news that a kind has come or gone, and that calls were counted.
-func (w *watcher) watchAlways(kindsChanged, callsCounted <-chan event.GenericEvent) error {
-	specChanged := predicate.GenerationChangedPredicate{}
+	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Waiters: r.Waiters, Noted: r.Noted}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
-			predicate.Or(decisionMatters(), clientsMatter(), peopleSpoke()))),
-		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.rivals(), specChanged)),
-		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.all())),
-		w.exposure.Watch(source.Channel(callsCounted, &handler.EnqueueRequestForObject{})),
+			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke()))),
+		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), predicate.GenerationChangedPredicate{})),
+		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
+		w.exposure.Watch(source.Func(wake.Start)),
 	)
 }
 
 // watchServed watches the kinds that are there now, so that the first run waits for them to be in
 // the cache; it returns which they are.
-func (w *watcher) watchServed(ctx context.Context, r *exposureReconciler) (map[schema.GroupVersionKind]bool, error) {
+func (w *watcher) watchServed(ctx context.Context, objects kube.Objects) (map[schema.GroupVersionKind]bool, error) {
 	watched := map[schema.GroupVersionKind]bool{}
 	definitions := map[string]bool{}
-	for _, k := range allKinds {
-		if r.kinds.isOff(k) {
+	for _, k := range kube.AllKinds {
+		if objects.Kinds.IsOff(k) {
 			continue
 		}
-		served := !k.optional()
+		served := !k.Optional()
 		// One version of a kind is enough: the first in the list.
-		if k.optional() && !definitions[k.crd] {
+		if k.Optional() && !definitions[k.CRD] {
 			var err error
-			if served, err = isServed(w.mgr.GetRESTMapper(), k); err != nil {
+			if served, err = kube.IsServed(w.mgr.GetRESTMapper(), k); err != nil {
 				return nil, err
 			}
-			definitions[k.crd] = served
+			definitions[k.CRD] = served
 		}
-		if k.optional() {
-			r.metrics.setServed(k, served)
+		if k.Optional() {
+			objects.Metrics.SetServed(k.GVK, served)
 		}
 		if !served {
 			continue
@@ -257,27 +280,27 @@ func (w *watcher) watchServed(ctx context.Context, r *exposureReconciler) (map[s
 		if err := w.watch(ctx, k); err != nil {
 			return nil, err
 		}
-		r.kinds.set(k, true)
-		watched[k.gvk] = true
+		objects.Kinds.Set(k, true)
+		watched[k.GVK] = true
 	}
 	return watched, nil
 }
 
-func (w *watcher) watch(ctx context.Context, k kind) error {
-	if err := addKindIndexes(ctx, w.mgr.GetFieldIndexer(), k); err != nil {
+func (w *watcher) watch(ctx context.Context, k kube.Kind) error {
+	if err := index.AddKind(ctx, w.mgr.GetFieldIndexer(), k); err != nil {
 		return err
 	}
 	var predicates []predicate.Predicate
-	if k.gvk == kindGateway.gvk {
-		predicates = append(predicates, gatewayMatters())
+	if k.GVK == kube.KindGateway.GVK {
+		predicates = append(predicates, exposure.GatewayMatters())
 	}
-	if err := w.exposure.Watch(source.Kind(w.mgr.GetCache(), k.newObject(), w.mapper.handlerFor(k), predicates...)); err != nil {
+	if err := w.exposure.Watch(source.Kind(w.mgr.GetCache(), k.NewObject(), w.mapper.HandlerFor(k), predicates...)); err != nil {
 		return err
 	}
 	return w.watchForXDS(k)
 }
 
-func addKindsController(mgr ctrl.Manager, r *kindsReconciler) error {
+func addKindsController(mgr ctrl.Manager, r *kube.KindsReconciler) error {
 	c, err := controller.New("kinds", mgr, controller.Options{
 		Reconciler: r,
 		// It writes nothing, and a new leader must not begin with what it knew at its start.
@@ -288,8 +311,8 @@ func addKindsController(mgr ctrl.Manager, r *kindsReconciler) error {
 	if err != nil {
 		return fmt.Errorf("make the kinds controller: %w", err)
 	}
-	definitions := source.Kind[client.Object](mgr.GetCache(), newDefinition(),
-		&handler.EnqueueRequestForObject{}, predicate.NewPredicateFuncs(definesOptionalKind))
+	definitions := source.Kind[client.Object](mgr.GetCache(), kube.NewDefinition(),
+		&handler.EnqueueRequestForObject{}, predicate.NewPredicateFuncs(kube.DefinesOptionalKind))
 	if err := c.Watch(definitions); err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
 	}

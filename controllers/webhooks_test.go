@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/metrics"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/webhook"
 )
@@ -116,14 +117,14 @@ func TestAWebhookThatRefusesHoldsTheStepUntilItAgrees(t *testing.T) {
 	if len(ids) != 2 || ids[1] == ids[2] {
 		t.Errorf("IDs: %v", ids)
 	}
-	o.countsWebhooks(t, map[string]float64{webhookAgreed: 2, webhookDeclined: float64(len(g.questions()) - 2), webhookUnanswered: 0})
+	o.countsWebhooks(t, map[string]float64{metrics.WebhookAgreed: 2, metrics.WebhookDeclined: float64(len(g.questions()) - 2), metrics.WebhookUnanswered: 0})
 }
 
 // countsWebhooks fails the test unless so many questions are counted, by result.
 func (o *operator) countsWebhooks(t *testing.T, want map[string]float64) {
 	t.Helper()
 	for result, n := range want {
-		if got := counterValue(t, o.metrics.webhooks.WithLabelValues(result)); got != n {
+		if got := counterValue(t, o.Metrics.Webhooks.WithLabelValues(result)); got != n {
 			t.Errorf("%v questions are counted as %s, not %v", got, result, n)
 		}
 	}
@@ -148,7 +149,7 @@ func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
 	if strings.Contains(s.exs.Status.Rollout.Message, "up (") {
 		t.Errorf("it says %s", s.exs.Status.Rollout.Message)
 	}
-	if unanswered := counterValue(t, o.metrics.webhooks.WithLabelValues(webhookUnanswered)); unanswered < 2 {
+	if unanswered := counterValue(t, o.Metrics.Webhooks.WithLabelValues(metrics.WebhookUnanswered)); unanswered < 2 {
 		t.Errorf("%v questions without an answer are counted", unanswered)
 	}
 	asked := len(up.questions())
@@ -161,9 +162,7 @@ func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
 	}
 	s.until("the end", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle })
 	s.eventually("what was asked is forgotten", func() error {
-		o.webhooks.mu.Lock()
-		defer o.webhooks.mu.Unlock()
-		if n := len(o.webhooks.asked); n > 0 {
+		if n := o.Deployments.Webhooks.Asked(); n > 0 {
 			return fmt.Errorf("%d are remembered", n)
 		}
 		return nil

@@ -20,7 +20,8 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/server"
 )
@@ -81,7 +82,7 @@ func TestAnExposedServiceWithoutAGatewayIsServedOverXDS(t *testing.T) {
 		}
 		return nil
 	})
-	if !xdsLive(exs) {
+	if !xdsfeed.IsLive(exs) {
 		t.Errorf("the decision counts as not live: %+v of %+v", exs.Status.XDS, exs.Status.Traffic)
 	}
 
@@ -213,8 +214,8 @@ func TestTwoReplicasServeTheSame(t *testing.T) {
 	ca, cb := p.connect(w, addressA, "envoy-a", nil), p.connect(w, addressB, "envoy-b", nil)
 	same := func() bool {
 		key := client.ObjectKeyFromObject(exs)
-		x, y := a.xds.served(key), b.xds.served(key)
-		return x.status.Version != "" && x.status.Version == y.status.Version && x.revision == y.revision
+		x, y := a.XDS.Served(key), b.XDS.Served(key)
+		return x.Status.Version != "" && x.Status.Version == y.Status.Version && x.Revision == y.Revision
 	}
 	for _, c := range []*xdsClient{ca, cb} {
 		c.until("both have it", func() bool { return strings.Contains(c.health(mainCluster(w)), "10.1.1.2") })
@@ -233,7 +234,7 @@ func TestTwoReplicasServeTheSame(t *testing.T) {
 		if err := w.read(exs); err != nil {
 			return err
 		}
-		if x := exs.Status.XDS; !same() || x == nil || x.Clients != 2 || x.Acknowledged != 2 || !xdsLive(exs) {
+		if x := exs.Status.XDS; !same() || x == nil || x.Clients != 2 || x.Acknowledged != 2 || !xdsfeed.IsLive(exs) {
 			return fmt.Errorf("same %t, status.xds %+v", same(), x)
 		}
 		return nil
@@ -255,45 +256,6 @@ func TestTwoReplicasServeTheSame(t *testing.T) {
 	})
 }
 
-func TestNothingIsServedBeforeEverythingWasRead(t *testing.T) {
-	w := newWorld(t)
-	served := cache.New(cache.Config{})
-	feed := newXDSFeed(factReader{client: client.NewNamespacedClient(w.kube, w.namespace)}, served, &wakeUps{})
-	for _, name := range []string{"one", "two"} {
-		w.create(w.exposedService(name, overXDS(9090)))
-	}
-	entry := func(name string) (key client.ObjectKey, e xdsEntry) {
-		exs := w.exposedService(name, overXDS(9090))
-		if err := w.read(exs); err != nil {
-			t.Fatal(err)
-		}
-		return client.ObjectKeyFromObject(exs), newXDSEntry(exposureFrom(exs, gateway.Facts{}))
-	}
-	if err := feed.put(entry("one")); err != nil {
-		t.Fatal(err)
-	}
-	if err := feed.begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if feed.ready(nil) == nil {
-		t.Fatal("it is ready although one has not been read")
-	}
-	if version := served.Status(client.ObjectKey{Namespace: w.namespace, Name: "one"}).Version; version != "" {
-		t.Fatalf("a part is served: version %s", version)
-	}
-	if err := feed.put(entry("two")); err != nil {
-		t.Fatal(err)
-	}
-	if err := feed.ready(nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"one", "two"} {
-		if served.Status(client.ObjectKey{Namespace: w.namespace, Name: name}).Version == "" {
-			t.Errorf("%s is not served", name)
-		}
-	}
-}
-
 func TestTakingTheGatewayAwayRemovesItsObjects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).withBackends().withDataPlane()
@@ -308,13 +270,13 @@ func TestTakingTheGatewayAwayRemovesItsObjects(t *testing.T) {
 	c.until("it is served over xDS", func() bool { return strings.Contains(c.health(mainCluster(w)), "10.1.0.1 HEALTHY") })
 	w.eventually("what was made for the Gateway is gone", func() error {
 		var left []string
-		for _, k := range madeKinds() {
-			list := k.newList()
+		for _, k := range kube.MadeKinds() {
+			list := k.NewList()
 			if err := w.kube.List(t.Context(), list, client.InNamespace(w.namespace), client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}); err != nil {
 				return err
 			}
 			err := meta.EachListItem(list, func(item runtime.Object) error {
-				left = append(left, k.gvk.Kind+" "+item.(client.Object).GetName())
+				left = append(left, k.GVK.Kind+" "+item.(client.Object).GetName())
 				return nil
 			})
 			if err != nil {
@@ -386,7 +348,7 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 		}
 		for i := range list.Items {
 			exs := &list.Items[i]
-			if x := exs.Status.XDS; x == nil || x.Acknowledged != 1 || exs.Status.Traffic == nil || !xdsLive(exs) {
+			if x := exs.Status.XDS; x == nil || x.Acknowledged != 1 || exs.Status.Traffic == nil || !xdsfeed.IsLive(exs) {
 				return fmt.Errorf("%s: %+v", exs.Name, x)
 			}
 		}
@@ -398,7 +360,7 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 	w.untilQuiet(o)
 	before := len(o.transport.written())
 	// Longer than the reports' own pace, and than the retry of a failed one.
-	quiet, cancel := context.WithTimeout(t.Context(), 2*reportInterval)
+	quiet, cancel := context.WithTimeout(t.Context(), 2*xdsfeed.ReportInterval)
 	defer cancel()
 	<-quiet.Done()
 	if writes := o.transport.written()[before:]; len(writes) > 0 {
@@ -416,7 +378,7 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 		}
 		return true
 	})
-	again, cancel := context.WithTimeout(t.Context(), reportDelay+reportInterval)
+	again, cancel := context.WithTimeout(t.Context(), xdsfeed.ReportDelay+xdsfeed.ReportInterval)
 	defer cancel()
 	<-again.Done()
 	for _, write := range o.transport.written()[before:] {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/xdsfeed"
 )
 
 func TestTheReportsOfAReplicaThatIsGoneAreRemoved(t *testing.T) {
@@ -23,7 +24,7 @@ func TestTheReportsOfAReplicaThatIsGoneAreRemoved(t *testing.T) {
 	})
 	for i, name := range []string{"self", "alive", "gone"} {
 		report := &v1alpha1.XDSReplica{Name: name, Clients: int32(i + 1), Acknowledged: int32(i)}
-		if err := applyReplica(t.Context(), w.kube, client.ObjectKeyFromObject(exs), name, report); err != nil {
+		if err := xdsfeed.ApplyReplica(t.Context(), w.kube, client.ObjectKeyFromObject(exs), name, report); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,12 +41,12 @@ func TestTheReportsOfAReplicaThatIsGoneAreRemoved(t *testing.T) {
 	if got := names(); got != "[self 1 alive 2 gone 3]" {
 		t.Fatalf("the reports are %s", got)
 	}
-	g := &goneReplicas{
-		cached: client.NewNamespacedClient(w.kube, w.namespace), reader: w.kube, client: w.kube,
-		namespace: w.namespace, self: "self", clock: clock.RealClock{}, log: logr.Discard(),
+	g := &xdsfeed.GoneReplicas{
+		Cached: client.NewNamespacedClient(w.kube, w.namespace), Reader: w.kube, Client: w.kube,
+		Namespace: w.namespace, Self: "self", Clock: clock.RealClock{}, Log: logr.Discard(),
 	}
 	for range 2 {
-		if err := g.sweep(t.Context()); err != nil {
+		if err := g.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := names(); got != "[self 1 alive 2]" {

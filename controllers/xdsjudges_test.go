@@ -20,6 +20,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/certificates"
+	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/test/envoy"
 	"github.com/headgate/headgate/xds/bootstrap"
 )
@@ -126,7 +127,7 @@ func TestAnEnvoyAcknowledgesWhatTheOperatorServes(t *testing.T) {
 		if err := w.conditionIs(exs, v1alpha1.ConditionXDSAccepted, metav1.ConditionTrue, v1alpha1.ReasonAcknowledged); err != nil {
 			return err
 		}
-		if !xdsLive(exs) {
+		if !xdsfeed.IsLive(exs) {
 			return fmt.Errorf("status.xds %+v", exs.Status.XDS)
 		}
 		return nil

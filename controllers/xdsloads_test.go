@@ -2,10 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -13,12 +9,7 @@ import (
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	loadstats "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
 	"google.golang.org/grpc"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	testclock "k8s.io/utils/clock/testing"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -114,77 +105,4 @@ func TestWithoutTheXDSServerNobodyReports(t *testing.T) {
 	w.eventually("the condition says what to do", func() error {
 		return w.conditionIs(exs, v1alpha1.ConditionSignalsAvailable, metav1.ConditionFalse, v1alpha1.ReasonSourceInvalid, "--xds-bind-address")
 	})
-}
-
-// pods answers for the API server.
-type pods struct {
-	client.Reader
-
-	addresses map[string]string
-	failure   error
-	asked     int
-}
-
-func (p *pods) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	if exs, ok := object.(*v1alpha1.ExposedService); ok {
-		exs.Status.XDS = &v1alpha1.XDSStatus{}
-		for _, name := range []string{"replica-a", "replica-b", "replica-c"} {
-			exs.Status.XDS.Replicas = append(exs.Status.XDS.Replicas, v1alpha1.XDSReplica{Name: name})
-		}
-		return nil
-	}
-	p.asked++
-	address, ok := p.addresses[key.Name]
-	switch {
-	case p.failure != nil:
-		return p.failure
-	case !ok:
-		return apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, key.Name)
-	}
-	object.(*corev1.Pod).Status.PodIP = address
-	return nil
-}
-
-func TestTheOtherReplicasAreFoundByTheirPods(t *testing.T) {
-	world := &pods{addresses: map[string]string{"replica-a": "10.0.0.1", "replica-b": "10.0.0.2", "replica-c": "10.0.0.3"}}
-	clock := testclock.NewFakePassiveClock(time.Unix(0, 0))
-	replicas := &replicaAddresses{
-		cached: world, pods: world, namespace: "headgate-system", self: "replica-a", port: 18000, clock: clock, known: map[string]podAddress{},
-	}
-	is := func(what string, asked int, want ...string) {
-		t.Helper()
-		world.asked = 0
-		got, err := replicas.of(t.Context(), "shop", "greeter")
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		if !slices.EqualFunc(got, want, func(a netip.AddrPort, b string) bool { return a.String() == b }) || world.asked != asked {
-			t.Errorf("%s: %v with %d questions, want %v with %d", what, got, world.asked, want, asked)
-		}
-	}
-	is("this replica is not asked for", 2, "10.0.0.2:18000", "10.0.0.3:18000")
-	delete(world.addresses, "replica-c")
-	is("addresses are believed for a while", 0, "10.0.0.2:18000", "10.0.0.3:18000")
-	clock.SetTime(clock.Now().Add(addressTTL))
-	is("a pod that is gone has no calls", 2, "10.0.0.2:18000")
-	is("and is not asked for all the time", 0, "10.0.0.2:18000")
-
-	clock.SetTime(clock.Now().Add(addressTTL))
-	world.failure = errors.New("the API server is down")
-	if got, err := replicas.of(t.Context(), "shop", "greeter"); !errors.Is(err, world.failure) {
-		t.Errorf("%v, %v: not to know is an error", got, err)
-	}
-	world.failure = nil
-	world.addresses["replica-b"] = ""
-	if got, err := replicas.of(t.Context(), "shop", "greeter"); err == nil {
-		t.Errorf("%v: a pod without an address is an error", got)
-	}
-}
-
-func TestPortsOfAddresses(t *testing.T) {
-	for address, want := range map[string]uint16{":18000": 18000, "[::]:1": 1, "0.0.0.0:65535": 65535, "18000": 0, ":65536": 0, ":xds": 0} {
-		if got, err := portOf(address); fmt.Sprint(got) != fmt.Sprint(want) && err == nil || (err != nil) != (want == 0) {
-			t.Errorf("%s: %d, %v; want %d", address, got, err, want)
-		}
-	}
 }

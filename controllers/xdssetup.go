@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,6 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
+	"github.com/headgate/headgate/controllers/index"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/xds/bootstrap"
 	xdscache "github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/loadreport"
@@ -36,19 +39,16 @@ type XDSConfig struct {
 }
 
 // setupXDS adds the feed, the server and the reports to the manager.
-func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher, kindsChanged <-chan event.GenericEvent) error {
+func setupXDS(mgr ctrl.Manager, config Config, p *parts, w *watcher, kindsChanged <-chan event.GenericEvent) (*xdsfeed.Feed, error) {
 	log := mgr.GetLogger().WithName("xds")
 	served := xdscache.New(xdscache.Config{Clock: config.Clock})
-	judged := &wakeUps{}
-	if err := w.exposure.Watch(source.Func(judged.start)); err != nil {
-		return err
-	}
-	facts := r.facts
+	wake := &kube.WakeUps{}
+	reader := p.facts
 	// What the leader has just written is of no concern here, and waiting for it would be.
-	facts.client = mgr.GetCache()
-	r.xds = newXDSFeed(facts, served, judged)
-	if err := addFeedController(mgr, config, r.xds, w, kindsChanged); err != nil {
-		return err
+	reader.Client, reader.Wake = mgr.GetCache(), wake
+	feed := xdsfeed.New(reader, served, p.wake)
+	if err := addFeedController(mgr, config, feed, w, kindsChanged, wake); err != nil {
+		return nil, err
 	}
 
 	serverConfig := config.XDS.Server
@@ -57,52 +57,54 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 	serverConfig.Register = loads.Register
 	xdsServer, err := server.New(serverConfig)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := setupLoads(mgr, config, r.calls, loads, xdsServer); err != nil {
-		return err
+	if err := setupLoads(mgr, config, p.calls, loads, xdsServer); err != nil {
+		return nil, err
 	}
-	r.compared.loads = r.calls.loads
-	if err := config.Registerer.Register(&xdsCollector{feed: r.xds}); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+	p.compared.Loads = p.calls.Loads
+	if err := config.Registerer.Register(&xdsfeed.Collector{Feed: feed}); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	plane := &xdsPlane{server: xdsServer, reporter: &xdsReporter{
-		feed: r.xds, cache: served, client: mgr.GetClient(), reader: mgr.GetCache(),
-		replica: config.XDS.Replica, clock: config.Clock, log: log, reports: map[types.NamespacedName]*xdsReport{},
-	}}
-	if err := errors.Join(mgr.Add(plane), mgr.AddReadyzCheck("xds", r.xds.ready)); err != nil {
-		return err
+	plane := &xdsfeed.Plane{Server: xdsServer, Reporter: xdsfeed.NewReporter(xdsfeed.ReporterConfig{
+		Feed: feed, Cache: served, Client: mgr.GetClient(), Reader: mgr.GetCache(),
+		Replica: config.XDS.Replica, Clock: config.Clock, Log: log,
+	})}
+	if err := errors.Join(mgr.Add(plane), mgr.AddReadyzCheck("xds", feed.Ready)); err != nil {
+		return nil, err
 	}
 	if config.XDS.Namespace == "" {
-		return nil
+		return feed, nil
 	}
-	return mgr.Add(&goneReplicas{
-		cached: mgr.GetCache(), reader: mgr.GetAPIReader(), client: mgr.GetClient(),
-		namespace: config.XDS.Namespace, self: config.XDS.Replica, clock: config.Clock, log: log,
+	return feed, mgr.Add(&xdsfeed.GoneReplicas{
+		Cached: mgr.GetCache(), Reader: mgr.GetAPIReader(), Client: mgr.GetClient(),
+		Namespace: config.XDS.Namespace, Self: config.XDS.Replica, Clock: config.Clock, Log: log,
 	})
 }
 
 // setupLoads has calls counted by what clients report to all replicas.
-func setupLoads(mgr ctrl.Manager, config Config, calls *callCounter, loads *loadreport.Server, xdsServer *server.Server) error {
+func setupLoads(mgr ctrl.Manager, config Config, counter *calls.Counter, loads *loadreport.Server, xdsServer *server.Server) error {
 	if err := loads.RegisterMetrics(config.Registerer); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	port, err := portOf(cmp.Or(config.XDS.Server.Address, fmt.Sprintf(":%d", bootstrap.Port)))
+	port, err := xdsfeed.PortOf(cmp.Or(config.XDS.Server.Address, fmt.Sprintf(":%d", bootstrap.Port)))
 	if err != nil {
 		return fmt.Errorf("address of the xDS server: %w", err)
 	}
-	replicas := &replicaAddresses{
-		cached: mgr.GetCache(), pods: mgr.GetAPIReader(), namespace: config.XDS.Namespace, self: config.XDS.Replica,
-		port: port, clock: config.Clock, known: map[string]podAddress{},
-	}
-	calls.loads = xdsLoads{loadreport.NewReplicas(loadreport.ReplicasConfig{
-		Local: loads, Credentials: xdsServer.ReplicaCredentials(), Addresses: replicas.of,
+	replicas := xdsfeed.NewReplicaAddresses(xdsfeed.AddressesConfig{
+		Cached: mgr.GetCache(), Pods: mgr.GetAPIReader(), Namespace: config.XDS.Namespace, Self: config.XDS.Replica,
+		Port: port, Clock: config.Clock,
+	})
+	counter.Loads = xdsfeed.Loads{Replicas: loadreport.NewReplicas(loadreport.ReplicasConfig{
+		Local: loads, Credentials: xdsServer.ReplicaCredentials(), Addresses: replicas.Of,
 	})}
 	return nil
 }
 
 // addFeedController makes the feed a controller that runs on every replica.
-func addFeedController(mgr ctrl.Manager, config Config, feed *xdsFeed, w *watcher, kindsChanged <-chan event.GenericEvent) error {
+func addFeedController(
+	mgr ctrl.Manager, config Config, feed *xdsfeed.Feed, w *watcher, kindsChanged <-chan event.GenericEvent, wake *kube.WakeUps,
+) error {
 	c, err := controller.New("xds", mgr, controller.Options{
 		Reconciler:              feed,
 		NeedLeaderElection:      ptr.To(false),
@@ -114,27 +116,26 @@ func addFeedController(mgr ctrl.Manager, config Config, feed *xdsFeed, w *watche
 	}
 	w.feed = c
 	return errors.Join(
-		c.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, servedMatters())),
-		c.Watch(source.Channel(kindsChanged, w.feedMapper().all())),
-		c.Watch(startWith(xdsBegin)),
+		c.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, xdsfeed.ServedMatters())),
+		c.Watch(source.Channel(kindsChanged, w.feedMapper().All())),
+		c.Watch(kube.StartWith(xdsfeed.Begin)),
+		c.Watch(source.Func(wake.Start)),
 	)
 }
 
 // feedKinds are the kinds that endpoints, and the right to use them, come from.
 var feedKinds = []schema.GroupVersionKind{
-	kindService.gvk, kindEndpointSlice.gvk, kindImport.gvk, kindGrant.gvk, kindGrantBeta.gvk,
+	kube.KindService.GVK, kube.KindEndpointSlice.GVK, kube.KindImport.GVK, kube.KindGrant.GVK, kube.KindGrantBeta.GVK,
 }
 
 // watchForXDS has the feed follow a kind, if it matters to it.
-func (w *watcher) watchForXDS(k kind) error {
-	if w.feed == nil || !slices.Contains(feedKinds, k.gvk) {
+func (w *watcher) watchForXDS(k kube.Kind) error {
+	if w.feed == nil || !slices.Contains(feedKinds, k.GVK) {
 		return nil
 	}
-	return w.feed.Watch(source.Kind(w.mgr.GetCache(), k.newObject(), w.feedMapper().handlerFor(k)))
+	return w.feed.Watch(source.Kind(w.mgr.GetCache(), k.NewObject(), w.feedMapper().HandlerFor(k)))
 }
 
 // feedMapper leads to the same ExposedServices, and notes nothing: the feed waits for no names, and decides
 // nothing whose latency is measured.
-func (w *watcher) feedMapper() mapper {
-	return mapper{cache: w.mgr.GetCache(), names: newTakenNames(), clock: w.mapper.clock}
-}
+func (w *watcher) feedMapper() index.Mapper { return index.Mapper{Cache: w.mgr.GetCache()} }

@@ -1,0 +1,81 @@
+package calls
+
+import (
+	"math"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/rollout/judge"
+	"github.com/headgate/headgate/signals"
+)
+
+// ComparedSource says where the calls of a rollout are counted while it is under way; nil: nobody asks for them.
+func ComparedSource(exs *v1alpha1.ExposedService) *Source {
+	if !refs.ComparesCalls(exs) {
+		return nil
+	}
+	return RolloutSource(exs)
+}
+
+// Compared puts what was counted of both sides since the last time into the decider's words. The
+// two are compared over the same seconds or not at all.
+func (c *Counter) Compared(key types.NamespacedName, stable string, counted map[string]Count) rollout.Calls {
+	of, canary := counted[stable], counted[v1alpha1.CanaryName]
+	switch {
+	case !of.known():
+		return rollout.Calls{Why: c.why(key, stable)}
+	case !canary.known():
+		return rollout.Calls{Why: c.why(key, v1alpha1.CanaryName)}
+	case !of.counts.Start.Equal(canary.counts.Start) || !of.counts.End.Equal(canary.counts.End):
+		return rollout.Calls{Why: "canary and stable were not counted over the same time"}
+	}
+	out := rollout.Calls{
+		Known: true, Source: of.source, Start: of.counts.Start, End: of.counts.End, StaleAfter: of.bound,
+		Canary: judge.Counts{Calls: canary.counts.Calls, Errors: canary.counts.Errors},
+		Stable: judge.Counts{Calls: of.counts.Calls, Errors: of.counts.Errors},
+	}
+	out.Canary.Latencies, out.Stable.Latencies, out.NoLatencies = comparedLatencies(canary.counts, of.counts)
+	return out
+}
+
+// comparedLatencies are those of both sides in the same buckets, or why there are none.
+func comparedLatencies(canary, stable signals.Counts) (ofCanary, ofStable []judge.Bucket, why string) {
+	switch {
+	case stable.NoLatencies != "":
+		return nil, nil, stable.NoLatencies
+	case canary.NoLatencies != "":
+		return nil, nil, canary.NoLatencies
+	}
+	common := signals.Align(canary.Latencies, stable.Latencies)
+	if len(common[0]) == 1 && canary.Latencies.Calls() > 0 && stable.Latencies.Calls() > 0 &&
+		len(canary.Latencies)+len(stable.Latencies) > 2 {
+		return nil, nil, "the histograms of canary and stable have no bounds in common"
+	}
+	return buckets(common[0]), buckets(common[1]), ""
+}
+
+// buckets are those of a histogram in the judge's words.
+func buckets(histogram signals.Histogram) []judge.Bucket {
+	out := make([]judge.Bucket, len(histogram))
+	for i, b := range histogram {
+		out[i] = judge.Bucket{UpTo: b.UpTo, Count: uint64(math.Round(max(0, b.Count)))}
+	}
+	return out
+}
+
+// why says why nothing is known of the calls of a backend; empty: there are none to tell of yet.
+func (c *Counter) why(key types.NamespacedName, backend string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.counted[key]
+	if have == nil {
+		return ""
+	}
+	if have.source == nil {
+		return have.invalid
+	}
+	return have.unknown[backend]
+}

@@ -1,0 +1,149 @@
+package calls
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/index"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/signals"
+)
+
+// Query says whose calls are to be counted, and where: at which proxies, in which clusters, and
+// by the addresses of which endpoints.
+func Query(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.Proxy) signals.Query {
+	query := signals.Query{
+		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: proxies,
+	}
+	seen := gateway.Slices(exs, facts)
+	ref := 0
+	backends := exs.Spec.Backends
+	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
+		// The route names the canary behind the others.
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: facts.Canary})
+	}
+	for _, b := range backends {
+		known := facts.Backends[b.Name]
+		backend := signals.Backend{
+			Name:      b.Name,
+			Endpoints: signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port),
+		}
+		if _, named := facts.LiveWeights[b.Name]; named {
+			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
+			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, ref)
+			ref++
+		}
+		if b.Service != nil {
+			backend.Service = b.Service.Name
+		}
+		addresses := known.Addresses
+		if known.OwnService != nil {
+			// Envoy is given the ClusterIP of the fallback as well.
+			addresses = append(slices.Clip(addresses), known.OwnService.Spec.ClusterIP)
+		}
+		backend.Endpoints = append(backend.Endpoints, endpointsAt(addresses)...)
+		query.Backends = append(query.Backends, backend)
+	}
+	return query
+}
+
+// SidesQuery asks about the two sides of a rollout. Envoy is asked about all backends, whose calls share its statistics.
+func SidesQuery(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.Proxy) signals.Query {
+	query := Query(exs, facts, proxies)
+	stable := exs.Spec.Backends[0].Name
+	workload := refs.Workload(exs)
+	for i := range query.Backends {
+		switch side := &query.Backends[i]; side.Name {
+		case stable:
+			side.Side, side.Workload = sideStable, workload.Name
+		case v1alpha1.CanaryName:
+			side.Side = v1alpha1.CanaryName
+			if workload.Name != "" {
+				side.Workload = refs.CanaryName(workload).Name
+			}
+		}
+	}
+	asked := RolloutSource(exs)
+	if asked.Kind == v1alpha1.AnalysisWorkload && asked.Workload != nil {
+		addPods(facts, &query, asked.Workload.Port.String())
+	}
+	if asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
+		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
+	}
+	return query
+}
+
+// addPods adds the pods of both sides, from the EndpointSlices of their Services. That of a canary of Headgate's own has the port of the
+// calls alone, so that a name is looked up at stable's.
+func addPods(facts gateway.Facts, query *signals.Query, port string) {
+	named := uint16(0)
+	for i := range query.Backends {
+		side := &query.Backends[i]
+		if side.Side == "" {
+			continue
+		}
+		slices := facts.Backends[side.Name].Slices
+		if side.Side == sideStable {
+			named = signals.PortOf(slices, port)
+		}
+		otherwise := uint16(0)
+		if side.Side != sideStable {
+			otherwise = named
+		}
+		var err error
+		if side.Pods, err = signals.PodsOf(slices, port, otherwise); err != nil {
+			side.NoPods = err.Error()
+		}
+	}
+}
+
+// sideStable is how queries call the side that is not the canary.
+const sideStable = "stable"
+
+// endpointsAt are endpoints that are no pods, at any port.
+func endpointsAt(addresses []string) []signals.Endpoint {
+	var out []signals.Endpoint
+	for _, text := range addresses {
+		if address, err := netip.ParseAddr(text); err == nil {
+			out = append(out, signals.Endpoint{Addresses: []netip.AddrPort{netip.AddrPortFrom(address, 0)}, Ready: true, Serving: true})
+		}
+	}
+	return out
+}
+
+// Proxies are the running proxies of the Gateway, by the EndpointSlices of their Service in the cache.
+func Proxies(ctx context.Context, cached client.Reader, exs *v1alpha1.ExposedService) []signals.Proxy {
+	if exs.Spec.Gateway == nil {
+		return nil
+	}
+	var list discoveryv1.EndpointSliceList
+	if err := cached.List(ctx, &list, client.MatchingFields{index.ByProxies: refs.Gateway(exs).String()}); err != nil {
+		// Only a cache that has stopped fails. Without proxies the calls are unknown.
+		logf.FromContext(ctx).Error(err, "list the proxies of the Gateway")
+		return nil
+	}
+	var out []signals.Proxy
+	for i := range list.Items {
+		for _, ep := range list.Items[i].Endpoints {
+			if ep.TargetRef == nil || len(ep.Addresses) == 0 {
+				continue
+			}
+			address, err := netip.ParseAddr(ep.Addresses[0])
+			if err != nil {
+				continue
+			}
+			out = append(out, signals.Proxy{
+				ID: string(ep.TargetRef.UID), Name: ep.TargetRef.Name, Address: netip.AddrPortFrom(address, signals.StatsPort),
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+package deployments
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
+)
+
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+
+// whyOff is why nothing is known of any Deployment.
+const whyOff = "Headgate runs without rollouts of Deployments"
+
+// State is what is known of the Deployments of a rollout.
+type State struct {
+	// deployment is the user's; nil: it does not exist, or the canary is a Service of the user's own.
+	deployment *appsv1.Deployment
+	// canary is the canary Deployment; nil: it does not exist.
+	canary *appsv1.Deployment
+	// off: Headgate has no rights to Deployments.
+	off bool
+	// rival is who else manages the Deployment; nil: nobody.
+	rival *rival
+	// config is that of the revision, with trackConfig.
+	config trackedConfig
+}
+
+// Read reads both Deployments from the cache, and who else rolls out the first.
+func (f *Follower) Read(ctx context.Context, exs *v1alpha1.ExposedService) (State, error) {
+	var out State
+	name := refs.Workload(exs)
+	if name.Name == "" {
+		return out, nil
+	}
+	if out.off = !f.Kinds.Has(kube.KindDeployment); out.off {
+		return out, nil
+	}
+	var err error
+	if out.deployment, err = kube.Get[appsv1.Deployment](ctx, f.Client, name); err != nil {
+		return out, err
+	}
+	if out.canary, err = kube.Get[appsv1.Deployment](ctx, f.Client, refs.CanaryName(name)); err != nil {
+		return out, err
+	}
+	if out.rival, err = f.rivalFor(ctx, exs, out.deployment, name); err != nil {
+		return out, err
+	}
+	out.config = f.readConfig(exs, out) //nolint:contextcheck // watches outlive the run
+	return out, nil
+}
+
+// sayIgnored says what of spec.rollout is not acted on, and what stands against the rest.
+func (f *following) sayIgnored() {
+	spec := f.exs.Spec.Rollout
+	if spec == nil || spec.WorkloadRef == nil {
+		return
+	}
+	switch rival := f.state.rival; {
+	case f.state.off:
+		f.problem(v1alpha1.ReasonRolloutNotSupported, whyOff+
+			": turn them on (--rollouts, in the chart rollouts.enabled), or set canary, a Service of your own")
+	case rival != nil:
+		f.problem(v1alpha1.ReasonWorkloadConflict, "Deployment "+refs.Workload(f.exs).Name+
+			" is managed by "+rival.name+", and left alone: "+rival.remedy)
+	case f.state.deployment == nil:
+		f.problem(v1alpha1.ReasonWorkloadNotFound, "Deployment "+f.exs.Namespace+"/"+spec.WorkloadRef.Name+
+			" does not exist: create it, or correct the name")
+	}
+}
+
+func (f *following) problem(reason v1alpha1.Reason, message string) {
+	f.out.Problems = append(f.out.Problems, gateway.Problem{Reason: reason, Message: "spec.rollout.workloadRef: " + message})
+}

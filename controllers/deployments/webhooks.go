@@ -1,0 +1,263 @@
+package deployments
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/webhook"
+)
+
+const (
+	// webhooksAtOnce is how many webhooks are asked at the same time.
+	webhooksAtOnce = 8
+	// A webhook that does not agree is asked again after firstAskAgain, then each time after twice as
+	// long, up to lastAskAgain.
+	firstAskAgain = 2 * time.Second
+	lastAskAgain  = time.Minute
+	// webhookTimeout is how long an answer may take unless the spec says otherwise.
+	webhookTimeout = 10 * time.Second
+)
+
+// Webhooks asks the webhooks of rollouts whether a step may be left. It is told whom to ask after the
+// decision is written, and asks on its own time: its answers are facts of a later run. It remembers
+// nothing over a restart; a question that is asked again has the same ID. It runs on the leader only, like
+// those who decide.
+type Webhooks struct {
+	client  webhook.Client
+	reader  client.Reader
+	metrics *metrics.Metrics
+	queue   workqueue.TypedRateLimitingInterface[webhookKey]
+	// wake tells the reconciler that there is something new.
+	wake *kube.WakeUps
+
+	mu    sync.Mutex
+	asked map[types.NamespacedName]*askedStep
+}
+
+// webhookKey names a webhook of an ExposedService.
+type webhookKey struct {
+	exs  types.NamespacedName
+	name string
+}
+
+// askedStep is what is asked about one run of one step. When the step is begun anew, so is this.
+type askedStep struct {
+	question webhook.Question
+	started  time.Time
+	// wanted are the webhooks to ask. Those that agreed, or that need not be asked any more, are gone from it.
+	wanted  map[string]v1alpha1.RolloutWebhook
+	answers map[string]webhookAnswer
+}
+
+// webhookAnswer is an answer, and the webhook as it was when it gave it.
+type webhookAnswer struct {
+	from v1alpha1.RolloutWebhook
+	rollout.Answer
+}
+
+// NewWebhooks asks nobody yet.
+func NewWebhooks(
+	reader client.Reader, client webhook.Client, clock clock.WithTicker, m *metrics.Metrics, wake *kube.WakeUps,
+) *Webhooks {
+	return &Webhooks{
+		client: client, reader: reader, metrics: m, wake: wake, asked: map[types.NamespacedName]*askedStep{},
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[webhookKey](firstAskAgain, lastAskAgain),
+			workqueue.TypedRateLimitingQueueConfig[webhookKey]{Clock: clock}),
+	}
+}
+
+// follow asks the webhooks that the decision names, and no others any more.
+func (a *Webhooks) follow(exs *v1alpha1.ExposedService, intents rollout.Intents) {
+	key := client.ObjectKeyFromObject(exs)
+	status := exs.Status.Rollout
+	if status == nil || status.StepStarted == nil {
+		a.forget(key)
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	step := a.asked[key]
+	question := questionAbout(exs, intents)
+	if step == nil || step.question.ID != question.ID || !step.started.Equal(status.StepStarted.Time) {
+		if len(intents.Ask) == 0 {
+			delete(a.asked, key)
+			return
+		}
+		step = &askedStep{started: status.StepStarted.Time, answers: map[string]webhookAnswer{}}
+		a.asked[key] = step
+	}
+	before := step.wanted
+	step.question, step.wanted = question, map[string]v1alpha1.RolloutWebhook{}
+	for _, name := range intents.Ask {
+		hook, found := webhookOf(exs, name)
+		if !found {
+			continue
+		}
+		step.wanted[name] = hook
+		if have, already := before[name]; !already || !equality.Semantic.DeepEqual(have, hook) {
+			item := webhookKey{key, name}
+			a.queue.Forget(item)
+			a.queue.Add(item)
+		}
+	}
+}
+
+// questionAbout is what to ask about the step of the status.
+func questionAbout(exs *v1alpha1.ExposedService, intents rollout.Intents) webhook.Question {
+	status := exs.Status.Rollout
+	return webhook.Question{
+		Type: webhook.TypeStepLeaving, ID: webhook.ID(string(exs.UID), intents.Revision, intents.Step),
+		Namespace: exs.Namespace, Name: exs.Name, Stable: status.Stable, Revision: intents.Revision,
+		Step: intents.Step, Steps: intents.Steps, WeightPercent: webhook.WeightPercent(intents.Weight),
+	}
+}
+
+func webhookOf(exs *v1alpha1.ExposedService, name string) (v1alpha1.RolloutWebhook, bool) {
+	if exs.Spec.Rollout == nil || exs.Spec.Rollout.Analysis == nil {
+		return v1alpha1.RolloutWebhook{}, false
+	}
+	for _, hook := range exs.Spec.Rollout.Analysis.Webhooks {
+		if hook.Name == name {
+			return *hook.DeepCopy(), true
+		}
+	}
+	return v1alpha1.RolloutWebhook{}, false
+}
+
+// Answers are those to what is asked of the ExposedService as it is now: a webhook that was changed since
+// has given none.
+func (a *Webhooks) Answers(exs *v1alpha1.ExposedService) map[string]rollout.Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	step := a.asked[client.ObjectKeyFromObject(exs)]
+	status := exs.Status.Rollout
+	if step == nil || status == nil || status.StepStarted == nil || !step.started.Equal(status.StepStarted.Time) {
+		return nil
+	}
+	out := map[string]rollout.Answer{}
+	for name, given := range step.answers {
+		if hook, found := webhookOf(exs, name); found && equality.Semantic.DeepEqual(hook, given.from) {
+			out[name] = given.Answer
+		}
+	}
+	return out
+}
+
+// Asked is of how many ExposedServices webhooks are asked.
+func (a *Webhooks) Asked() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.asked)
+}
+
+func (a *Webhooks) forget(key types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.asked, key)
+}
+
+// Start asks until the context ends.
+func (a *Webhooks) Start(ctx context.Context) error {
+	var group errgroup.Group
+	for range webhooksAtOnce {
+		group.Go(func() error {
+			for a.askNext(ctx) {
+			}
+			return nil
+		})
+	}
+	<-ctx.Done()
+	a.queue.ShutDown()
+	return group.Wait()
+}
+
+// NeedLeaderElection: only who decides asks.
+func (a *Webhooks) NeedLeaderElection() bool { return true }
+
+// askNext asks the next webhook, and says whether there may be another.
+func (a *Webhooks) askNext(ctx context.Context) bool {
+	item, over := a.queue.Get()
+	if over {
+		return false
+	}
+	defer a.queue.Done(item)
+	hook, question, wanted := a.wantedOf(item)
+	if !wanted {
+		a.queue.Forget(item)
+		return true
+	}
+	answer := a.ask(ctx, item.exs.Namespace, hook, question)
+	if ctx.Err() != nil {
+		return true // It was broken off, and says nothing.
+	}
+	a.metrics.CountWebhook(answer)
+	if answer.Agrees {
+		a.queue.Forget(item)
+	} else {
+		a.queue.AddRateLimited(item)
+	}
+	if a.note(item, hook, question, answer) {
+		a.wake.Wake(item.exs)
+	}
+	return true
+}
+
+func (a *Webhooks) wantedOf(item webhookKey) (v1alpha1.RolloutWebhook, webhook.Question, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	step := a.asked[item.exs]
+	if step == nil {
+		return v1alpha1.RolloutWebhook{}, webhook.Question{}, false
+	}
+	hook, wanted := step.wanted[item.name]
+	return hook, step.question, wanted
+}
+
+func (a *Webhooks) ask(ctx context.Context, namespace string, hook v1alpha1.RolloutWebhook, question webhook.Question) webhook.Answer {
+	target := webhook.Target{URL: hook.URL, Timeout: webhookTimeout, CABundle: hook.CABundle}
+	if timeout, err := time.ParseDuration(string(ptr.Deref(hook.Timeout, ""))); err == nil && timeout > 0 {
+		target.Timeout = timeout
+	}
+	key, err := kube.SecretKey(ctx, a.reader, namespace, hook.SecretRef)
+	if err == nil && key != nil {
+		if key, err = webhook.Key(key); err != nil {
+			err = fmt.Errorf("key %s of Secret %s/%s cannot sign: %w", hook.SecretRef.Key, namespace, hook.SecretRef.Name, err)
+		}
+	}
+	if err != nil {
+		return webhook.Answer{Words: "is not asked: " + err.Error()}
+	}
+	target.Key = key
+	return a.client.Ask(ctx, target, question)
+}
+
+// note keeps an answer to what is still asked, and says whether it is news.
+func (a *Webhooks) note(item webhookKey, hook v1alpha1.RolloutWebhook, question webhook.Question, answer webhook.Answer) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	step := a.asked[item.exs]
+	if step == nil || step.question.ID != question.ID {
+		return false
+	}
+	given := webhookAnswer{hook, rollout.Answer{Revision: question.Revision, Step: question.Step, Agrees: answer.Agrees, Words: answer.Words}}
+	if before := step.answers[item.name]; before.Answer == given.Answer && equality.Semantic.DeepEqual(before.from, given.from) {
+		return false
+	}
+	step.answers[item.name] = given
+	return true
+}

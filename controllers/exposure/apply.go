@@ -1,0 +1,111 @@
+package exposure
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
+)
+
+// apply applies the objects in their order and stops at the first that fails: what comes later
+// may refer to it, and what is there goes on as it is.
+func (r *run) apply(ctx context.Context) {
+	if r.blocked() {
+		return
+	}
+	for _, object := range r.expansion.Objects {
+		if !r.applyOne(ctx, object) {
+			return
+		}
+	}
+	if r.decided && !r.noted.IsZero() && r.exposing.Went() && r.shipping.Went() {
+		// From an event to the objects that follow the decision which it led to.
+		r.Metrics.DecisionLatency.Observe(r.Clock.Since(r.noted).Seconds())
+	}
+}
+
+// applyOne applies an object, and says whether it is as it should be now.
+func (r *run) applyOne(ctx context.Context, object gateway.Object) bool {
+	k, ok := kube.KindOf(object)
+	if !ok || !r.Kinds.Has(k) {
+		r.exposing.Failures = append(r.exposing.Failures, gateway.Failure{Final: true, Message: fmt.Sprintf(
+			"the cluster does not have the kind %s: install the CustomResourceDefinitions of Envoy Gateway",
+			object.GetObjectKind().GroupVersionKind())})
+		return false
+	}
+	if object.GetNamespace() != r.exs.Namespace {
+		if err := kube.HoldFinalizer(ctx, r.Client, r.exs); err != nil {
+			r.exposing.Fail(err)
+			return false
+		}
+	}
+	if err := r.inventory.Apply(ctx, k, object); err != nil {
+		r.exposing.Refused(object, err)
+		return false
+	}
+	return true
+}
+
+// prune removes the objects of ours that the expansion neither has nor keeps. It comes after
+// applying, so that nothing refers to them any more; what the route referred to stays until the
+// data plane's controller has seen the new route, because it may hear of the removal first and
+// answer calls with errors for that moment.
+func (r *run) prune(ctx context.Context) {
+	if r.blocked() || !r.exposing.Went() || !r.shipping.Went() {
+		return
+	}
+	seen := r.routeSeen()
+	r.exposing.Merge(r.inventory.Prune(ctx, r.wants, func(k kube.Kind) bool {
+		// Its status will change when it is seen, which leads here again.
+		return isBehindRoute(k) && !seen
+	}))
+}
+
+// wants says whether an object is to be there, applied or kept.
+func (r *run) wants(ref gateway.Ref) bool {
+	for _, object := range r.expansion.Objects {
+		if k, ok := kube.KindOf(object); ok && k.Ref(object) == ref {
+			return true
+		}
+	}
+	return slices.Contains(r.expansion.Kept, ref) || slices.Contains(r.shipping.Kept, ref)
+}
+
+// isBehindRoute: the route refers to objects of the kind.
+func isBehindRoute(k kube.Kind) bool {
+	return k.GVK == kube.KindService.GVK || k.GVK == kube.KindEndpointSlice.GVK || k.GVK == kube.KindBackend.GVK
+}
+
+// routeSeen says whether somebody has judged the route as it is now.
+func (r *run) routeSeen() bool {
+	route := r.dataPlane().Route
+	if route == nil {
+		return true
+	}
+	for _, parent := range route.Status.Parents {
+		for _, condition := range parent.Conditions {
+			if condition.Type == string(gwapiv1.RouteConditionAccepted) && condition.ObservedGeneration == route.Generation {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// releaseFinalizer takes the finalizer away when nothing is left in other namespaces.
+func (r *run) releaseFinalizer(ctx context.Context) {
+	if r.blocked() || !r.exposing.Went() || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
+		return
+	}
+	for _, object := range r.expansion.Objects {
+		if object.GetNamespace() != r.exs.Namespace {
+			return
+		}
+	}
+	r.exposing.Fail(kube.ReleaseFinalizer(ctx, r.Client, r.exs))
+}

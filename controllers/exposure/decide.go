@@ -1,0 +1,172 @@
+package exposure
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
+	"github.com/headgate/headgate/controllers/deployments"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/controllers/xdsfeed"
+	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/signals"
+)
+
+// decide takes the decision which backend serves, and writes it into the status before anything
+// follows it: a crash after that is harmless, because the next incarnation reads the decision.
+func (r *run) decide(ctx context.Context) error {
+	r.Calls.Watch(r.exs, func() signals.Query {
+		return calls.Query(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs))
+	})
+	r.Compared.Watch(r.exs, func() signals.Query {
+		return calls.SidesQuery(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs))
+	})
+	if !r.followsAny() {
+		return nil
+	}
+	key, now := client.ObjectKeyFromObject(r.exs), r.Clock.Now()
+	counted := r.Calls.Take(key)
+	status := *r.exs.Status.DeepCopy()
+	failover.Resume(&status, r.states.of(key))
+
+	status.Traffic = rollout.Gather(status.Traffic)
+	out := failover.Decide(&r.exs.Spec, status, r.observe(counted, now), now)
+	shipping, compared := r.decideRollout(ctx, status, &out, now)
+	counting := r.Calls.Condition(r.exs)
+	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting)
+	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
+		r.exposing.RunAgain(rest)
+	} else if changed {
+		if err := r.writeDecision(ctx, out, shipping, counting, now); err != nil {
+			// The calls were taken in by a decision that nobody will see.
+			r.Calls.GiveBack(key, counted)
+			r.Compared.GiveBack(key, compared)
+			return err
+		}
+		r.reportDecisions(ctx, out)
+	}
+	out.Apply(&r.exs.Status)
+	r.exs.Status.Rollout = shipping.Rollout.DeepCopy()
+	r.intents = shipping.Intents
+	r.states.keep(key, out.State)
+	if !out.Next.IsZero() {
+		r.exposing.RunAgain(max(out.Next.Sub(now), time.Millisecond))
+	}
+	r.decided = len(out.Decisions) > 0
+	return nil
+}
+
+// observe puts what was read into the decider's words. Endpoints come from the cache, which the API
+// server keeps current: a count of them is not too old until there is a newer one.
+func (r *run) observe(counted map[string]calls.Count, now time.Time) failover.Observation {
+	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
+	for _, b := range gateway.Count(r.exs, r.found.Facts) {
+		seen := failover.BackendObservation{Calls: counted[b.Name].ForFailover()}
+		if b.Ready == nil || b.Total == nil {
+			seen.Endpoints.Counting = failover.Uncountable
+		} else {
+			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now}
+		}
+		out.Backends[b.Name] = seen
+	}
+	return out
+}
+
+// decideRollout takes the decision about the rollout, after the one which backend serves. Both are one
+// decision to everybody else: out gets the weights, the history and the decisions of both. It returns
+// the calls that were taken in.
+func (r *run) decideRollout(
+	ctx context.Context, status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
+) (rollout.Outcome, map[string]calls.Count) {
+	if !refs.RollsOut(r.exs) {
+		return rollout.Outcome{}, nil
+	}
+	key := client.ObjectKeyFromObject(r.exs)
+	out.Apply(&status)
+	taken := r.Compared.Take(key)
+	compared := r.Compared.Compared(key, r.exs.Spec.Backends[0].Name, taken)
+	shipping := rollout.Decide(&r.exs.Spec, status, r.observeRollout(ctx, compared), now)
+
+	out.Traffic, out.History = *shipping.Traffic, shipping.History
+	out.Decisions = append(out.Decisions, shipping.Decisions...)
+	out.Changed = out.Changed || shipping.Changed
+	if !shipping.Next.IsZero() {
+		r.exposing.RunAgain(max(shipping.Next.Sub(now), time.Millisecond))
+	}
+	if shipping.Intents.Canary.Replicas > 0 {
+		r.exposing.RunAgain(deployments.PodsPeriod)
+	}
+	return shipping, taken
+}
+
+// observeRollout puts what was read into the words of the decider about rollouts.
+func (r *run) observeRollout(ctx context.Context, compared rollout.Calls) rollout.Observation {
+	annotations := r.exs.Annotations
+	out := rollout.Observation{
+		DataPlane: r.servedShare(), Calls: compared, Answers: r.Deployments.Webhooks.Answers(r.exs),
+		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
+		Swapped: annotations[v1alpha1.AnnotationSwapped],
+	}
+	if refs.Workload(r.exs).Name == "" {
+		out.Canary = r.observeOwnCanary()
+		return out
+	}
+	var err error
+	out.Workload, out.Canary, err = r.Deployments.Observe(ctx, r.exs, r.workloads)
+	r.exposing.Fail(err)
+	return out
+}
+
+// observeOwnCanary looks at the endpoints of the user's own canary Service.
+func (r *run) observeOwnCanary() rollout.Canary {
+	facts, read := r.found.Backends[v1alpha1.CanaryName]
+	if !read {
+		return rollout.Canary{Why: "its Service has not been read yet"}
+	}
+	return rollout.Canary{Known: true, Found: facts.Service != nil, Ready: gateway.ReadyCanary(r.exs, r.found.Facts)}
+}
+
+// servedShare says which weight of the canary the data planes serve: that of the status, once all of
+// them do.
+func (r *run) servedShare() rollout.DataPlane {
+	status := r.exs.Status
+	if status.Rollout == nil || status.Traffic == nil {
+		return rollout.DataPlane{Why: "nothing is decided yet"}
+	}
+	if r.followsGateway() && !gateway.WeightsArrived(r.exs, r.found.Facts) {
+		return rollout.DataPlane{Why: "the Gateway's controller has not accepted the route with it yet"}
+	}
+	if r.exs.Spec.XDS != nil {
+		if why := xdsfeed.Behind(r.exs); why != "" {
+			return rollout.DataPlane{Why: why}
+		}
+	}
+	return rollout.DataPlane{Known: true, Weight: status.Rollout.Weight}
+}
+
+// reportDecisions logs, counts and records each decision.
+func (r *run) reportDecisions(ctx context.Context, out failover.Outcome) {
+	log := logf.FromContext(ctx)
+	for _, d := range out.Decisions {
+		log.Info("decided", "reason", d.Reason, "from", d.From, "to", d.To, "why", d.Message)
+		r.Metrics.CountDecision(d.Reason)
+		kind := corev1.EventTypeNormal
+		switch d.Reason {
+		case v1alpha1.DecisionNetChanged:
+			// Nobody has to know while a backend flaps that does not serve: the history has it.
+			continue
+		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld,
+			v1alpha1.DecisionRolloutFailed, v1alpha1.DecisionCanaryLost, v1alpha1.DecisionWorkloadDeleted:
+			kind = corev1.EventTypeWarning
+		}
+		r.Events.Write(r.exs, kube.Event{Type: kind, Reason: string(d.Reason), Action: kube.ActionDecide, Note: d.Message})
+	}
+}

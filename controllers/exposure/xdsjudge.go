@@ -1,0 +1,171 @@
+package exposure
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/xdsfeed"
+	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/xds/resource"
+)
+
+// xdsVerdict is what the leader's own feed has made of an ExposedService.
+type xdsVerdict struct {
+	// disabled: Headgate runs without its xDS server.
+	disabled bool
+	// generation is that of the spec that is served, or would be without the problems.
+	generation int64
+	problems   []gateway.Problem
+}
+
+// xdsVerdict asks the feed.
+func (r *run) xdsVerdict() xdsVerdict {
+	switch {
+	case r.exs.Spec.XDS == nil:
+		return xdsVerdict{}
+	case r.XDS == nil:
+		return xdsVerdict{disabled: true, generation: r.exs.Generation, problems: []gateway.Problem{{
+			Reason: v1alpha1.ReasonXDSDisabled,
+			Message: "spec.xds is set, but Headgate runs without its xDS server: install it with the chart's value " +
+				"xds.enabled=true (the flag --xds-bind-address), or remove spec.xds",
+		}}}
+	}
+	served := r.XDS.Served(client.ObjectKeyFromObject(r.exs))
+	out := xdsVerdict{generation: served.Generation}
+	for _, problem := range served.Problems {
+		out.problems = append(out.problems, gateway.Problem(problem))
+	}
+	return out
+}
+
+// expandXDS is what there is to make for an ExposedService without a Gateway: nothing, so that whatever
+// was made for one that it had is removed.
+func expandXDS(exs *v1alpha1.ExposedService, facts gateway.Facts) gateway.Expansion {
+	out := gateway.Expansion{
+		Problems: gateway.BackendProblems(exs, facts),
+		Failover: v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities},
+		// Envoys and gRPC clients know all backends, not one fallback.
+		FailoverReason:  v1alpha1.ReasonPriorities,
+		FailoverMessage: "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy",
+		Backends:        gateway.Count(exs, facts),
+		Gateway:         gateway.GatewayRef(exs),
+	}
+	if len(exs.Spec.Backends) == 1 {
+		out.FailoverReason = v1alpha1.ReasonSingleBackend
+		out.FailoverMessage = "there is one backend, and no other to turn to: add a second one to spec.backends"
+	}
+	return out
+}
+
+// judgeXDS makes the conditions of an ExposedService that has no Gateway.
+func judgeXDS(exs *v1alpha1.ExposedService, expansion gateway.Expansion, served xdsVerdict) gateway.Verdict {
+	accepted := condition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "everything that the spec names is there")
+	if len(expansion.Problems) > 0 {
+		accepted = condition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, expansion.Problems[0].Reason, messages(expansion.Problems))
+	}
+	exposed := judgeServed(exs, served)
+	failover := condition(v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, expansion.FailoverReason, expansion.FailoverMessage)
+	if expansion.FailoverReason != v1alpha1.ReasonPriorities {
+		failover.Status = metav1.ConditionFalse
+	}
+
+	ready := condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
+		"calls are taken by the Envoys and gRPC clients that connect to Headgate: "+howToDial(exs))
+	for _, c := range []metav1.Condition{accepted, exposed} {
+		if c.Status != metav1.ConditionTrue {
+			ready = condition(v1alpha1.ConditionReady, c.Status, v1alpha1.Reason(c.Reason), c.Message)
+			break
+		}
+	}
+	conditions := []metav1.Condition{ready, accepted, exposed, failover}
+	switch ready.Status {
+	case metav1.ConditionTrue:
+	case metav1.ConditionFalse:
+		conditions = append(conditions, condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
+	default:
+		conditions = append(conditions, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
+	}
+	return gateway.Verdict{Conditions: observedAt(exs, conditions)}
+}
+
+// judgeServed says whether clients are served the spec as it is.
+func judgeServed(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condition {
+	switch {
+	case len(served.problems) > 0:
+		return condition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
+			"nothing is exposed, because the spec is not accepted: see the Accepted condition")
+	case served.generation < exs.Generation:
+		return condition(v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending,
+			"the xDS server has not taken in the newest spec yet")
+	}
+	return condition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
+		"Headgate serves it over xDS; the condition XDSAccepted says what the clients make of it")
+}
+
+// judgeClients makes XDSAccepted, which every ExposedService with spec.xds has, from what all replicas report.
+func judgeClients(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condition {
+	clients, acknowledged, rejecting := xdsfeed.Clients(exs)
+	say := func(status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
+		return observedAt(exs, []metav1.Condition{condition(v1alpha1.ConditionXDSAccepted, status, reason, message)})[0]
+	}
+	switch {
+	case served.disabled:
+		return say(metav1.ConditionFalse, v1alpha1.ReasonXDSDisabled, messages(served.problems))
+	case len(served.problems) > 0:
+		return say(metav1.ConditionFalse, v1alpha1.ReasonNotServed,
+			"nothing is served over xDS, because the spec is not accepted: see the Accepted condition")
+	case rejecting > 0:
+		return say(metav1.ConditionFalse, v1alpha1.ReasonRefusedByClient, refusedWords(exs, rejecting, clients))
+	case clients == 0:
+		return say(metav1.ConditionUnknown, v1alpha1.ReasonNoClients, "no Envoy or gRPC client is connected that uses it: "+howToDial(exs))
+	case acknowledged < clients:
+		return say(metav1.ConditionUnknown, v1alpha1.ReasonAwaitingClients,
+			fmt.Sprintf("%d of %d connected clients have acknowledged it", acknowledged, clients))
+	}
+	return say(metav1.ConditionTrue, v1alpha1.ReasonAcknowledged, fmt.Sprintf("all %d connected clients have acknowledged it", clients))
+}
+
+// refusedWords are the words of a client, and what they mean.
+func refusedWords(exs *v1alpha1.ExposedService, rejecting, clients int32) string {
+	out := fmt.Sprintf("%d of %d connected clients refuse what they were sent and go on with what they had", rejecting, clients)
+	refusal, replica := xdsfeed.LastRefusal(exs)
+	if refusal == nil {
+		return out
+	}
+	return fmt.Sprintf("%s; %s (connected to %s) says of %s: %s", out, refusal.Node, replica, refusal.Type, refusal.Message)
+}
+
+// howToDial says where clients find it.
+func howToDial(exs *v1alpha1.ExposedService) string {
+	out := "gRPC clients dial xds:///" + resource.ClientName(exs)
+	if port := exs.Spec.XDS.Port; port != nil {
+		out += fmt.Sprintf(", Envoys listen on port %d", *port)
+	}
+	return out
+}
+
+func messages(problems []gateway.Problem) string {
+	words := make([]string, 0, len(problems))
+	for _, problem := range problems {
+		words = append(words, problem.Message)
+	}
+	return strings.Join(words, "; ")
+}
+
+// maxConditionMessage is the API's bound, in bytes.
+const maxConditionMessage = 4096
+
+func condition(conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: status, Reason: string(reason), Message: xdsfeed.Cut(message, maxConditionMessage)}
+}
+
+func observedAt(exs *v1alpha1.ExposedService, conditions []metav1.Condition) []metav1.Condition {
+	for i := range conditions {
+		conditions[i].ObservedGeneration = exs.Generation
+	}
+	return conditions
+}

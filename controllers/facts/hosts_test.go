@@ -1,0 +1,79 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/metrics"
+)
+
+type fakeResolver struct {
+	answer []string
+	err    error
+	asked  int
+}
+
+func (f *fakeResolver) LookupHost(context.Context, string) ([]string, error) {
+	f.asked++
+	return f.answer, f.err
+}
+
+func TestHostAddresses(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Unix(0, 0))
+	resolver := &fakeResolver{err: errors.New("no such host")}
+	hosts := NewHosts(resolver, clock, metrics.New())
+	greeter := user{&kube.WakeUps{}, types.NamespacedName{Namespace: "shop", Name: "greeter"}}
+	expect := func(what string, awaited bool, want ...string) {
+		t.Helper()
+		if got, isAwaited := hosts.Addresses("example.com"); !slices.Equal(got, want) || isAwaited != awaited {
+			t.Errorf("%s: %v, awaited: %t, want %v, %t", what, got, isAwaited, want, awaited)
+		}
+	}
+	// lookUp lets time pass until the host is looked up again, and no sooner.
+	lookUp := func(after time.Duration) {
+		t.Helper()
+		for after > 0 && !clock.HasWaiters() {
+			runtime.Gosched() // the queue hears of the time in a goroutine of its own
+		}
+		clock.Step(after)
+		hosts.lookUpNext(t.Context())
+	}
+
+	hosts.follow(greeter, []string{"example.com"})
+	expect("nobody has looked yet", true)
+	lookUp(0)
+	expect("it cannot be resolved", false)
+	resolver.answer, resolver.err = []string{"10.0.0.2", "10.0.0.1", "10.0.0.2"}, nil
+	lookUp(firstHostRetry)
+	expect("sorted, each once", false, "10.0.0.1", "10.0.0.2")
+	resolver.answer = []string{"10.0.0.3"}
+	lookUp(HostRefresh)
+	expect("another answer", false, "10.0.0.3")
+	resolver.answer, resolver.err = nil, errors.New("the DNS server is down")
+	lookUp(HostRefresh)
+	expect("the last good answer stays", false, "10.0.0.3")
+	lookUp(HostRefresh)
+	expect("for as long as there is no better", false, "10.0.0.3")
+	if resolver.asked != 5 {
+		t.Errorf("%d look-ups", resolver.asked)
+	}
+	if told := hosts.note("example.com", nil, resolver.err); len(told) != 0 {
+		t.Error("a failure that changes nothing is news")
+	}
+	if told := hosts.note("example.com", []string{"10.0.0.9"}, nil); !slices.Equal(told, []user{greeter}) {
+		t.Errorf("told %v of another address", told)
+	}
+	hosts.follow(greeter, nil)
+	expect("nobody follows it", true)
+	if len(hosts.known)+len(hosts.followed) != 0 {
+		t.Error("it is not forgotten")
+	}
+}

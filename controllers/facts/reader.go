@@ -1,0 +1,304 @@
+package facts
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gwapiv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
+	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/index"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
+)
+
+// +kubebuilder:rbac:groups=multicluster.x-k8s.io,resources=serviceimports,verbs=get;list;watch
+
+// Reader reads what is known of the backends. The controller that decides has one on the leader, and the
+// xDS feed one on every replica.
+type Reader struct {
+	// Client reads from the cache.
+	Client client.Reader
+	Kinds  *kube.ServedKinds
+	Probes *Probes
+	Hosts  *Hosts
+	Clock  clock.PassiveClock
+	// Wake is told of ExposedServices of which more is known now.
+	Wake *kube.WakeUps
+	// Namespaces are those that are watched; empty: all. In others nothing is there.
+	Namespaces []string
+}
+
+// Asked says what is to be read of an ExposedService.
+type Asked struct {
+	// Gateway: its Gateway and the class, because there is a Gateway API to make them by.
+	Gateway bool
+	// XDS: hosts come to stand in clusters of Headgate's own xDS, which hold addresses only.
+	XDS bool
+	// Own finds the Service that Headgate made for a backend, by its name; nil: there is none.
+	Own func(name string) *corev1.Service
+}
+
+// Found is what was read.
+type Found struct {
+	gateway.Facts
+
+	// Awaited: something is being looked up for the first time. It is not known yet, which is not the same as
+	// that it cannot be known.
+	Awaited bool
+	// Again is when to look again although nothing has changed; 0: never.
+	Again time.Duration
+	// Errs are why something could not be read that leaves things as they are while it is unknown.
+	Errs []error
+}
+
+// Read reads everything that the expansion of an ExposedService depends on but the objects that were made for
+// it. It answers from memory: nothing remote is waited for.
+func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked Asked) (Found, error) {
+	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}}}
+	if asked.Gateway {
+		if err := r.readGateway(ctx, exs, &out); err != nil {
+			return out, err
+		}
+	}
+	if err := r.readGrants(ctx, exs, &out); err != nil {
+		return out, err
+	}
+	look := &look{Reader: r, exs: exs, asked: asked, out: &out}
+	return out, look.backends(ctx)
+}
+
+// Forget drops what is looked up for an ExposedService.
+func (r Reader) Forget(key types.NamespacedName) {
+	r.Hosts.follow(user{r.Wake, key}, nil)
+	r.Probes.forget(user{r.Wake, key})
+}
+
+// user is on whose behalf something is looked up.
+type user struct {
+	wake *kube.WakeUps
+	types.NamespacedName
+}
+
+func (u user) tell() { u.wake.Wake(u.NamespacedName) }
+
+// watches says whether anything can be read in a namespace.
+func (r Reader) watches(namespace string) bool {
+	return len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
+}
+
+// get reads an object from the cache; nil: it does not exist, or is where nobody looks.
+func get[T any, PT interface {
+	*T
+	client.Object
+}](ctx context.Context, r Reader, key types.NamespacedName) (*T, error) {
+	if !r.watches(key.Namespace) {
+		return nil, nil
+	}
+	return kube.Get[T, PT](ctx, r.Client, key)
+}
+
+// readGrants reads the ReferenceGrants of the namespaces that the spec refers to.
+func (r Reader) readGrants(ctx context.Context, exs *v1alpha1.ExposedService, out *Found) error {
+	for _, namespace := range refs.Namespaces(exs) {
+		switch {
+		case !r.watches(namespace):
+		case r.Kinds.Has(kube.KindGrant):
+			var list gwapiv1.ReferenceGrantList
+			if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+				return fmt.Errorf("list ReferenceGrants in namespace %s: %w", namespace, err)
+			}
+			out.Grants = append(out.Grants, list.Items...)
+		case r.Kinds.Has(kube.KindGrantBeta):
+			var list gwapiv1beta1.ReferenceGrantList
+			if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+				return fmt.Errorf("list ReferenceGrants in namespace %s: %w", namespace, err)
+			}
+			for _, grant := range list.Items {
+				out.Grants = append(out.Grants, gwapiv1.ReferenceGrant(grant))
+			}
+		}
+	}
+	return nil
+}
+
+// look is one look at the backends of an ExposedService.
+type look struct {
+	Reader
+
+	exs   *v1alpha1.ExposedService
+	asked Asked
+	out   *Found
+}
+
+func (l *look) user() user { return user{l.Wake, client.ObjectKeyFromObject(l.exs)} }
+
+func (l *look) backends(ctx context.Context) error {
+	l.lookUpHosts()
+	for i := range l.exs.Spec.Backends {
+		backend := &l.exs.Spec.Backends[i]
+		var facts gateway.BackendFacts
+		var err error
+		switch {
+		case backend.Service != nil:
+			facts, err = l.service(ctx, backend)
+		case backend.ServiceImport != nil:
+			facts, err = l.serviceImport(ctx, backend)
+		case l.needsAddresses():
+			var awaited bool
+			facts.Addresses, awaited = l.Hosts.Addresses(string(backend.FQDN.Hostname))
+			l.out.Awaited = l.out.Awaited || awaited
+		}
+		if err != nil {
+			return fmt.Errorf("backend %s: %w", backend.Name, err)
+		}
+		l.out.Backends[backend.Name] = facts
+	}
+	return l.canary(ctx)
+}
+
+// lookUpHosts has the hosts of the spec looked up, and no others for it.
+func (l *look) lookUpHosts() {
+	var hosts []string
+	if l.needsAddresses() {
+		for _, backend := range l.exs.Spec.Backends {
+			if backend.FQDN != nil {
+				hosts = append(hosts, string(backend.FQDN.Hostname))
+			}
+		}
+	}
+	l.Hosts.follow(l.user(), hosts)
+}
+
+// needsAddresses says whether hosts may come to stand in a cluster of Envoy that holds addresses
+// only: one of ours over xDS, or that of Envoy Gateway, if the first backend is not a host itself.
+func (l *look) needsAddresses() bool {
+	return l.asked.XDS || l.throughEnvoyGateway() && l.exs.Spec.Backends[0].FQDN == nil
+}
+
+func (l *look) throughEnvoyGateway() bool {
+	return l.out.Class != nil && l.out.Class.Spec.ControllerName == gateway.EnvoyGatewayController
+}
+
+// canary reads the Service of the canary, with its endpoints, as that of a backend.
+func (l *look) canary(ctx context.Context) error {
+	if l.exs.Status.Rollout == nil {
+		return nil
+	}
+	service := refs.CanaryService(l.exs)
+	if service == nil {
+		return nil
+	}
+	facts, err := l.service(ctx, &v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: service})
+	if err != nil {
+		return fmt.Errorf("canary: %w", err)
+	}
+	l.out.Canary, l.out.Backends[v1alpha1.CanaryName] = service, facts
+	return nil
+}
+
+func (l *look) service(ctx context.Context, backend *v1alpha1.Backend) (gateway.BackendFacts, error) {
+	var facts gateway.BackendFacts
+	var err error
+	name := refs.Service(l.exs, backend.Service)
+	if facts.Service, err = get[corev1.Service](ctx, l.Reader, name); err != nil {
+		return facts, err
+	}
+	if facts.Slices, err = l.slicesOf(ctx, name, index.ByService); err != nil {
+		return facts, err
+	}
+	if err := l.ownService(ctx, backend, &facts); err != nil {
+		return facts, err
+	}
+	if l.asksForProbes() && facts.Service != nil {
+		found := l.Probes.probe(l.user(), facts.Service, facts.Slices, int32(backend.Service.Port))
+		facts.Probe, l.out.Awaited = found.probe, l.out.Awaited || found.awaited
+		if found.err != nil {
+			// Unknown probes leave things as they are, which is better than to stop for them.
+			l.out.Errs = append(l.out.Errs, fmt.Errorf("read the pods of Service %s: %w", name, found.err))
+		}
+	}
+	return facts, nil
+}
+
+func (l *look) serviceImport(ctx context.Context, backend *v1alpha1.Backend) (gateway.BackendFacts, error) {
+	var facts gateway.BackendFacts
+	if !l.Kinds.Has(kube.KindImport) {
+		return facts, nil
+	}
+	name := types.NamespacedName{Namespace: l.exs.Namespace, Name: backend.ServiceImport.Name}
+	found, err := get[mcsv1alpha1.ServiceImport](ctx, l.Reader, name)
+	if err != nil {
+		return facts, err
+	}
+	if found != nil {
+		facts.Import = &gateway.Import{}
+		for _, port := range found.Spec.Ports {
+			facts.Import.Ports = append(facts.Import.Ports, corev1.ServicePort{
+				Name: port.Name, Protocol: port.Protocol, AppProtocol: port.AppProtocol, Port: port.Port,
+			})
+		}
+	}
+	if facts.Slices, err = l.slicesOf(ctx, name, index.ByServiceImport); err != nil {
+		return facts, err
+	}
+	return facts, l.ownService(ctx, backend, &facts)
+}
+
+// NewServiceAge is how long kube-proxy, or what stands in its place, is given to bring a new ClusterIP
+// to every node: it gathers changes for a second by default.
+const NewServiceAge = 3 * time.Second
+
+// ownService reads the Service that Headgate made for a backend, and its EndpointSlices.
+func (l *look) ownService(ctx context.Context, backend *v1alpha1.Backend, facts *gateway.BackendFacts) error {
+	name := types.NamespacedName{Namespace: l.exs.Namespace, Name: gateway.ServiceName(l.exs, backend.Name)}
+	own := l.asked.Own(name.Name)
+	if own == nil {
+		return nil
+	}
+	facts.OwnService = own
+	if rest := NewServiceAge - l.Clock.Since(own.CreationTimestamp.Time); rest > 0 {
+		facts.OwnServiceIsNew = true
+		if l.out.Again == 0 || rest < l.out.Again {
+			l.out.Again = rest
+		}
+	}
+	var err error
+	facts.OwnSlices, err = l.slicesOf(ctx, name, index.ByService)
+	return err
+}
+
+// slicesOf reads the EndpointSlices of a Service, or of a ServiceImport.
+func (r Reader) slicesOf(ctx context.Context, name types.NamespacedName, index string) ([]discoveryv1.EndpointSlice, error) {
+	if !r.watches(name.Namespace) {
+		return nil, nil
+	}
+	var list discoveryv1.EndpointSliceList
+	err := r.Client.List(ctx, &list, client.InNamespace(name.Namespace), client.MatchingFields{index: name.Name})
+	if err != nil {
+		return nil, fmt.Errorf("list EndpointSlices of %s: %w", name, err)
+	}
+	return list.Items, nil
+}
+
+// asksForProbes says whether it matters what the pods' probes are: to the proxies of Envoy Gateway and to our
+// own xDS, unless the spec says how endpoints are checked.
+func (l *look) asksForProbes() bool {
+	if !l.asked.XDS && !l.throughEnvoyGateway() {
+		return false
+	}
+	traffic := l.exs.Spec.Traffic
+	return traffic == nil || traffic.HealthCheck == nil ||
+		ptr.Deref(traffic.HealthCheck.Mode, v1alpha1.HealthCheckAuto) == v1alpha1.HealthCheckAuto
+}

@@ -1,0 +1,127 @@
+package index
+
+import (
+	"context"
+	"fmt"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/refs"
+)
+
+// Names of the cache's indexes. They make a change of one object cost a look-up instead of a walk
+// over all ExposedServices.
+const (
+	// ByBackend: ExposedServices by "namespace/name" of the Services in spec.backends.
+	ByBackend = "headgate.backend"
+	// ByWorkload: ExposedServices by "namespace/name" of the Deployment that they roll out.
+	ByWorkload = "headgate.workload"
+	// ByImport: ExposedServices by "namespace/name" of the ServiceImports in spec.backends.
+	ByImport = "headgate.import"
+	// ByManaged: objects of others that ship versions, by "namespace/name" of the Deployment that they manage.
+	ByManaged = "headgate.managed"
+	// ByGateway: ExposedServices by "namespace/name" of the Gateway that carries them.
+	ByGateway = "headgate.gateway"
+	// ByClass: ExposedServices by spec.gateway.className, and Gateways by their class.
+	ByClass = "headgate.class"
+	// ByNamespace: ExposedServices by the other namespaces that their spec refers to.
+	ByNamespace = "headgate.namespace"
+	// ByRoute: ExposedServices by what they claim of a Gateway (refs.RouteClaims).
+	ByRoute = "headgate.route"
+	// ByOwner: objects by "namespace/name" of the ExposedService that they belong to.
+	ByOwner = "headgate.owner"
+	// ByService: EndpointSlices by the name of their Service.
+	ByService = "headgate.service"
+	// ByServiceImport: EndpointSlices by the name of their ServiceImport.
+	ByServiceImport = "headgate.serviceimport"
+	// ByProxies: EndpointSlices by "namespace/name" of the Gateway whose proxies they hold.
+	ByProxies = "headgate.proxies"
+)
+
+// AddExposedServices adds the indexes of ExposedServices.
+func AddExposedServices(ctx context.Context, indexer client.FieldIndexer) error {
+	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
+		ByBackend: refs.Services, ByImport: refs.Imports, ByGateway: refs.Gateways, ByClass: refs.Classes,
+		ByNamespace: refs.Namespaces, ByRoute: refs.RouteClaims, ByWorkload: refs.Workloads,
+	} {
+		extract := func(object client.Object) []string {
+			exs, ok := object.(*v1alpha1.ExposedService)
+			if !ok {
+				return nil
+			}
+			return values(exs)
+		}
+		if err := indexer.IndexField(ctx, &v1alpha1.ExposedService{}, name, extract); err != nil {
+			return fmt.Errorf("index %s of ExposedServices: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// AddKind adds the indexes of one kind; it must be in the cluster.
+func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) error {
+	indexes := map[string]client.IndexerFunc{}
+	if k.Made {
+		indexes[ByOwner] = func(object client.Object) []string { return keys(kube.OwnersOf(object)) }
+	}
+	switch k.GVK {
+	case kube.KindEndpointSlice.GVK:
+		indexes[ByService] = byLabel(discoveryv1.LabelServiceName)
+		indexes[ByServiceImport] = byLabel(mcsv1alpha1.LabelServiceName)
+		indexes[ByProxies] = byOwningGateway
+	case kube.KindFlaggerCanary.GVK, kube.KindArgoRollout.GVK:
+		indexes[ByManaged] = kube.ManagedDeployment
+	case kube.KindGateway.GVK:
+		indexes[ByClass] = func(object client.Object) []string {
+			if gw, ok := object.(*gwapiv1.Gateway); ok {
+				return []string{string(gw.Spec.GatewayClassName)}
+			}
+			return nil
+		}
+	}
+	for name, extract := range indexes {
+		if err := indexer.IndexField(ctx, k.NewObject(), name, extract); err != nil {
+			return fmt.Errorf("index %s of %s: %w", name, k.GVK.Kind, err)
+		}
+	}
+	return nil
+}
+
+func byLabel(label string) client.IndexerFunc {
+	return func(object client.Object) []string {
+		if value := object.GetLabels()[label]; value != "" {
+			return []string{value}
+		}
+		return nil
+	}
+}
+
+// Labels that Envoy Gateway puts on what it makes for a Gateway.
+const (
+	LabelOwningGateway          = "gateway.envoyproxy.io/owning-gateway-name"
+	LabelOwningGatewayNamespace = "gateway.envoyproxy.io/owning-gateway-namespace"
+)
+
+// byOwningGateway: the cluster copies the labels of a Service, here that of the proxies, to its
+// EndpointSlices.
+func byOwningGateway(object client.Object) []string {
+	labels := object.GetLabels()
+	if labels[LabelOwningGateway] == "" {
+		return nil
+	}
+	return []string{types.NamespacedName{Namespace: labels[LabelOwningGatewayNamespace], Name: labels[LabelOwningGateway]}.String()}
+}
+
+func keys(names []types.NamespacedName) []string {
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		out = append(out, name.String())
+	}
+	return out
+}

@@ -1,0 +1,28 @@
+package kube
+
+import (
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// staleFor is how long an object is read past the cache after a write showed that the cache is behind: its
+// watch may be broken.
+const staleFor = 30 * time.Second
+
+// NoteConflict has an object read past the cache for a while, if the error says that it was changed by somebody
+// else. What one has written oneself is waited for; what others have written is not, and without a watch the same
+// write would be refused again and again.
+func NoteConflict(reader client.Reader, object client.Object, err error) {
+	if f, ok := reader.(*freshReads); ok && apierrors.IsConflict(err) {
+		f.noteStale(object)
+	}
+}
+
+// staleObject names an object of a Go type.
+type staleObject struct {
+	kind string
+	types.NamespacedName
+}

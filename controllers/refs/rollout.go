@@ -1,0 +1,82 @@
+package refs
+
+import (
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/rollout/workload"
+)
+
+// Prefixes of a rollout's target, as the status has it.
+const (
+	targetDeployment = "Deployment/"
+	targetService    = "Service/"
+)
+
+// Workload is the Deployment that a rollout is about: that of the status until it is given up, then
+// that of the spec. An empty name: there is none.
+func Workload(exs *v1alpha1.ExposedService) types.NamespacedName {
+	name, isDeployment := strings.CutPrefix(rollout.Target(&exs.Spec, &exs.Status), targetDeployment)
+	if !isDeployment {
+		return types.NamespacedName{}
+	}
+	return types.NamespacedName{Namespace: exs.Namespace, Name: name}
+}
+
+// CanaryName is the name of the canary Deployment and of its Service.
+func CanaryName(deployment types.NamespacedName) types.NamespacedName {
+	return types.NamespacedName{Namespace: deployment.Namespace, Name: workload.CanaryName(deployment.Name)}
+}
+
+// CanaryService is the Service in front of the canary; nil: there is no rollout.
+func CanaryService(exs *v1alpha1.ExposedService) *v1alpha1.ServiceBackend {
+	target := rollout.Target(&exs.Spec, &exs.Status)
+	if own, isService := strings.CutPrefix(target, targetService); isService {
+		return serviceFrom(own)
+	}
+	if name, isDeployment := strings.CutPrefix(target, targetDeployment); isDeployment && exs.Spec.Backends[0].Service != nil {
+		return &v1alpha1.ServiceBackend{Name: workload.CanaryName(name), Port: exs.Spec.Backends[0].Service.Port}
+	}
+	return nil
+}
+
+// serviceFrom reads "name:port" or "namespace/name:port".
+func serviceFrom(text string) *v1alpha1.ServiceBackend {
+	name, number, _ := strings.Cut(text, ":")
+	port, err := strconv.ParseInt(number, 10, 32)
+	if err != nil {
+		return nil
+	}
+	out := &v1alpha1.ServiceBackend{Name: name, Port: v1alpha1.PortNumber(port)}
+	if namespace, rest, hasNamespace := strings.Cut(name, "/"); hasNamespace {
+		out.Namespace, out.Name = &namespace, rest
+	}
+	return out
+}
+
+// RollsOut says whether a rollout is asked for, or not over yet.
+func RollsOut(exs *v1alpha1.ExposedService) bool {
+	return exs.Spec.Rollout != nil || exs.Status.Rollout != nil
+}
+
+// ComparesCalls says whether the calls of a canary are counted: from its making to its end.
+func ComparesCalls(exs *v1alpha1.ExposedService) bool {
+	return exs.Status.Rollout != nil && exs.Status.Rollout.Phase != v1alpha1.RolloutIdle
+}
+
+// Workloads is the "namespace/name" of the Deployment that an ExposedService rolls out, if there is one.
+func Workloads(exs *v1alpha1.ExposedService) []string {
+	if name := Workload(exs); name.Name != "" {
+		return []string{name.String()}
+	}
+	return nil
+}
+
+// HoldsWorkload says whether a Deployment may have fields of Headgate's.
+func HoldsWorkload(exs *v1alpha1.ExposedService) bool {
+	return exs.Status.Rollout != nil && strings.HasPrefix(exs.Status.Rollout.Target, targetDeployment)
+}

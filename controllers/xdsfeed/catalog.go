@@ -1,0 +1,215 @@
+package xdsfeed
+
+import (
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/xds/cache"
+	"github.com/headgate/headgate/xds/resource"
+)
+
+// catalog holds every ExposedService with spec.xds and says what a change of one changes of what is
+// served: of its own, of a port that it shares, and of others whose claims it takes or leaves. It
+// is pure, and equal catalogs say the same whatever the order in which they were filled.
+type catalog struct {
+	entries   map[types.NamespacedName]catalogEntry
+	conflicts map[types.NamespacedName]resource.Problem
+	ports     map[sharedPort]map[types.NamespacedName]struct{}
+}
+
+// catalogEntry is an ExposedService and what it becomes, whatever others claim.
+type catalogEntry struct {
+	exposure  resource.Exposure
+	resources []resource.Resource
+	problems  []resource.Problem
+}
+
+func newEntry(exposure resource.Exposure) catalogEntry {
+	resources, problems := resource.Service(exposure)
+	return catalogEntry{exposure: exposure, resources: resources, problems: problems}
+}
+
+// catalogChange is what is to be set in the cache, and whose problems may be others now.
+type catalogChange struct {
+	resources map[cache.Owner][]cache.Resource
+	judged    []types.NamespacedName
+}
+
+func newCatalog() *catalog {
+	return &catalog{
+		entries:   map[types.NamespacedName]catalogEntry{},
+		conflicts: map[types.NamespacedName]resource.Problem{},
+		ports:     map[sharedPort]map[types.NamespacedName]struct{}{},
+	}
+}
+
+// fill notes an ExposedService without working out what that changes: all does it once for many.
+func (c *catalog) fill(key types.NamespacedName, entry catalogEntry) {
+	c.leavePort(key)
+	c.entries[key] = entry
+	c.joinPort(key)
+}
+
+// all is everything that is to be set.
+func (c *catalog) all() catalogChange {
+	c.conflicts = c.findConflicts()
+	keys := slices.Collect(maps.Keys(c.entries))
+	ports := map[sharedPort]bool{}
+	for port := range c.ports {
+		ports[port] = true
+	}
+	return c.change(keys, ports)
+}
+
+// put takes in an ExposedService as it is now.
+func (c *catalog) put(key types.NamespacedName, entry catalogEntry) catalogChange {
+	before, known := c.entries[key]
+	ports := map[sharedPort]bool{}
+	if !known || portDiffers(before, entry) {
+		c.notePort(before, ports)
+		c.notePort(entry, ports)
+	}
+	c.fill(key, entry)
+	keys := []types.NamespacedName{key}
+	if !known || claimsDiffer(before, entry) {
+		keys = append(keys, c.judgeClaims(key, ports)...)
+	}
+	return c.change(keys, ports)
+}
+
+// remove takes out an ExposedService.
+func (c *catalog) remove(key types.NamespacedName) catalogChange {
+	before, known := c.entries[key]
+	if !known {
+		return catalogChange{}
+	}
+	ports := map[sharedPort]bool{}
+	c.notePort(before, ports)
+	c.leavePort(key)
+	delete(c.entries, key)
+	return c.change(append(c.judgeClaims(key, ports), key), ports)
+}
+
+// judgeClaims looks again at who claims what; it returns the others whose claims stand otherwise now, and
+// notes their ports.
+func (c *catalog) judgeClaims(key types.NamespacedName, ports map[sharedPort]bool) []types.NamespacedName {
+	before := c.conflicts
+	c.conflicts = c.findConflicts()
+	var changed []types.NamespacedName
+	for other, entry := range c.entries {
+		was, lost := before[other]
+		now, loses := c.conflicts[other]
+		if lost == loses && was == now {
+			continue
+		}
+		c.notePort(entry, ports)
+		if other != key {
+			changed = append(changed, other)
+		}
+	}
+	return changed
+}
+
+func (c *catalog) findConflicts() map[types.NamespacedName]resource.Problem {
+	services := make([]*v1alpha1.ExposedService, 0, len(c.entries))
+	for _, entry := range c.entries {
+		services = append(services, entry.exposure.Service)
+	}
+	return resource.Conflicts(services)
+}
+
+// change collects what is to be set of some ExposedServices and ports.
+func (c *catalog) change(keys []types.NamespacedName, ports map[sharedPort]bool) catalogChange {
+	out := catalogChange{resources: map[cache.Owner][]cache.Resource{}, judged: keys}
+	for _, key := range keys {
+		out.resources[key] = nil
+		if c.serves(key) {
+			out.resources[key] = toCache(c.entries[key].resources)
+		}
+	}
+	for port := range ports {
+		var sharers []resource.Exposure
+		for key := range c.ports[port] {
+			if c.serves(key) {
+				sharers = append(sharers, c.entries[key].exposure)
+			}
+		}
+		out.resources[port.owner()] = nil
+		if len(sharers) > 0 {
+			out.resources[port.owner()] = toCache(resource.Port(port.namespace, port.port, sharers))
+		}
+	}
+	return out
+}
+
+// problems are what is wrong with an ExposedService.
+func (c *catalog) problems(key types.NamespacedName) []resource.Problem {
+	problems := slices.Clone(c.entries[key].problems)
+	if conflict, lost := c.conflicts[key]; lost {
+		problems = append(problems, conflict)
+	}
+	return problems
+}
+
+func (c *catalog) serves(key types.NamespacedName) bool {
+	entry, known := c.entries[key]
+	_, lost := c.conflicts[key]
+	return known && !lost && len(entry.problems) == 0
+}
+
+func (c *catalog) joinPort(key types.NamespacedName) {
+	port, wanted := portOfSpec(c.entries[key].exposure.Service)
+	if !wanted {
+		return
+	}
+	if c.ports[port] == nil {
+		c.ports[port] = map[types.NamespacedName]struct{}{}
+	}
+	c.ports[port][key] = struct{}{}
+}
+
+func (c *catalog) leavePort(key types.NamespacedName) {
+	port, had := portOfSpec(c.entries[key].exposure.Service)
+	if !had {
+		return
+	}
+	delete(c.ports[port], key)
+	if len(c.ports[port]) == 0 {
+		delete(c.ports, port)
+	}
+}
+
+func (c *catalog) notePort(entry catalogEntry, ports map[sharedPort]bool) {
+	if port, wanted := portOfSpec(entry.exposure.Service); wanted {
+		ports[port] = true
+	}
+}
+
+// claimsDiffer: claims are made by the spec and the age of an object.
+func claimsDiffer(a, b catalogEntry) bool {
+	x, y := a.exposure.Service, b.exposure.Service
+	return x.UID != y.UID || x.Generation != y.Generation
+}
+
+// portDiffers: what is said on a port follows the spec and the decision, not the endpoints.
+func portDiffers(a, b catalogEntry) bool {
+	return claimsDiffer(a, b) || (len(a.problems) == 0) != (len(b.problems) == 0) ||
+		DecisionMoved(a.exposure.Service, b.exposure.Service)
+}
+
+// DecisionMoved says whether the decision that is followed over xDS is another one.
+func DecisionMoved(before, after *v1alpha1.ExposedService) bool {
+	return !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic) || rampOf(before) != rampOf(after)
+}
+
+// rampOf is the backend that is handed back to; empty: there is none.
+func rampOf(exs *v1alpha1.ExposedService) string {
+	if f := exs.Status.Failover; f != nil && f.State != nil && f.State.Ramp != nil {
+		return f.State.Ramp.To
+	}
+	return ""
+}

@@ -1,0 +1,312 @@
+package xdsfeed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/facts"
+	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/gateway"
+	xdscache "github.com/headgate/headgate/xds/cache"
+	"github.com/headgate/headgate/xds/resource"
+)
+
+// awaitLimit is how long an ExposedService may wait for what is looked up for it for the first time, such as the
+// addresses of a host, before it is served without. Nobody else waits longer for it.
+const awaitLimit = 10 * time.Second
+
+// Feed keeps what is served over xDS as the ExposedServices, the decisions in their statuses and the endpoints
+// of their backends have it. It runs on every replica, decides nothing and writes nothing: equal
+// informer caches make equal resources.
+type Feed struct {
+	facts facts.Reader
+	cache *xdscache.Cache
+	// judged tells the controller that writes the status of what has become of an ExposedService.
+	judged *kube.WakeUps
+
+	mu      sync.Mutex
+	catalog *catalog
+	// probes are the last known of each backend: unknown ones leave things as they are.
+	probes map[types.NamespacedName]map[string]gateway.Probe
+	// lookedUp are since when ExposedServices wait for what is looked up for the first time.
+	lookedUp map[types.NamespacedName]time.Time
+	// awaited are the ExposedServices that have not been read since the start; nil: it is not known yet
+	// which there are.
+	awaited map[types.NamespacedName]bool
+	// read are those that were, before it was known.
+	read map[types.NamespacedName]bool
+	// opened: all have been read once, and clients are served.
+	opened chan struct{}
+}
+
+// New makes a feed that knows nothing yet. judged is woken for ExposedServices whose problems are others.
+func New(reader facts.Reader, cache *xdscache.Cache, judged *kube.WakeUps) *Feed {
+	return &Feed{
+		facts: reader, cache: cache, judged: judged,
+		catalog: newCatalog(), probes: map[types.NamespacedName]map[string]gateway.Probe{},
+		lookedUp: map[types.NamespacedName]time.Time{},
+		read:     map[types.NamespacedName]bool{}, opened: make(chan struct{}),
+	}
+}
+
+// Begin is the request that comes once, when everything that is watched has been read.
+var Begin = ctrl.Request{}
+
+// Reconcile brings what is served of one ExposedService up to date.
+func (f *Feed) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if req == Begin {
+		return ctrl.Result{}, f.begin(ctx)
+	}
+	exs, err := kube.Get[v1alpha1.ExposedService](ctx, f.facts.Client, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if exs == nil || exs.Spec.XDS == nil {
+		f.facts.Forget(req.NamespacedName)
+		return ctrl.Result{}, f.remove(req.NamespacedName)
+	}
+	found, err := f.gather(ctx, exs)
+	if err != nil {
+		// Nothing is served of it that was not before, and everybody else is.
+		return ctrl.Result{}, errors.Join(err, f.isThere(req.NamespacedName))
+	}
+	if rest := f.rest(req.NamespacedName, found.Awaited); rest > 0 {
+		return ctrl.Result{RequeueAfter: rest}, nil
+	}
+	if err := f.put(req.NamespacedName, newEntry(exposureFrom(exs, found.Facts))); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: found.Again}, nil
+}
+
+// rest is how long an ExposedService waits for what is looked up for the first time; 0: no longer.
+func (f *Feed) rest(key types.NamespacedName, awaited bool) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, served := f.catalog.entries[key]; !awaited || served {
+		delete(f.lookedUp, key)
+		return 0
+	}
+	since, waits := f.lookedUp[key]
+	if !waits {
+		since = f.facts.Clock.Now()
+		f.lookedUp[key] = since
+	}
+	return max(0, awaitLimit-f.facts.Clock.Since(since))
+}
+
+// gather reads what the resources of an ExposedService depend on.
+func (f *Feed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (facts.Found, error) {
+	own, err := f.ownServices(ctx, exs)
+	if err != nil {
+		return facts.Found{}, err
+	}
+	found, err := f.facts.Read(ctx, exs, facts.Asked{XDS: true, Own: func(name string) *corev1.Service { return own[name] }})
+	if err != nil {
+		return found, err
+	}
+	if unknown := f.rememberProbes(exs, &found); unknown && !allForbidden(found.Errs) {
+		// Whether an endpoint is checked must be known when it is first served: Envoy makes it anew when that changes.
+		found.Awaited = true
+	}
+	return found, nil
+}
+
+// ownServices reads the Services that Headgate made for a Gateway: they know the pods of a Service that is gone.
+func (f *Feed) ownServices(ctx context.Context, exs *v1alpha1.ExposedService) (map[string]*corev1.Service, error) {
+	if exs.Spec.Gateway == nil {
+		return nil, nil
+	}
+	out := map[string]*corev1.Service{}
+	for _, b := range exs.Spec.Backends {
+		name := types.NamespacedName{Namespace: exs.Namespace, Name: gateway.ServiceName(exs, b.Name)}
+		own, err := kube.Get[corev1.Service](ctx, f.facts.Client, name)
+		if err != nil {
+			return nil, err
+		}
+		if own != nil && kube.OwnershipOf(own, exs) == kube.Ours {
+			out[name.Name] = own
+		}
+	}
+	return out, nil
+}
+
+// rememberProbes puts the last known probe where it is unknown now, because the backend has no pods or because
+// they could not be read. It says whether one that could not be read was never known.
+func (f *Feed) rememberProbes(exs *v1alpha1.ExposedService, found *facts.Found) (unknown bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := client.ObjectKeyFromObject(exs)
+	last, now := f.probes[key], map[string]gateway.Probe{}
+	for name, known := range found.Backends {
+		if known.Probe.State == gateway.ProbeUnknown {
+			known.Probe = last[name]
+			found.Backends[name] = known
+		}
+		now[name] = known.Probe
+		unknown = unknown || known.Probe.State == gateway.ProbeUnknown && len(found.Errs) > 0
+	}
+	f.probes[key] = now
+	return unknown
+}
+
+// allForbidden: pods that may not be read never will be, and are not checked.
+func allForbidden(errs []error) bool {
+	return !slices.ContainsFunc(errs, func(err error) bool { return !apierrors.IsForbidden(err) })
+}
+
+// begin notes which ExposedServices there are: when all of them have been read, clients are served.
+func (f *Feed) begin(ctx context.Context) error {
+	var list v1alpha1.ExposedServiceList
+	if err := f.facts.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list ExposedServices: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.awaited != nil {
+		return nil
+	}
+	f.awaited = map[types.NamespacedName]bool{}
+	for i := range list.Items {
+		if key := client.ObjectKeyFromObject(&list.Items[i]); !f.read[key] {
+			f.awaited[key] = true
+		}
+	}
+	f.read = nil
+	return f.open()
+}
+
+func (f *Feed) put(key types.NamespacedName, entry catalogEntry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.isOpen() {
+		before, known := f.catalog.entries[key]
+		problems := f.catalog.problems(key)
+		change := f.catalog.put(key, entry)
+		if known && !claimsDiffer(before, entry) && slices.Equal(problems, f.catalog.problems(key)) {
+			change.judged = nil // it was endpoints, or the decision
+		}
+		return f.publish(change)
+	}
+	f.catalog.fill(key, entry)
+	return f.arrived(key)
+}
+
+func (f *Feed) remove(key types.NamespacedName) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.probes, key)
+	delete(f.lookedUp, key)
+	change := f.catalog.remove(key)
+	if f.isOpen() {
+		return f.publish(change)
+	}
+	return f.arrived(key)
+}
+
+// isThere notes that an ExposedService has been read, whatever has become of it.
+func (f *Feed) isThere(key types.NamespacedName) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.isOpen() {
+		return nil
+	}
+	return f.arrived(key)
+}
+
+// arrived notes that an ExposedService has been read.
+func (f *Feed) arrived(key types.NamespacedName) error {
+	if f.awaited == nil {
+		f.read[key] = true
+		return nil
+	}
+	delete(f.awaited, key)
+	return f.open()
+}
+
+// open serves everything, once there is nothing left to wait for.
+func (f *Feed) open() error {
+	if len(f.awaited) > 0 || f.isOpen() {
+		return nil
+	}
+	err := f.publish(f.catalog.all())
+	f.cache.Synced()
+	close(f.opened)
+	return err
+}
+
+func (f *Feed) isOpen() bool {
+	select {
+	case <-f.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+// publish sets what has changed, as a whole. What the cache refuses must not hold up the rest.
+func (f *Feed) publish(change catalogChange) error {
+	defer f.judged.Wake(change.judged...)
+	if len(change.resources) == 0 {
+		return nil
+	}
+	if _, err := f.cache.Update(change.resources); err == nil {
+		return nil
+	}
+	var errs []error
+	for owner, resources := range change.resources {
+		if _, err := f.cache.Set(owner, resources); err != nil {
+			errs = append(errs, fmt.Errorf("serve %s over xDS: %w", owner, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Served is what this replica serves of an ExposedService.
+type Served struct {
+	// Generation is that of the spec; 0: it has not been read, or has no spec.xds.
+	Generation int64
+	// Revision is that of the decision; 0: there was none.
+	Revision int64
+	// Problems are why nothing is served, if anything is wrong.
+	Problems []resource.Problem
+	// Status says where it is live.
+	Status xdscache.Status
+}
+
+// Served says what is served of an ExposedService, and where it is live.
+func (f *Feed) Served(key types.NamespacedName) Served {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	entry, known := f.catalog.entries[key]
+	if !known || !f.isOpen() {
+		return Served{}
+	}
+	out := Served{
+		Generation: entry.exposure.Service.Generation, Problems: f.catalog.problems(key), Status: f.cache.Status(key),
+	}
+	if traffic := entry.exposure.Service.Status.Traffic; traffic != nil {
+		out.Revision = traffic.Revision
+	}
+	return out
+}
+
+// Ready is nil when clients are served.
+func (f *Feed) Ready(*http.Request) error {
+	if !f.isOpen() {
+		return errors.New("the xDS server does not know all ExposedServices yet")
+	}
+	return nil
+}
