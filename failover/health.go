@@ -61,7 +61,7 @@ func (b *backend) takeEndpoints(e Endpoints, now time.Time) {
 		return
 	}
 	b.seen = true
-	b.countable, b.ready, b.total = e.Counting == Counted, 0, 0
+	b.countable, b.ready, b.total, b.why = e.Counting == Counted, 0, 0, e.Why
 	if b.countable {
 		b.ready, b.total = e.Ready, max(e.Ready, e.Total)
 		if e.StaleAfter > 0 {
@@ -91,6 +91,8 @@ func (b *backend) count() string {
 	switch {
 	case !b.countable:
 		return "outside the cluster"
+	case b.total == 0 && b.why != "":
+		return "no endpoints: " + b.why
 	case b.total == 0:
 		return "no endpoints"
 	case b.total == 1:
@@ -181,7 +183,7 @@ func (b *backend) health(hold time.Duration) (v1alpha1.BackendHealth, HealthReas
 	case b.up() && b.countable:
 		return v1alpha1.BackendHealthy, HealthReady, ""
 	case b.up():
-		return v1alpha1.BackendHealthy, HealthUncountable, ""
+		return v1alpha1.BackendHealthy, HealthUncountable, b.why
 	}
 	return v1alpha1.BackendDown, HealthRecovering, fmt.Sprintf("nothing wrong since %s, held back for %s until %s, after %s",
 		clock(m.HealthySince.Time), hold, clock(m.HealthySince.Add(hold)), m.Detail)

@@ -7,23 +7,28 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// resolveCanary puts the canary behind the backends of the spec while the decision names it. There it
-// is a backend like any other, but for two things: it never stands by for the others, and as long as
-// its Service is not there the route does not name it, which would be an error for every call in some
-// data planes.
-func (e *expansion) resolveCanary() {
-	if e.facts.Canary == nil || !decisionNames(e.exs, v1alpha1.CanaryName) {
-		return
+// resolveCanary finds the canary's Service, and what is wrong with it. Nil: there is no rollout.
+func (r Resolved) resolveCanary() (*backend, *Problem) {
+	if r.facts.Canary == nil {
+		return nil, nil
 	}
-	b := backend{Backend: canaryBackend(e.facts.Canary), facts: e.facts.Backends[v1alpha1.CanaryName], canary: true}
-	trouble := e.resolveService(&b, 0)
+	b := backend{Backend: canaryBackend(r.facts.Canary), facts: r.facts.Backends[v1alpha1.CanaryName], canary: true}
+	trouble := r.resolveService(&b, 0)
 	b.found = trouble == nil
-	if trouble != nil && ownCanary(e.exs) {
-		e.out.Problems = append(e.out.Problems, *trouble)
+	b.look()
+	return &b, trouble
+}
+
+// takingPart are the backends that the decision is about: those of the spec, and behind them the canary
+// while the decision names it. There it is a backend like any other, but for two things: it never stands by
+// for the others, and as long as its Service is not there the route does not name it, which would be an
+// error for every call in some data planes.
+func (r Resolved) takingPart() []backend {
+	out := slices.Clone(r.backends)
+	if r.canary != nil && decisionNames(r.exs, v1alpha1.CanaryName) && (r.canary.found || r.canary.facts.OwnService != nil) {
+		out = append(out, *r.canary)
 	}
-	if b.found || b.facts.OwnService != nil {
-		e.backends = append(e.backends, b)
-	}
+	return out
 }
 
 func canaryBackend(service *v1alpha1.ServiceBackend) v1alpha1.Backend {
@@ -38,24 +43,4 @@ func ownCanary(exs *v1alpha1.ExposedService) bool {
 func decisionNames(exs *v1alpha1.ExposedService, name string) bool {
 	return exs.Status.Traffic != nil &&
 		slices.ContainsFunc(exs.Status.Traffic.Weights, func(w v1alpha1.BackendWeight) bool { return w.Name == name })
-}
-
-// WeightsArrived says whether the Gateway's controller has accepted a route with the weights of the
-// decision.
-func WeightsArrived(exs *v1alpha1.ExposedService, facts Facts) bool {
-	e := &expansion{exs: exs, facts: facts}
-	e.resolveBackends()
-	return e.weightsArrived()
-}
-
-// ReadyCanary is how many endpoints of the canary's Service are ready.
-func ReadyCanary(exs *v1alpha1.ExposedService, facts Facts) int32 {
-	if facts.Canary == nil {
-		return 0
-	}
-	e := &expansion{exs: exs, facts: facts}
-	b := backend{Backend: canaryBackend(facts.Canary), facts: facts.Backends[v1alpha1.CanaryName], canary: true}
-	b.found = e.resolveService(&b, 0) == nil
-	ready, _ := b.count()
-	return ready
 }

@@ -3,12 +3,10 @@ package gateway
 import (
 	"fmt"
 
-	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
-
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// Expand turns an ExposedService into the objects that carry its traffic.
+// Expand turns the ExposedService into the objects that carry its traffic.
 //
 // For a GatewayClass of Envoy Gateway with its Backend and EnvoyPatchPolicy APIs the result is the
 // one-cluster shape: every backend is a locality of a single Envoy cluster, so that a backend that
@@ -17,21 +15,20 @@ import (
 //
 // Missing facts never remove anything: what depends on them is kept as it is (Kept, Blocked) and
 // reported (Problems).
-func Expand(exs *v1alpha1.ExposedService, facts Facts) Expansion {
-	e := &expansion{exs: exs, facts: facts}
-	e.out.Gateway = GatewayRef(exs)
+func (r Resolved) Expand() Expansion {
+	e := r.expansion()
+	e.out.Gateway = GatewayRef(e.exs)
 	e.out.Failover = v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverWeights}
 	e.out.FailoverReason = v1alpha1.ReasonUnknown
 	e.out.FailoverMessage = "the Gateway is not known yet"
 
-	e.resolveBackends()
 	if !e.resolveClass() {
 		e.out.Blocked = true
 		return e.out
 	}
 	e.chooseShape()
 
-	if Owned(exs) {
+	if Owned(e.exs) {
 		e.addGateway()
 	}
 	if e.shape.oneCluster {
@@ -137,37 +134,4 @@ func (e *expansion) labels(backend string) map[string]string {
 
 // granted says whether a ReferenceGrant in namespace `to` lets objects of one of the kinds `from`
 // in the ExposedService's namespace refer to the object.
-func (e *expansion) granted(to Ref, from ...Ref) bool {
-	for _, grant := range e.facts.Grants {
-		if grant.Namespace == to.Namespace && grantsFrom(grant, e.exs.Namespace, from) && grantsTo(grant, to) {
-			return true
-		}
-	}
-	return false
-}
-
-func grantsFrom(grant gwapiv1.ReferenceGrant, namespace string, from []Ref) bool {
-	for _, have := range grant.Spec.From {
-		for _, want := range from {
-			if string(have.Group) == want.Group && string(have.Kind) == want.Kind && string(have.Namespace) == namespace {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func grantsTo(grant gwapiv1.ReferenceGrant, to Ref) bool {
-	for _, have := range grant.Spec.To {
-		if string(have.Group) == to.Group && string(have.Kind) == to.Kind && (have.Name == nil || string(*have.Name) == to.Name) {
-			return true
-		}
-	}
-	return false
-}
-
-// The kinds on whose behalf a reference into another namespace may be granted.
-var (
-	fromExposedService = Ref{Group: v1alpha1.GroupVersion.Group, Kind: v1alpha1.KindExposedService}
-	fromGRPCRoute      = Ref{Group: gwapiv1.GroupName, Kind: KindGRPCRoute}
-)
+func (e *expansion) granted(to Ref, from ...Ref) bool { return granted(e.exs, e.facts, to, from...) }

@@ -40,6 +40,12 @@ type Facts struct {
 	RouteAccepted bool
 	// LiveFallback is the backend that the live fallback stands for; empty: there is none.
 	LiveFallback string
+	// LiveHosts are where the fqdn backends are according to the live Backends, by the backends' names. It
+	// is what a host that is not resolved leaves as it is.
+	LiveHosts map[string]LiveHost
+	// ProxyFamilies are the IP families of the Gateway's proxies, as far as they are known. Those of the
+	// Services that the backends name, and of Headgate's own, count as well.
+	ProxyFamilies []corev1.IPFamily
 	// LiveHealthCheck is the service name of the active health check that the live
 	// BackendTrafficPolicy asks for; nil: it asks for none, or does not exist. It is what
 	// unknown probes leave as it is.
@@ -88,7 +94,8 @@ type BackendFacts struct {
 	OwnSlices []discoveryv1.EndpointSlice
 	// Probe is the gRPC readiness probe that the pods of the backend declare.
 	Probe Probe
-	// Addresses are the IP addresses that the host name of an fqdn backend resolves to.
+	// Addresses are the IP addresses that the host name of an fqdn backend resolves to. Empty: it is not
+	// known, and never was to whoever asks.
 	Addresses []string
 }
 

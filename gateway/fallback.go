@@ -64,11 +64,11 @@ func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
 	b := e.backends[e.shape.fallback]
 	var addresses []endpoint
 	if b.FQDN != nil {
-		for _, address := range b.facts.Addresses {
+		for _, address := range b.host.addresses {
 			addresses = append(addresses, endpoint{address: address, port: b.number(), ready: true})
 		}
 	} else {
-		addresses = b.endpoints()
+		addresses = slices.Clone(b.endpoints)
 	}
 	addresses = slices.DeleteFunc(addresses, func(ep endpoint) bool { return !ep.ready })
 	slices.SortFunc(addresses, func(a, b endpoint) int { return strings.Compare(a.address, b.address) })
@@ -102,49 +102,4 @@ func (e *expansion) fallbackClusterIP(b backend) (endpoint, bool) {
 		return endpoint{}, false
 	}
 	return endpoint{address: service.Spec.ClusterIP, port: b.number(), ready: true}, true
-}
-
-// addHosts makes a Backend for every fqdn backend. In the one-cluster shape it holds the addresses
-// that the host name resolves to, which Headgate keeps current: a host name would get a cluster of
-// its own. In the portable shape it holds the host name, which Envoy resolves.
-func (e *expansion) addHosts() {
-	for i, b := range e.backends {
-		switch {
-		case b.FQDN == nil, e.shape.oneCluster && len(b.facts.Addresses) == 0:
-		case e.hostsWork():
-			e.add(e.hostBackend(b))
-		case i == 0:
-			e.problem(v1alpha1.ReasonBackendNotSupported,
-				"spec.backends[0].fqdn: a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here: "+
-					"enable it, or make a Service without a selector and an EndpointSlice for the host")
-		default:
-			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
-		}
-	}
-}
-
-func (e *expansion) hostBackend(b backend) *egv1a1.Backend {
-	out := &egv1a1.Backend{
-		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
-		ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
-		Spec:       egv1a1.BackendSpec{AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C}},
-	}
-	if !e.shape.oneCluster {
-		out.Spec.Endpoints = []egv1a1.BackendEndpoint{{
-			FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: b.number()},
-		}}
-		return out
-	}
-	for _, address := range b.facts.Addresses[:min(len(b.facts.Addresses), maxBackendEndpoints)] {
-		out.Spec.Endpoints = append(out.Spec.Endpoints, egv1a1.BackendEndpoint{
-			IP: &egv1a1.IPEndpoint{Address: address, Port: b.number()},
-		})
-	}
-	return out
-}
-
-// hostsWork says whether a Backend can stand in a route.
-func (e *expansion) hostsWork() bool {
-	caps := e.facts.Capabilities
-	return e.shape.envoyGateway && caps.Backend != CapabilityMissing && caps.Backend != CapabilityOff
 }

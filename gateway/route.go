@@ -77,16 +77,13 @@ func routeMatch(match v1alpha1.Match) gwapiv1.GRPCRouteMatch {
 // Backend a verdict only while a route names it, and that verdict is where the API's coming back shows.
 func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 	var refs []gwapiv1.GRPCBackendRef
-	var named []backend
+	weights := e.weights()
 	for _, b := range e.backends {
 		if object, ok := e.backendObject(b); ok {
-			named = append(named, b)
-			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{BackendObjectReference: object}})
+			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{
+				BackendObjectReference: object, Weight: ptr.To(weights[b.Name]),
+			}})
 		}
-	}
-	weights := e.weights(named)
-	for i, b := range named {
-		refs[i].Weight = ptr.To(weights[b.Name])
 	}
 	if e.hasFallback {
 		weight := int32(0)
@@ -103,6 +100,8 @@ func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 // backendObject is what the route names for a backend; false: the backend has no place in it.
 func (e *expansion) backendObject(b backend) (gwapiv1.BackendObjectReference, bool) {
 	switch {
+	case !e.hasPlace(b):
+		return gwapiv1.BackendObjectReference{}, false
 	case b.inside() && e.shape.oneCluster:
 		return gwapiv1.BackendObjectReference{
 			Name: gwapiv1.ObjectName(ServiceName(e.exs, b.Name)), Port: ptr.To(b.number()),
@@ -118,10 +117,8 @@ func (e *expansion) backendObject(b backend) (gwapiv1.BackendObjectReference, bo
 			ref.Namespace = ptr.To(gwapiv1.Namespace(namespace))
 		}
 		return ref, true
-	case e.hostsWork() && (!e.shape.oneCluster || len(b.facts.Addresses) > 0):
-		return envoyBackend(HostName(e.exs, b.Name)), true
 	}
-	return gwapiv1.BackendObjectReference{}, false
+	return envoyBackend(HostName(e.exs, b.Name)), true
 }
 
 func envoyBackend(name string) gwapiv1.BackendObjectReference {

@@ -124,9 +124,9 @@ func (e *expansion) mirrorSlices(b backend) []*discoveryv1.EndpointSlice {
 		return nil
 	}
 	var out []*discoveryv1.EndpointSlice
-	for i := range b.facts.Slices {
-		source := &b.facts.Slices[i]
-		port, ok := slicePort(source, b.port.Name)
+	for i := range b.seen {
+		source := &b.seen[i]
+		port, ok := slicePort(source, b.seenPort)
 		if !ok || len(source.Endpoints) == 0 {
 			continue
 		}

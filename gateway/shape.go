@@ -28,22 +28,29 @@ type shape struct {
 	fallback int
 }
 
+// outline is as much of the shape as the class alone decides.
+//
+// One cluster needs nothing but Services, so it is taken wherever Envoy Gateway is: without it Envoy
+// Gateway takes the cluster away when a Service is empty, answers 503 by itself, and when the cluster
+// comes back too soon Envoy waits 15 seconds for its endpoints (docs/design.md).
+func outline(exs *v1alpha1.ExposedService, facts Facts) shape {
+	caps := facts.Capabilities
+	return shape{
+		envoyGateway: facts.Class != nil && facts.Class.Spec.ControllerName == EnvoyGatewayController &&
+			!(caps.Backend == CapabilityMissing && caps.EnvoyPatchPolicy == CapabilityMissing),
+		oneCluster: sharesCluster(exs, facts.Class),
+		fallback:   -1,
+	}
+}
+
 // chooseShape picks the shape, and says why and what to enable for more.
 func (e *expansion) chooseShape() {
-	caps := e.facts.Capabilities
-	e.shape = shape{
-		envoyGateway: e.classIsEnvoyGateways() && !(caps.Backend == CapabilityMissing && caps.EnvoyPatchPolicy == CapabilityMissing),
-		fallback:     e.chooseFallback(),
-	}
+	e.shape.fallback = e.chooseFallback()
 	gateway := e.out.Gateway
 	e.shape.patch = e.shape.envoyGateway &&
 		(gateway.Namespace == e.exs.Namespace || e.granted(PatchRef(e.exs, gateway.Namespace), fromExposedService))
 
 	reason, message := e.whyWeights()
-	// One cluster needs nothing but Services, so it is taken wherever Envoy Gateway is: without it Envoy
-	// Gateway takes the cluster away when a Service is empty, answers 503 by itself, and when the cluster
-	// comes back too soon Envoy waits 15 seconds for its endpoints (docs/design.md).
-	e.shape.oneCluster = e.classIsEnvoyGateways() && e.backends[0].FQDN == nil
 	if reason == "" {
 		e.shape.priorities = true
 		e.out.Failover.Mode = v1alpha1.FailoverPriorities
@@ -92,7 +99,7 @@ func (e *expansion) wantedFallback() int {
 
 // weightsArrived says whether the Gateway's controller has taken the weights of the decision.
 func (e *expansion) weightsArrived() bool {
-	return e.facts.RouteAccepted && maps.Equal(e.decided(), withoutZeros(e.facts.LiveWeights))
+	return e.facts.RouteAccepted && maps.Equal(withoutZeros(e.wanted()), withoutZeros(e.facts.LiveWeights))
 }
 
 func withoutZeros(weights map[string]int32) map[string]int32 {
@@ -110,7 +117,9 @@ func (e *expansion) index(name string) int {
 	return slices.IndexFunc(e.backends, func(b backend) bool { return b.Name == name })
 }
 
-func (b backend) canStandBy() bool { return !b.canary && (b.inside() || len(b.facts.Addresses) > 0) }
+func (b backend) canStandBy() bool {
+	return !b.canary && (b.inside() || len(b.host.addresses) > 0 || b.host.standsBy && len(b.host.unreachable) == 0)
+}
 
 func (e *expansion) strategy() v1alpha1.FailoverStrategy {
 	if e.exs.Spec.Failover == nil {
@@ -159,6 +168,9 @@ func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 func (e *expansion) whichPriorities() (v1alpha1.Reason, string) {
 	gateway := e.out.Gateway
 	switch {
+	case e.shape.fallback < 0 && len(e.exs.Spec.Backends) > 1:
+		// Backends inside the cluster can always stand by.
+		return v1alpha1.ReasonNoFallback, fmt.Sprintf("backend %s cannot stand by: %s", e.backends[1].Name, e.backends[1].hostTrouble())
 	case e.shape.fallback < 0:
 		return v1alpha1.ReasonSingleBackend, "there is no second backend that Envoy could turn to: add one to spec.backends"
 	case !e.shape.patch:

@@ -34,18 +34,46 @@ func (e *expansion) decided() map[string]int32 {
 	return weights
 }
 
-// weights are those that the route is to have, for the backends that it can name.
-func (e *expansion) weights(named []backend) map[string]int32 {
+// wanted is the decision for the backends that the route can name.
+func (e *expansion) wanted() map[string]int32 {
 	want := map[string]int32{}
-	decided, sum := e.decided(), int32(0)
-	for _, b := range named {
-		want[b.Name] = decided[b.Name]
-		sum += decided[b.Name]
+	first, rest := "", int32(0)
+	for name, weight := range e.decided() {
+		want[name] = weight
 	}
-	if len(named) > 0 && sum < TotalWeight {
-		// Part of the decision is about a backend that the route cannot name (yet). All weights
-		// zero would be an error for every call.
-		want[named[0].Name] += TotalWeight - sum
+	for _, b := range e.backends {
+		switch {
+		case !e.hasPlace(b):
+			rest += want[b.Name]
+			delete(want, b.Name)
+		case first == "":
+			first = b.Name
+		}
+	}
+	if first != "" && rest > 0 {
+		// All weights zero would be an error for every call.
+		want[first] += rest
+	}
+	return want
+}
+
+// weights are those that the route is to have, for the backends that it can name.
+func (e *expansion) weights() map[string]int32 {
+	want := map[string]int32{}
+	wanted, first, sum := e.wanted(), "", int32(0)
+	for _, b := range e.backends {
+		if !e.hasPlace(b) {
+			continue
+		}
+		want[b.Name] = wanted[b.Name]
+		sum += wanted[b.Name]
+		if first == "" {
+			first = b.Name
+		}
+	}
+	if first != "" && sum < TotalWeight {
+		// Part of the decision is about what is not here (yet).
+		want[first] += TotalWeight - sum
 	}
 	if e.shape.oneCluster || e.facts.LiveWeights == nil {
 		return want
@@ -95,7 +123,9 @@ func nextWeights(live, want map[string]int32) map[string]int32 {
 }
 
 // LiveWeights are the weights of a live route, by the names of the backends that its backendRefs
-// stand for, the canary's among them. References to anything else are left out.
+// stand for, the canary's among them. References to anything else are left out. Where one could stand for
+// several backends, it is the first of them that none before it stands for: a route of ours names them
+// in this order.
 func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute) map[string]int32 {
 	if route == nil {
 		return nil
@@ -107,10 +137,12 @@ func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, 
 	weights := map[string]int32{}
 	for _, rule := range route.Spec.Rules {
 		for _, ref := range rule.BackendRefs {
-			for _, b := range backends {
-				if standsFor(exs, b, ref.BackendObjectReference) {
-					weights[b.Name] = ptr.Deref(ref.Weight, 1)
-				}
+			i := slices.IndexFunc(backends, func(b v1alpha1.Backend) bool {
+				_, taken := weights[b.Name]
+				return !taken && standsFor(exs, b, ref.BackendObjectReference)
+			})
+			if i >= 0 {
+				weights[backends[i].Name] = ptr.Deref(ref.Weight, 1)
 			}
 		}
 	}
@@ -121,7 +153,7 @@ func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, 
 func standsFor(exs *v1alpha1.ExposedService, b v1alpha1.Backend, ref gwapiv1.BackendObjectReference) bool {
 	kind := string(ptr.Deref(ref.Kind, KindService))
 	namespace := string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(exs.Namespace)))
-	if kind == KindService && string(ref.Name) == ServiceName(exs, b.Name) && namespace == exs.Namespace {
+	if b.FQDN == nil && kind == KindService && string(ref.Name) == ServiceName(exs, b.Name) && namespace == exs.Namespace {
 		return true
 	}
 	switch {

@@ -44,7 +44,7 @@ func Query(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.
 		if b.Service != nil {
 			backend.Service = b.Service.Name
 		}
-		addresses := known.Addresses
+		addresses := seen[b.Name].Addresses
 		if known.OwnService != nil {
 			// Envoy is given the ClusterIP of the fallback as well.
 			addresses = append(slices.Clip(addresses), known.OwnService.Spec.ClusterIP)

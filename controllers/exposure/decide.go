@@ -15,7 +15,6 @@ import (
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/failover"
-	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/signals"
 )
@@ -68,12 +67,15 @@ func (r *run) decide(ctx context.Context) error {
 // server keeps current: a count of them is not too old until there is a newer one.
 func (r *run) observe(counted map[string]calls.Count, now time.Time) failover.Observation {
 	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
-	for _, b := range gateway.Count(r.exs, r.found.Facts) {
+	for _, b := range r.resolved.Count() {
 		seen := failover.BackendObservation{Calls: counted[b.Name].ForFailover()}
-		if b.Ready == nil || b.Total == nil {
-			seen.Endpoints.Counting = failover.Uncountable
-		} else {
-			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now}
+		switch {
+		case b.Health == v1alpha1.BackendUnknown:
+			seen.Endpoints.Why = b.Message
+		case b.Ready == nil || b.Total == nil:
+			seen.Endpoints = failover.Endpoints{Counting: failover.Uncountable, Why: b.Message}
+		default:
+			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now, Why: b.Message}
 		}
 		out.Backends[b.Name] = seen
 	}
@@ -131,7 +133,7 @@ func (r *run) observeOwnCanary() rollout.Canary {
 	if !read {
 		return rollout.Canary{Why: "its Service has not been read yet"}
 	}
-	return rollout.Canary{Known: true, Found: facts.Service != nil, Ready: gateway.ReadyCanary(r.exs, r.found.Facts)}
+	return rollout.Canary{Known: true, Found: facts.Service != nil, Ready: r.resolved.ReadyCanary()}
 }
 
 // servedShare says which weight of the canary the data planes serve: that of the status, once all of
@@ -141,7 +143,7 @@ func (r *run) servedShare() rollout.DataPlane {
 	if status.Rollout == nil || status.Traffic == nil {
 		return rollout.DataPlane{Why: "nothing is decided yet"}
 	}
-	if r.followsGateway() && !gateway.WeightsArrived(r.exs, r.found.Facts) {
+	if r.followsGateway() && !r.resolved.WeightsArrived() {
 		return rollout.DataPlane{Why: "the Gateway's controller has not accepted the route with it yet"}
 	}
 	if r.exs.Spec.XDS != nil {

@@ -31,6 +31,8 @@ type run struct {
 	live      gateway.Live
 	found     facts.Found
 	workloads deployments.State
+	// resolved are the backends as they were found.
+	resolved gateway.Resolved
 
 	// decided: a decision was taken in this run.
 	decided bool
@@ -85,7 +87,9 @@ func (r *run) read(ctx context.Context) error {
 	r.found.LiveWeights = gateway.LiveWeights(r.exs, r.found.Canary, r.live.Route)
 	r.found.RouteAccepted = r.live.RouteAccepted()
 	r.found.LiveFallback = fallbackOf(r.exs, r.live)
+	r.found.LiveHosts = gateway.LiveHosts(r.exs, r.live)
 	r.found.LiveHealthCheck = healthCheckOf(r.live.TrafficPolicy)
+	r.resolved = gateway.Resolve(r.exs, r.found.Facts)
 	return nil
 }
 
@@ -94,9 +98,9 @@ func (r *run) expand() {
 	r.served = r.xdsVerdict()
 	switch {
 	case r.xdsOnly():
-		r.expansion = expandXDS(r.exs, r.found.Facts)
+		r.expansion = expandXDS(r.exs, r.resolved)
 	case r.Kinds.GatewayAPI():
-		r.expansion = gateway.Expand(r.exs, r.found.Facts)
+		r.expansion = r.resolved.Expand()
 	default:
 		r.expansion = gateway.Expansion{
 			Blocked: true,

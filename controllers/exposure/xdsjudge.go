@@ -44,14 +44,14 @@ func (r *run) xdsVerdict() xdsVerdict {
 
 // expandXDS is what there is to make for an ExposedService without a Gateway: nothing, so that whatever
 // was made for one that it had is removed.
-func expandXDS(exs *v1alpha1.ExposedService, facts gateway.Facts) gateway.Expansion {
+func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.Expansion {
 	out := gateway.Expansion{
-		Problems: gateway.BackendProblems(exs, facts),
+		Problems: resolved.Problems(),
 		Failover: v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities},
 		// Envoys and gRPC clients know all backends, not one fallback.
 		FailoverReason:  v1alpha1.ReasonPriorities,
 		FailoverMessage: "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy",
-		Backends:        gateway.Count(exs, facts),
+		Backends:        resolved.Count(),
 		Gateway:         gateway.GatewayRef(exs),
 	}
 	if len(exs.Spec.Backends) == 1 {

@@ -67,12 +67,16 @@ type Found struct {
 // it. It answers from memory: nothing remote is waited for.
 func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked Asked) (Found, error) {
 	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}}}
+	var err error
 	if asked.Gateway {
-		if err := r.readGateway(ctx, exs, &out); err != nil {
+		if err = r.readGateway(ctx, exs, &out); err != nil {
 			return out, err
 		}
 	}
 	if err := r.readGrants(ctx, exs, &out); err != nil {
+		return out, err
+	}
+	if out.ProxyFamilies, err = r.proxyFamilies(ctx, exs); err != nil {
 		return out, err
 	}
 	look := &look{Reader: r, exs: exs, asked: asked, out: &out}
@@ -111,7 +115,7 @@ func get[T any, PT interface {
 
 // readGrants reads the ReferenceGrants of the namespaces that the spec refers to.
 func (r Reader) readGrants(ctx context.Context, exs *v1alpha1.ExposedService, out *Found) error {
-	for _, namespace := range refs.Namespaces(exs) {
+	for _, namespace := range gateway.GrantNamespaces(exs) {
 		switch {
 		case !r.watches(namespace):
 		case r.Kinds.Has(kube.KindGrant):
@@ -155,7 +159,7 @@ func (l *look) backends(ctx context.Context) error {
 			facts, err = l.service(ctx, backend)
 		case backend.ServiceImport != nil:
 			facts, err = l.serviceImport(ctx, backend)
-		case l.needsAddresses():
+		case gateway.NeedsAddresses(l.exs, l.out.Class):
 			var awaited bool
 			facts.Addresses, awaited = l.Hosts.Addresses(string(backend.FQDN.Hostname))
 			l.out.Awaited = l.out.Awaited || awaited
@@ -171,7 +175,7 @@ func (l *look) backends(ctx context.Context) error {
 // lookUpHosts has the hosts of the spec looked up, and no others for it.
 func (l *look) lookUpHosts() {
 	var hosts []string
-	if l.needsAddresses() {
+	if gateway.NeedsAddresses(l.exs, l.out.Class) {
 		for _, backend := range l.exs.Spec.Backends {
 			if backend.FQDN != nil {
 				hosts = append(hosts, string(backend.FQDN.Hostname))
@@ -179,12 +183,6 @@ func (l *look) lookUpHosts() {
 		}
 	}
 	l.Hosts.follow(l.user(), hosts)
-}
-
-// needsAddresses says whether hosts may come to stand in a cluster of Envoy that holds addresses
-// only: one of ours over xDS, or that of Envoy Gateway, if the first backend is not a host itself.
-func (l *look) needsAddresses() bool {
-	return l.asked.XDS || l.throughEnvoyGateway() && l.exs.Spec.Backends[0].FQDN == nil
 }
 
 func (l *look) throughEnvoyGateway() bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
 )
 
 // Names of the cache's indexes. They make a change of one object cost a look-up instead of a walk
@@ -48,7 +49,7 @@ const (
 func AddExposedServices(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
 		ByBackend: refs.Services, ByImport: refs.Imports, ByGateway: refs.Gateways, ByClass: refs.Classes,
-		ByNamespace: refs.Namespaces, ByRoute: refs.RouteClaims, ByWorkload: refs.Workloads,
+		ByNamespace: gateway.GrantNamespaces, ByRoute: refs.RouteClaims, ByWorkload: refs.Workloads,
 	} {
 		extract := func(object client.Object) []string {
 			exs, ok := object.(*v1alpha1.ExposedService)

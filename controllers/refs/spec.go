@@ -66,18 +66,3 @@ func Classes(exs *v1alpha1.ExposedService) []string {
 	}
 	return nil
 }
-
-// Namespaces are the other namespaces that the spec refers to.
-func Namespaces(exs *v1alpha1.ExposedService) []string {
-	var out []string
-	if exs.Spec.Gateway != nil {
-		out = append(out, Gateway(exs).Namespace)
-	}
-	for _, backend := range exs.Spec.Backends {
-		if backend.Service != nil {
-			out = append(out, Service(exs, backend.Service).Namespace)
-		}
-	}
-	slices.Sort(out)
-	return slices.DeleteFunc(slices.Compact(out), func(namespace string) bool { return namespace == exs.Namespace })
-}

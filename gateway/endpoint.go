@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+)
+
+// endpoint is one address of a backend.
+type endpoint struct {
+	address string
+	port    int32
+	ready   bool
+}
+
+// look notes which endpoints the backend has.
+func (b *backend) look() {
+	b.seen, b.seenPort = b.endpointsFrom()
+	b.endpoints = endpointsIn(b.seen, b.seenPort, b.families()[0])
+}
+
+// endpointsFrom are the EndpointSlices that know the backend's pods best, and the name of the port
+// in them: those of the user's Service, or, when that is gone or they lack the port, of our own. A
+// backend that may not be used has none.
+func (b backend) endpointsFrom() (seen []discoveryv1.EndpointSlice, portName string) {
+	if b.revoked {
+		return nil, ""
+	}
+	if b.found && len(b.facts.Slices) > 0 {
+		seen = b.usersSlices()
+		if len(seen) > 0 || b.mirrored || !hasEndpoints(b.facts.Slices) {
+			return seen, b.port.Name
+		}
+	}
+	return b.facts.OwnSlices, portNameGRPC
+}
+
+func hasEndpoints(endpointSlices []discoveryv1.EndpointSlice) bool {
+	return slices.ContainsFunc(endpointSlices, func(slice discoveryv1.EndpointSlice) bool { return len(slice.Endpoints) > 0 })
+}
+
+// usersSlices are the EndpointSlices of the user's Service that have the backend's port, with the
+// Service's present name for it and with the readiness of the pods.
+func (b backend) usersSlices() []discoveryv1.EndpointSlice {
+	var out []discoveryv1.EndpointSlice
+	for i := range b.facts.Slices {
+		slice := b.facts.Slices[i]
+		port := b.portIn(&slice)
+		if port == nil {
+			continue
+		}
+		if ptr.Deref(port.Name, "") != b.port.Name {
+			renamed := *port
+			renamed.Name = ptr.To(b.port.Name)
+			slice.Ports = []discoveryv1.EndpointPort{renamed}
+		}
+		slice.Endpoints = b.withReadiness(slice.Endpoints)
+		out = append(out, slice)
+	}
+	return out
+}
+
+// portIn is the backend's port in an EndpointSlice: the one that has its name. When the Service's ports
+// get other names, the EndpointSlices have the former ones until their controller has followed, one slice
+// after the other, and the pods have not changed: then it is a port whose name the Service has no more.
+func (b backend) portIn(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointPort {
+	var former []*discoveryv1.EndpointPort
+	for i := range slice.Ports {
+		port := &slice.Ports[i]
+		if port.Port == nil || ptr.Deref(port.Protocol, corev1.ProtocolTCP) != corev1.ProtocolTCP {
+			continue
+		}
+		name := ptr.Deref(port.Name, "")
+		if name == b.port.Name {
+			return port
+		}
+		if !slices.ContainsFunc(b.ports, func(p corev1.ServicePort) bool { return p.Name == name }) {
+			former = append(former, port)
+		}
+	}
+	if len(former) == 0 {
+		return nil
+	}
+	return b.likeliest(former)
+}
+
+// likeliest is the one of several ports with former names that is the backend's: by the number that other
+// slices say, by the Service's target, by what the port has in common with the Service's, in this order.
+// Where nothing tells it is the first: that pods are there is certain.
+func (b backend) likeliest(former []*discoveryv1.EndpointPort) *discoveryv1.EndpointPort {
+	for _, fits := range []func(*discoveryv1.EndpointPort) bool{
+		func(p *discoveryv1.EndpointPort) bool { return slices.Contains(b.knownNumbers(), *p.Port) },
+		func(p *discoveryv1.EndpointPort) bool {
+			return *p.Port == b.port.TargetPort.IntVal && b.port.TargetPort.Type == intstr.Int
+		},
+		func(p *discoveryv1.EndpointPort) bool {
+			name := ptr.Deref(p.Name, "")
+			return name != "" && name == b.port.TargetPort.StrVal
+		},
+		func(p *discoveryv1.EndpointPort) bool { return *p.Port == b.port.Port },
+		func(p *discoveryv1.EndpointPort) bool {
+			return p.AppProtocol != nil && *p.AppProtocol == ptr.Deref(b.port.AppProtocol, "")
+		},
+	} {
+		var fitting []*discoveryv1.EndpointPort
+		for _, port := range former {
+			if fits(port) {
+				fitting = append(fitting, port)
+			}
+		}
+		if len(fitting) == 1 {
+			return fitting[0]
+		}
+	}
+	return former[0]
+}
+
+// knownNumbers are the numbers of the backend's port in the slices that have its name, and in those of
+// our own Service, in which it is always called the same.
+func (b backend) knownNumbers() []int32 {
+	var out []int32
+	for i := range b.facts.Slices {
+		if number, ok := slicePort(&b.facts.Slices[i], b.port.Name); ok {
+			out = append(out, number)
+		}
+	}
+	for i := range b.facts.OwnSlices {
+		if number, ok := slicePort(&b.facts.OwnSlices[i], portNameGRPC); ok && !isPlaceholder(&b.facts.OwnSlices[i]) {
+			out = append(out, number)
+		}
+	}
+	return out
+}
+
+// withReadiness says of endpoints that they are ready only if their pods are. A Service with
+// publishNotReadyAddresses has "ready" said of all of them, those that are going away among them;
+// "serving" is what the pod says also then.
+func (b backend) withReadiness(endpoints []discoveryv1.Endpoint) []discoveryv1.Endpoint {
+	var out []discoveryv1.Endpoint
+	for i := range endpoints {
+		if !ptr.Deref(endpoints[i].Conditions.Ready, true) || b.podIsReady(&endpoints[i]) {
+			continue
+		}
+		if out == nil {
+			out = slices.Clone(endpoints)
+		}
+		out[i].Conditions.Ready = ptr.To(false)
+	}
+	if out == nil {
+		return endpoints
+	}
+	return out
+}
+
+// podIsReady: what the endpoint does not say of its pod, our own Service's slices do, because that
+// Service never has publishNotReadyAddresses. Unknown counts as ready, as the API of EndpointSlice says.
+func (b backend) podIsReady(ep *discoveryv1.Endpoint) bool {
+	if ptr.Deref(ep.Conditions.Terminating, false) {
+		return false
+	}
+	if ep.Conditions.Serving != nil {
+		return *ep.Conditions.Serving
+	}
+	if b.mirrored || b.facts.Service == nil || !b.facts.Service.Spec.PublishNotReadyAddresses || len(ep.Addresses) == 0 {
+		return true
+	}
+	for i := range b.facts.OwnSlices {
+		for _, own := range b.facts.OwnSlices[i].Endpoints {
+			if len(own.Addresses) > 0 && own.Addresses[0] == ep.Addresses[0] {
+				return ptr.Deref(own.Conditions.Ready, true)
+			}
+		}
+	}
+	return true
+}
+
+// endpointsIn are the endpoints of one IP family: a dual-stack pod counts once.
+func endpointsIn(endpointSlices []discoveryv1.EndpointSlice, portName string, family corev1.IPFamily) []endpoint {
+	var out []endpoint
+	at := map[string]int{}
+	for i := range endpointSlices {
+		slice := &endpointSlices[i]
+		port, ok := slicePort(slice, portName)
+		if slice.AddressType != discoveryv1.AddressType(family) || !ok || isPlaceholder(slice) {
+			continue
+		}
+		for _, ep := range slice.Endpoints {
+			if len(ep.Addresses) == 0 {
+				continue
+			}
+			// Unknown counts as ready, as the API of EndpointSlice says.
+			ready := ptr.Deref(ep.Conditions.Ready, true)
+			// While pods move between slices, an address may stand in two of them. Which is the newer one is
+			// not known, and a live pod taken for a dead one does more harm.
+			if index, known := at[ep.Addresses[0]]; known {
+				out[index].ready = out[index].ready || ready
+				continue
+			}
+			at[ep.Addresses[0]] = len(out)
+			out = append(out, endpoint{address: ep.Addresses[0], port: port, ready: ready})
+		}
+	}
+	return out
+}
+
+func slicePort(slice *discoveryv1.EndpointSlice, name string) (int32, bool) {
+	for _, port := range slice.Ports {
+		if ptr.Deref(port.Name, "") == name && port.Port != nil && ptr.Deref(port.Protocol, corev1.ProtocolTCP) == corev1.ProtocolTCP {
+			return *port.Port, true
+		}
+	}
+	return 0, false
+}
+
+func (b backend) count() (ready, total int32) {
+	for _, ep := range b.endpoints {
+		total++
+		if ep.ready {
+			ready++
+		}
+	}
+	return ready, total
+}

@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// host is where an fqdn backend is.
+type host struct {
+	// addresses are those that the proxies can reach.
+	addresses []string
+	// unreachable are addresses of an IP family that the proxies do not have.
+	unreachable []string
+	// remembered: the name has not been resolved; the addresses are those that live objects hold.
+	remembered bool
+	// live: a Backend that stands for the host exists.
+	live bool
+	// standsBy: the live fallback stands for the host.
+	standsBy bool
+}
+
+// known: calls can be sent there. A live Backend without addresses names the host by what nobody has
+// looked at, which is better than nothing.
+func (h host) known() bool { return len(h.addresses) > 0 || h.live && len(h.unreachable) == 0 }
+
+// LiveHost is what live objects hold of an fqdn backend.
+type LiveHost struct {
+	// Addresses are the IP addresses in the Backends that stand for the host: its own, and the fallback.
+	Addresses []string
+	// Exists: it has a Backend of its own, so that a route may name it.
+	Exists bool
+}
+
+// LiveHosts reads from the live objects where the fqdn backends were when they were last resolved, by the
+// backends' names. Whoever has just started, and cannot resolve them, goes on with that.
+func LiveHosts(exs *v1alpha1.ExposedService, live Live) map[string]LiveHost {
+	out := map[string]LiveHost{}
+	for _, b := range exs.Spec.Backends {
+		if b.FQDN == nil {
+			continue
+		}
+		var found LiveHost
+		for _, object := range live.Backends {
+			isHost := object.Name == HostName(exs, b.Name)
+			isFallback := object.Name == FallbackName(exs) && object.Labels[v1alpha1.LabelBackend] == b.Name
+			if !isHost && !isFallback {
+				continue
+			}
+			found.Exists = found.Exists || isHost
+			for _, endpoint := range object.Spec.Endpoints {
+				if endpoint.IP != nil {
+					found.Addresses = append(found.Addresses, endpoint.IP.Address)
+				}
+			}
+		}
+		if found.Exists || len(found.Addresses) > 0 {
+			slices.Sort(found.Addresses)
+			found.Addresses = slices.Compact(found.Addresses)
+			out[b.Name] = found
+		}
+	}
+	return out
+}
+
+// NeedsAddresses says whether hosts come to stand in a cluster of Envoy that holds addresses only: one of
+// ours over xDS, or that of Envoy Gateway, if the first backend is not a host itself. The class may be
+// nil: it does not exist, or there is no Gateway.
+func NeedsAddresses(exs *v1alpha1.ExposedService, class *gwapiv1.GatewayClass) bool {
+	return exs.Spec.XDS != nil || sharesCluster(exs, class)
+}
+
+// sharesCluster says whether all backends share a cluster of Envoy Gateway.
+func sharesCluster(exs *v1alpha1.ExposedService, class *gwapiv1.GatewayClass) bool {
+	return class != nil && class.Spec.ControllerName == EnvoyGatewayController && exs.Spec.Backends[0].FQDN == nil
+}
+
+// resolveHosts notes where the fqdn backends are.
+func (r Resolved) resolveHosts() {
+	families := r.proxyFamilies()
+	for i := range r.backends {
+		b := &r.backends[i]
+		if b.FQDN == nil {
+			continue
+		}
+		live := r.facts.LiveHosts[b.Name]
+		b.host = host{live: live.Exists, standsBy: r.facts.LiveFallback == b.Name}
+		addresses := b.facts.Addresses
+		if len(addresses) == 0 {
+			addresses, b.host.remembered = live.Addresses, len(live.Addresses) > 0
+		}
+		for _, address := range addresses {
+			if len(families) == 0 || slices.Contains(families, familyOf(address)) {
+				b.host.addresses = append(b.host.addresses, address)
+			} else {
+				b.host.unreachable = append(b.host.unreachable, address)
+			}
+		}
+	}
+}
+
+func familyOf(address string) corev1.IPFamily {
+	parsed, err := netip.ParseAddr(address)
+	switch {
+	case err != nil:
+		return corev1.IPFamilyUnknown
+	case parsed.Unmap().Is4():
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}
+
+// proxyFamilies are the IP families in which the proxies reach anything: their own, as far as they are
+// known, and those of the Services in front of them. None: nothing is known.
+func (r Resolved) proxyFamilies() []corev1.IPFamily {
+	out := slices.Clone(r.facts.ProxyFamilies)
+	for i := range r.backends {
+		facts := &r.backends[i].facts
+		for _, service := range []*corev1.Service{facts.OwnService, facts.Service} {
+			if service != nil {
+				out = append(out, service.Spec.IPFamilies...)
+			}
+		}
+		if facts.Import == nil {
+			continue
+		}
+		for j := range facts.Slices {
+			if family := facts.Slices[j].AddressType; family != discoveryv1.AddressTypeFQDN {
+				out = append(out, corev1.IPFamily(family))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// hostStatus says what is known of a host. One that the proxies need an address of, and that has none, has
+// no endpoint. Over xDS nothing remembers the addresses, so that nothing is known of one that is not
+// resolved.
+func (r Resolved) hostStatus(b backend) v1alpha1.BackendStatus {
+	out := v1alpha1.BackendStatus{Name: b.Name, Message: b.hostTrouble()}
+	switch {
+	case b.host.known():
+	case sharesCluster(r.exs, r.facts.Class):
+		none := int32(0)
+		out.Ready, out.Total = &none, &none
+	case r.exs.Spec.XDS != nil:
+		out.Health = v1alpha1.BackendUnknown
+	default:
+		// Whoever carries the traffic resolves the name.
+		out.Message = ""
+	}
+	return out
+}
+
+// hostTrouble says what is wrong with the addresses of a host; empty: nothing.
+func (b backend) hostTrouble() string {
+	switch name := string(b.FQDN.Hostname); {
+	case len(b.host.addresses) > 0 && !b.host.remembered:
+		return ""
+	case len(b.host.addresses) > 0:
+		return fmt.Sprintf("host %s does not resolve; its last known addresses are used", name)
+	case len(b.host.unreachable) > 0:
+		return fmt.Sprintf("host %s has no address that the proxies can reach, only %s: give it an address of their IP family, "+
+			"or let the Service of a backend have both (spec.ipFamilyPolicy: PreferDualStack)",
+			name, strings.Join(b.host.unreachable[:min(len(b.host.unreachable), 3)], ", "))
+	default:
+		return fmt.Sprintf("host %s does not resolve to an address: correct the name, or the cluster's DNS", name)
+	}
+}
+
+// hasPlace says whether the route can name the backend.
+func (e *expansion) hasPlace(b backend) bool {
+	return b.inside() || e.hostsWork() && (!e.shape.oneCluster || b.host.known())
+}
+
+// addHosts makes a Backend for every fqdn backend. In the one-cluster shape it holds the addresses
+// that the host name resolves to, which Headgate keeps current: a host name would get a cluster of
+// its own. In the portable shape it holds the host name, which Envoy resolves.
+func (e *expansion) addHosts() {
+	for i, b := range e.backends {
+		switch {
+		case b.FQDN == nil, e.hostsWork() && !e.hasPlace(b):
+		case e.hostsWork() && e.shape.oneCluster && len(b.host.addresses) == 0:
+			e.keep(egv1a1.GroupName, KindBackend, HostName(e.exs, b.Name))
+		case e.hostsWork():
+			e.add(e.hostBackend(b))
+		case i == 0:
+			e.problem(v1alpha1.ReasonBackendNotSupported,
+				"spec.backends[0].fqdn: a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here: "+
+					"enable it, or make a Service without a selector and an EndpointSlice for the host")
+		default:
+			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
+		}
+	}
+}
+
+func (e *expansion) hostBackend(b backend) *egv1a1.Backend {
+	out := &egv1a1.Backend{
+		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
+		ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
+		Spec:       egv1a1.BackendSpec{AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C}},
+	}
+	if !e.shape.oneCluster {
+		out.Spec.Endpoints = []egv1a1.BackendEndpoint{{
+			FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: b.number()},
+		}}
+		return out
+	}
+	for _, address := range b.host.addresses[:min(len(b.host.addresses), maxBackendEndpoints)] {
+		out.Spec.Endpoints = append(out.Spec.Endpoints, egv1a1.BackendEndpoint{
+			IP: &egv1a1.IPEndpoint{Address: address, Port: b.number()},
+		})
+	}
+	return out
+}
+
+// hostsWork says whether a Backend can stand in a route.
+func (e *expansion) hostsWork() bool {
+	caps := e.facts.Capabilities
+	return e.shape.envoyGateway && caps.Backend != CapabilityMissing && caps.Backend != CapabilityOff
+}
