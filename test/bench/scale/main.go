@@ -96,6 +96,9 @@ func main() {
 
 // run measures each tree with each number of ExposedServices, and prints a table for each number.
 func run(ctx context.Context, o options) (err error) {
+	if err := rig.Available(); err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "headgate-bench-scale-")
 	if err != nil {
 		return err

@@ -87,7 +87,7 @@ func (b *bench) addOthers(ctx context.Context) error {
 	if err := b.addMemory(section, "after a restart"); err != nil {
 		return err
 	}
-	heap, err := b.operator.LiveHeap(waiting)
+	heap, err := b.operator.LiveHeap(waiting, collections)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +12,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
-	"context"
 
 	"github.com/headgate/headgate/test/apiserver"
 )
@@ -52,10 +51,18 @@ type APIServer struct {
 	environment *envtest.Environment
 }
 
+// Available says what is missing for an API server.
+func Available() error {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return errors.New("no API server: KUBEBUILDER_ASSETS is not set; it is the folder that `go run ./test/cluster assets` prints")
+	}
+	return nil
+}
+
 // StartAPIServer starts one that keeps its files in a folder.
 func StartAPIServer(ctx context.Context, source Source, folder string) (*APIServer, error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return nil, errors.New("no API server: set KUBEBUILDER_ASSETS to `go run ./test/cluster assets`")
+	if err := Available(); err != nil {
+		return nil, err
 	}
 	crds, err := apiserver.OtherCRDs()
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
-
 )
 
 // answerers is how many statuses the data plane writes at once.
@@ -121,4 +120,3 @@ func (d *DataPlane) fail(err error) {
 	defer d.mu.Unlock()
 	d.failed = append(d.failed, err)
 }
-

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -77,23 +78,28 @@ const (
 // mostReads bounds how often LiveHeap reads the metrics.
 const mostReads = 2000
 
-// LiveHeap are the bytes that a garbage collection from now on finds in use. Nobody can ask the process for a collection, but
-// each look at its metrics allocates, which brings one nearer. Two have to end: the first may have begun before.
-func (o *Operator) LiveHeap(ctx context.Context) (float64, error) {
-	began := -1.0
+// LiveHeap are the bytes that garbage collections from now on find in use: the least that some of them find. Nobody can ask the
+// process for a collection, but each look at its metrics allocates, which brings one nearer, and is itself part of what is in use
+// then. The first two do not count: one may have begun before, and the other follows on its heels.
+func (o *Operator) LiveHeap(ctx context.Context, collections int) (float64, error) {
+	values, err := o.values(ctx, metricGCCycles)
+	if err != nil {
+		return 0, err
+	}
+	begun, last, least := values[metricGCCycles]+1, values[metricGCCycles], math.Inf(1)
 	for range mostReads {
-		values, err := o.values(ctx, metricGCCycles, metricLiveHeap)
-		if err != nil {
+		if values, err = o.values(ctx, metricGCCycles, metricLiveHeap); err != nil {
 			return 0, err
 		}
-		if began < 0 {
-			began = values[metricGCCycles]
+		if values[metricGCCycles] > last && values[metricGCCycles] > begun {
+			least = min(least, values[metricLiveHeap])
+			collections--
 		}
-		if values[metricGCCycles] >= began+2 {
-			return values[metricLiveHeap], nil
+		if last = values[metricGCCycles]; collections <= 0 {
+			return least, nil
 		}
 	}
-	return 0, fmt.Errorf("no garbage collection in %d looks at the metrics", mostReads)
+	return 0, fmt.Errorf("too few garbage collections in %d looks at the metrics", mostReads)
 }
 
 // values are those of metrics without labels.
