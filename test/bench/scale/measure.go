@@ -71,10 +71,24 @@ func measure(ctx context.Context, o options, s subject, count int) (rows []row, 
 			err = errors.Join(err, b.operator.Stop())
 		}
 	}()
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
+	for _, step := range b.steps() {
+		say("%s", step.name)
+		if err := step.do(ctx); err != nil {
+			return b.rows, fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return b.rows, b.plane.Err()
+}
+
+// step is one measurement.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// steps are the measurements in their order.
+func (b *bench) steps() []step {
+	steps := []step{
 		{"starting the operator", b.begin},
 		{"exposing", b.expose},
 		{"at rest", b.rest},
@@ -83,14 +97,11 @@ func measure(ctx context.Context, o options, s subject, count int) (rows []row, 
 		{"failovers at once", b.failAtOnce},
 		{"handing back", b.handBack},
 		{"restart", b.restart},
-		{"EndpointSlices of others", b.addOthers},
-	} {
-		say("%s", step.name)
-		if err := step.do(ctx); err != nil {
-			return b.rows, fmt.Errorf("%s: %w", step.name, err)
-		}
 	}
-	return b.rows, b.plane.Err()
+	if b.others > 0 {
+		steps = append(steps, step{"EndpointSlices of others", b.addOthers})
+	}
+	return steps
 }
 
 // within bounds a wait.

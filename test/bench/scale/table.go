@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +30,14 @@ func (r *result) add(section, name, format string, args ...any) {
 	r.rows = append(r.rows, row{section: section, name: name, value: fmt.Sprintf(format, args...)})
 }
 
-// addRequests adds the requests by kind, for each of count objects.
+// addRequests adds the requests by kind, for each of count objects; 1: all together.
 func (r *result) addRequests(section string, requests rig.Requests, count int) {
-	per := func(n int) string { return fmt.Sprintf("%.2f", float64(n)/float64(count)) }
+	per := func(n int) string {
+		if count == 1 {
+			return strconv.Itoa(n)
+		}
+		return fmt.Sprintf("%.2f", float64(n)/float64(count))
+	}
 	r.add(section, "requests, all", "%s", per(requests.Sum(rig.All)))
 	r.add(section, "requests that write", "%s", per(requests.Sum(rig.Writing)))
 	r.add(section, "GETs that found nothing", "%s", per(requests.Sum(rig.InVain)))
