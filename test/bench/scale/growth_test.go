@@ -58,6 +58,9 @@ func TestOneMoreCostsTheSameAmongMany(t *testing.T) {
 	for _, n := range []int{few, many} {
 		t.Logf("each up to %d: %.1f requests, %.0f KiB", n, among[n].requests, among[n].bytes/1024)
 	}
+	if among[few].bytes <= 0 || among[few].requests <= 0 {
+		t.Fatalf("nothing was measured: %+v", among)
+	}
 	if growth := among[many].requests / among[few].requests; growth > mostGrowth {
 		t.Errorf("one more of %d costs %.2f times the requests of one more of %d, more than %.1f", many, growth, few, mostGrowth)
 	}

@@ -38,6 +38,8 @@ type options struct {
 	singles, mass int
 	// others is how many EndpointSlices of others are added in the end.
 	others int
+	// ownSlices: Headgate's own Services have EndpointSlices, as the cluster's controller makes them.
+	ownSlices bool
 }
 
 func parseOptions(args []string) (options, error) {
@@ -64,6 +66,8 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.singles, "singles", 50, "how many failovers one at a time, each of another ExposedService")
 	flags.IntVar(&o.mass, "mass", 1000, "how many failovers at once")
 	flags.IntVar(&o.others, "others", 0, "how many EndpointSlices of others to add in the end, to see what memory they take; for example 50000")
+	flags.BoolVar(&o.ownSlices, "own-slices", false,
+		"make EndpointSlices for Headgate's own Services too, as a cluster's controller does; each failover is then two writes")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -200,6 +200,9 @@ func (b *bench) expose(ctx context.Context) error {
 		for _, t := range since {
 			ready = append(ready, t.Sub(began))
 		}
+		if err == nil && b.ownSlices {
+			err = b.fleet.AddOwnSlices(ctx, 0, b.count)
+		}
 		return err
 	})
 	if err != nil {

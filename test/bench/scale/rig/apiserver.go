@@ -73,7 +73,7 @@ func StartAPIServer(ctx context.Context, source Source, folder string) (*APIServ
 		return nil, err
 	}
 	s := &APIServer{environment: &envtest.Environment{}, Requests: newRequestLog(log), Kubeconfig: filepath.Join(folder, "kubeconfig")}
-	s.environment.CRDInstallOptions.Paths = append(crds, filepath.Join(source.Folder, "config", "crd", "bases"))
+	s.environment.CRDInstallOptions.Paths = append([]string{filepath.Join(source.Folder, "config", "crd", "bases")}, crds...)
 	s.environment.ErrorIfCRDPathMissing = true
 	settings := s.environment.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
 	for name, value := range serverSettings {

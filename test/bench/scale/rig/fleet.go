@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,8 +13,6 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
@@ -36,6 +35,8 @@ const (
 // users and the cluster's controllers would.
 type Fleet struct {
 	kube client.Client
+	// own: Headgate's Services have EndpointSlices as well.
+	own bool
 }
 
 // NewFleet makes the namespaces and the GatewayClass.
@@ -96,14 +97,40 @@ func (f *Fleet) Expose(ctx context.Context, from, to int) error {
 	return each(ctx, from, to, func(ctx context.Context, i int) error { return f.create(ctx, exposedService(i)) })
 }
 
+// AddOwnSlices makes for the Services that Headgate has made what the cluster's controller makes of them. From then on SetPrimary
+// writes both EndpointSlices of a pod.
+func (f *Fleet) AddOwnSlices(ctx context.Context, from, to int) error {
+	f.own = true
+	return each(ctx, from, to, func(ctx context.Context, i int) error {
+		for b, backend := range []string{Primary, Backup} {
+			theirs := &discoveryv1.EndpointSlice{}
+			if err := f.kube.Get(ctx, types.NamespacedName{Namespace: namespaceOf(i), Name: sliceName(i, backend)}, theirs); err != nil {
+				return err
+			}
+			ours := newSlice(namespaceOf(i), ownSliceName(i, backend), ownService(nameOf(i), backend))
+			ours.Endpoints = []discoveryv1.Endpoint{endpoint(2*i+b, namespaceOf(i), serviceOf(i, backend)+"-0", theirs.Endpoints[0].TargetRef.UID, true)}
+			if err := f.create(ctx, ours); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // SetPrimary has the pod of the primary of one become ready or unready.
 func (f *Fleet) SetPrimary(ctx context.Context, number int, ready bool) error {
-	patch := fmt.Appendf(nil, `[{"op":"replace","path":"/endpoints/0/conditions","value":{"ready":%t,"serving":%t,"terminating":false}}]`, ready, ready)
-	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespaceOf(number), Name: sliceName(number, Primary)}}
-	if err := f.kube.Patch(ctx, slice, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return fmt.Errorf("make the primary of %s ready=%t: %w", nameOf(number), ready, err)
+	names := []string{sliceName(number, Primary)}
+	if f.own {
+		names = append(names, ownSliceName(number, Primary))
 	}
-	return nil
+	patch := fmt.Appendf(nil, `[{"op":"replace","path":"/endpoints/0/conditions","value":{"ready":%t,"serving":%t,"terminating":false}}]`, ready, ready)
+	return each(ctx, 0, len(names), func(ctx context.Context, i int) error {
+		slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespaceOf(number), Name: names[i]}}
+		if err := f.kube.Patch(ctx, slice, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+			return fmt.Errorf("make the primary of %s ready=%t: %w", nameOf(number), ready, err)
+		}
+		return nil
+	})
 }
 
 // SetPrimaries does that for several at once.
@@ -193,6 +220,13 @@ func podOf(number int, backend string) *corev1.Pod {
 }
 
 func sliceName(number int, backend string) string { return serviceOf(number, backend) + "-abc12" }
+
+// ownService is Headgate's own Service for a backend.
+func ownService(name, backend string) string { return name + "-" + backend + "-gw" }
+
+func ownSliceName(number int, backend string) string {
+	return ownService(nameOf(number), backend) + "-abc12"
+}
 
 // sliceFor is what the cluster's controller makes of a Service with one pod.
 func sliceFor(number, index int, backend string, pod types.UID, ready bool) *discoveryv1.EndpointSlice {

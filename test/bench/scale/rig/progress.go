@@ -87,7 +87,7 @@ func (r Routes) Observe(route *gwapiv1.GRPCRoute) {
 				continue
 			}
 			for _, backend := range []string{Primary, Backup} {
-				if string(ref.Name) == fmt.Sprintf("%s-%s-gw", route.Name, backend) {
+				if string(ref.Name) == ownService(route.Name, backend) {
 					r.set(number, backend)
 				}
 			}
