@@ -74,6 +74,10 @@ bench-failover: ## Print how long each stage of a failover takes, on a local clu
 bench-idle: ## Print what a hundred settled ExposedServices cost, on a local cluster.
 	hack/bench.sh idle
 
+.PHONY: bench-scale
+bench-scale: ## Print what 100 and 1,000 ExposedServices cost one operator (BASELINE=commit: beside that commit's).
+	hack/bench.sh scale $(if $(BASELINE),-baseline $(BASELINE))
+
 .PHONY: bench-peers
 bench-peers: ## Put into docs/comparison.md what Flagger, Argo Rollouts and Headgate do with the same versions.
 	hack/bench.sh peers -page docs/comparison.md

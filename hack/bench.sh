@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Runs a benchmark on the local cluster, which it starts and leaves up:
+# Runs a benchmark, on the local cluster, which it starts and leaves up, unless it says something else:
 #
 #   hack/bench.sh failover [FLAGS]   how long each stage of a failover takes
 #   hack/bench.sh idle [FLAGS]       what a hundred settled ExposedServices cost
+#   hack/bench.sh scale [FLAGS]      what hundreds of ExposedServices cost one operator, and how fast it is with
+#                                    them, on an API server of its own without a cluster (-n 10000, -others 50000)
 #   hack/bench.sh peers [FLAGS]      how Flagger, Argo Rollouts and Headgate ship the same versions,
 #                                    on a cluster of their own, which is ended afterwards
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/lib.sh
 
-name=${1:?say which: failover, idle or peers}
+name=${1:?say which: failover, idle, scale or peers}
 shift
 mkdir -p "$cache/bin"
 
@@ -33,6 +35,12 @@ peers() {
 if [[ $name == peers ]]; then
   peers "$@"
   exit
+fi
+if [[ $name == scale ]]; then
+  KUBEBUILDER_ASSETS=$(cluster assets)
+  export KUBEBUILDER_ASSETS
+  go build -o "$cache/bin/bench-scale" ./test/bench/scale
+  exec "$cache/bin/bench-scale" "$@"
 fi
 export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate} GREETER_IMAGE=ghcr.io/headgate/greeter:demo
 start_headgate "$GREETER_IMAGE"
