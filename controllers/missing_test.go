@@ -58,7 +58,7 @@ func TestMissingThings(t *testing.T) {
 		reason    v1alpha1.Reason
 		words     []string
 	}{
-		{name: "Service", exs: owned, object: w.service("primary-svc"), reason: v1alpha1.ReasonServiceNotFound, words: []string{w.namespace + "/primary-svc"}},
+		{name: "Service", exs: owned, object: w.service("primary-svc"), reason: v1alpha1.ReasonBackendNotFound, words: []string{w.namespace + "/primary-svc"}},
 		{
 			name: "port", exs: owned,
 			take:   func() { edit(w, w.service("backup-svc"), func(s *corev1.Service) { s.Spec.Ports[0].Port = 1234 }) },
@@ -106,7 +106,7 @@ func TestMissingFromTheStart(t *testing.T) {
 	w.startOperator()
 	exs := w.exposedService("greeter")
 	w.create(exs)
-	w.untilNotAccepted(exs, v1alpha1.ReasonServiceNotFound, "primary-svc", "backup-svc", w.class)
+	w.untilNotAccepted(exs, v1alpha1.ReasonBackendNotFound, "primary-svc", "backup-svc", w.class)
 	if made := w.made(exs); len(made) > 0 {
 		t.Errorf("something was made: %v", made)
 	}

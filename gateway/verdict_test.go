@@ -167,10 +167,10 @@ func TestVerdict(t *testing.T) {
 		"a Service is missing, and calls go on": {
 			change: func(s *stage) {
 				s.expansion.Problems = []gateway.Problem{
-					{Reason: v1alpha1.ReasonServiceNotFound, Message: "Service shop/backup does not exist"}, {Reason: v1alpha1.ReasonPortNotFound, Message: "no port 1"},
+					{Reason: v1alpha1.ReasonBackendNotFound, Message: "Service shop/backup does not exist"}, {Reason: v1alpha1.ReasonPortNotFound, Message: "no port 1"},
 				}
 			},
-			accepted: "False/ServiceNotFound", exposed: "True/Exposed", passing: stalled, words: []string{"shop/backup", "no port 1"},
+			accepted: "False/BackendNotFound", exposed: "True/Exposed", passing: stalled, words: []string{"shop/backup", "no port 1"},
 		},
 		"nothing is made, because the spec is wrong": {
 			change: func(s *stage) {
