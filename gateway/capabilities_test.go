@@ -86,14 +86,15 @@ func TestLastMode(t *testing.T) {
 		reason v1alpha1.Reason
 		want   v1alpha1.FailoverMode
 	}{
-		"none":                   {},
-		"priorities":             {v1alpha1.FailoverPriorities, v1alpha1.ReasonPriorities, v1alpha1.FailoverPriorities},
-		"Backends were off":      {v1alpha1.FailoverWeights, v1alpha1.ReasonBackendAPIDisabled, v1alpha1.FailoverWeights},
-		"patches were off":       {v1alpha1.FailoverWeights, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.FailoverWeights},
-		"the class was missing":  {v1alpha1.FailoverWeights, v1alpha1.ReasonUnknown, ""},
-		"the class was another":  {v1alpha1.FailoverWeights, v1alpha1.ReasonClassNotSupported, ""},
-		"the first was a host":   {v1alpha1.FailoverWeights, v1alpha1.ReasonHostBackend, ""},
-		"weights were asked for": {v1alpha1.FailoverWeights, v1alpha1.ReasonWeightsRequested, ""},
+		"none":                                  {},
+		"priorities":                            {v1alpha1.FailoverPriorities, v1alpha1.ReasonPriorities, v1alpha1.FailoverPriorities},
+		"Backends were off":                     {v1alpha1.FailoverWeights, v1alpha1.ReasonBackendAPIDisabled, v1alpha1.FailoverWeights},
+		"patches were off":                      {v1alpha1.FailoverPriorities, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.FailoverPriorities},
+		"patches were off, of an older version": {v1alpha1.FailoverWeights, v1alpha1.ReasonPatchAPIDisabled, ""},
+		"the class was missing":                 {v1alpha1.FailoverWeights, v1alpha1.ReasonUnknown, ""},
+		"the class was another":                 {v1alpha1.FailoverWeights, v1alpha1.ReasonClassNotSupported, ""},
+		"the first was a host":                  {v1alpha1.FailoverWeights, v1alpha1.ReasonHostBackend, ""},
+		"weights were asked for":                {v1alpha1.FailoverWeights, v1alpha1.ReasonWeightsRequested, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ownedStage()
