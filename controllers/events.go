@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"strings"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -55,9 +54,7 @@ type occurrence struct {
 }
 
 func (w eventWriter) write(exs *v1alpha1.ExposedService, e occurrence) {
-	if len(e.note) > maxNoteLength {
-		e.note = strings.ToValidUTF8(e.note[:maxNoteLength-3], "") + "..."
-	}
+	e.note = text.Cut(e.note, maxNoteLength)
 	var related runtime.Object
 	if e.related != nil {
 		related = e.related
@@ -70,7 +67,8 @@ func (w eventWriter) write(exs *v1alpha1.ExposedService, e occurrence) {
 // no news either.
 func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.Condition) {
 	for _, conditionType := range []string{
-		v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover, v1alpha1.ConditionXDSAccepted,
+		v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover,
+		v1alpha1.ConditionXDSAccepted,
 	} {
 		now := meta.FindStatusCondition(after, conditionType)
 		if now == nil {
@@ -87,7 +85,7 @@ func (r *exposureReconciler) reportTransitions(s *scope, before, after []metav1.
 		switch v1alpha1.Reason(now.Reason) {
 		case v1alpha1.ReasonPending, v1alpha1.ReasonUnknown, v1alpha1.ReasonNotAccepted, v1alpha1.ReasonNotServed:
 			continue
-		case v1alpha1.ReasonAccepted:
+		case v1alpha1.ReasonAccepted, v1alpha1.ReasonResolvedRefs:
 			if was == nil {
 				// At first sight that is as expected.
 				continue

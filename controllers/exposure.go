@@ -53,6 +53,7 @@ type exposureReconciler struct {
 	// callsCounted tells the watches that there are new counts, or answers of webhooks, or changed configuration.
 	callsCounted chan event.GenericEvent
 	memory       memory
+	silences     silences
 	news         news
 	// stirred notes when an event came that a decision may follow.
 	stirred *stirred
@@ -113,7 +114,7 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 	r.expand(s)
 	opinion := r.xdsOpinionOf(s)
-	s.expansion.Problems = append(s.expansion.Problems, opinion.problems...)
+	s.expansion = s.expansion.With(opinion.problems...)
 
 	// 5. Refuse what is not ours to touch, and 6. what an older one already has.
 	if err := r.refuseNameConflicts(ctx, s); err != nil {
@@ -142,10 +143,6 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 
 	// 11. Judge, and 12. say so.
 	live := s.dataPlane()
-	if s.expansion.Blocked && live.Route == nil {
-		s.expansion.FailoverReason = v1alpha1.ReasonUnknown
-		s.expansion.FailoverMessage = "nothing is exposed yet"
-	}
 	verdict := r.judge(s, live, opinion)
 	if err := r.writeStatus(ctx, s, verdict); err != nil {
 		s.fail(err)
@@ -176,6 +173,7 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.pods.forget(key)
 	r.config.forget(key)
 	r.memory.forget(key)
+	r.silences.keep(key, time.Time{})
 	r.news.rest(key, false, time.Time{})
 	r.stirred.take(key)
 }
@@ -184,9 +182,16 @@ func (r *exposureReconciler) forget(key types.NamespacedName) {
 func (r *exposureReconciler) judge(s *scope, live gateway.Live, opinion xdsOpinion) gateway.Verdict {
 	var verdict gateway.Verdict
 	if s.exs.Spec.Gateway == nil && s.exs.Spec.XDS != nil {
-		verdict = judgeXDS(s.exs, s.expansion, opinion)
+		verdict = judgeXDS(s.exs, s.expansion, opinion, s.failures)
 	} else {
-		verdict = gateway.Judge(s.exs, s.expansion, live, s.failures)
+		key := client.ObjectKeyFromObject(s.exs)
+		verdict = gateway.Judge(s.exs, gateway.Findings{
+			Expansion: s.expansion, Live: live, Failures: s.failures, Now: r.clock.Now(), SilentSince: r.silences.of(key),
+		})
+		r.silences.keep(key, verdict.SilentSince)
+		if verdict.Again > 0 {
+			s.runAgain(verdict.Again)
+		}
 	}
 	if s.exs.Spec.XDS != nil {
 		verdict.Conditions = append(verdict.Conditions, judgeClients(s.exs, opinion))

@@ -44,7 +44,7 @@ func (r *exposureReconciler) gatherFacts(ctx context.Context, s *scope) error {
 		Backend: r.kinds.has(kindBackend), EnvoyPatchPolicy: r.kinds.has(kindPatchPolicy),
 	})
 	s.facts.LiveWeights = gateway.LiveWeights(s.exs, s.facts.Canary, live.Route)
-	s.facts.RouteAccepted = live.RouteAccepted()
+	s.facts.LiveRoute, s.facts.RouteAccepted = live.Route, live.RouteAccepted()
 	s.facts.LiveFallback = fallbackOf(s.exs, live)
 	s.facts.LiveHealthCheck = healthCheckOf(live.TrafficPolicy)
 	return nil

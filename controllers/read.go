@@ -57,12 +57,12 @@ func (r *exposureReconciler) refuseNameConflicts(ctx context.Context, s *scope) 
 		switch ownershipOf(live, s.exs) {
 		case foreign:
 			s.waitsFor = append(s.waitsFor, ref)
-			s.refuse(gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
+			s.expansion = s.expansion.Without(ref, gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
 				"%s %s/%s exists and was not made by Headgate for this ExposedService, so it is left alone: delete or rename it, or give the ExposedService (or the backend) another name",
 				ref.Kind, ref.Namespace, ref.Name)})
 		case leftover:
 			s.waitsFor = append(s.waitsFor, ref)
-			s.refuse(gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
+			s.expansion = s.expansion.Without(ref, gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
 				"%s %s/%s still belongs to a deleted ExposedService of the same name: it is removed by the cluster's garbage collector; if it stays, delete it",
 				ref.Kind, ref.Namespace, ref.Name)})
 		}

@@ -95,9 +95,7 @@ func (r *exposureReconciler) plannedCanary(ctx context.Context, s *scope) (*apps
 		Owner: s.exs.Name, Revision: want.Revision, Config: s.rollout.config.hash, Replicas: want.Replicas, Others: others, Live: live,
 	})
 	if err != nil {
-		s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{
-			Reason: v1alpha1.ReasonWorkloadNotSupported, Message: "spec.rollout.workloadRef: " + err.Error(),
-		})
+		s.problem(v1alpha1.ReasonWorkloadNotSupported, "spec.rollout.workloadRef: "+err.Error())
 		return nil, nil //nolint:nilerr // it is the user's to settle, and a condition says so
 	}
 	canary.Annotations = map[string]string{annotationRevision: want.Revision}
@@ -165,14 +163,20 @@ func (r *exposureReconciler) applyForCanary(ctx context.Context, s *scope, k kin
 	if live := s.live[ref]; live != nil {
 		if whose := ownershipOf(live, s.exs); whose == foreign || whose == leftover {
 			s.waitsFor = append(s.waitsFor, ref)
-			s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
-				"spec.rollout: %s %s/%s exists and was not made by Headgate for this ExposedService, so it is left alone and no canary is made: delete or rename it",
-				ref.Kind, ref.Namespace, ref.Name)})
+			s.expansion = s.expansion.With(gateway.Problem{
+				Reason: v1alpha1.ReasonNameConflict, For: v1alpha1.ConditionProgressing, Message: fmt.Sprintf(
+					"spec.rollout: %s %s/%s exists and was not made by Headgate for this ExposedService, so it is left alone and no canary is made: delete or rename it",
+					ref.Kind, ref.Namespace, ref.Name),
+			})
 			return false
 		}
 	}
 	if err := r.applyOne(ctx, s, k, object); err != nil {
+		before := len(s.failures)
 		r.noteFailure(s, k, object, err)
+		for i := range s.failures[before:] {
+			s.failures[before+i].Part = gateway.PartRollout
+		}
 		return false
 	}
 	return true

@@ -23,6 +23,11 @@ func (s *scope) ignoreInRollout() {
 	}
 }
 
+// problem notes what stands against the rollout, and against nothing else.
 func (s *scope) problem(reason v1alpha1.Reason, message string) {
-	s.expansion.Problems = append(s.expansion.Problems, gateway.Problem{Reason: reason, Message: message})
+	about := v1alpha1.ConditionResolvedRefs
+	if reason == v1alpha1.ReasonRolloutNotSupported {
+		about = v1alpha1.ConditionProgressing
+	}
+	s.expansion = s.expansion.With(gateway.Problem{Reason: reason, Message: message, For: about})
 }

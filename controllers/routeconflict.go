@@ -26,8 +26,14 @@ func (r *exposureReconciler) refuseRouteConflicts(ctx context.Context, s *scope)
 			others = append(others, &list.Items[i])
 		}
 	}
-	if problem := routeConflict(s.exs, others); problem != nil {
-		s.refuse(*problem)
+	problem := routeConflict(s.exs, others)
+	switch {
+	case problem == nil:
+	case s.facts.LiveWeights != nil:
+		// It serves already. Gateway API gives the calls to the oldest route, and this one is kept current.
+		s.expansion = s.expansion.With(*problem)
+	default:
+		s.expansion = s.expansion.Without(gateway.RouteRef(s.exs), *problem)
 	}
 	return nil
 }

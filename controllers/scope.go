@@ -5,11 +5,9 @@ import (
 	"slices"
 	"time"
 
-	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
@@ -44,12 +42,6 @@ type scope struct {
 	conflicted bool
 }
 
-// refuse blocks every write: something that the user has to settle stands in the way.
-func (s *scope) refuse(problem gateway.Problem) {
-	s.expansion.Blocked = true
-	s.expansion.Problems = append([]gateway.Problem{problem}, s.expansion.Problems...)
-}
-
 // runAgain asks for another run after d, or sooner if that was asked for.
 func (s *scope) runAgain(d time.Duration) {
 	if s.again == 0 || d < s.again {
@@ -70,35 +62,13 @@ func (s *scope) wants(ref gateway.Ref) bool {
 // dataPlane gathers the objects whose statuses the data plane's controller writes. Those of others
 // that merely have a name that is needed are left out; a shared Gateway is not.
 func (s *scope) dataPlane() gateway.Live {
-	live := gateway.Live{Gateway: s.facts.Gateway}
-	if s.facts.Class != nil {
-		live.Controller = s.facts.Class.Spec.ControllerName
-	}
-	patchRef := gateway.PatchRef(s.exs, gateway.GatewayRef(s.exs).Namespace)
+	belonging := map[gateway.Ref]client.Object{}
 	for ref, object := range s.live {
-		if ownership := ownershipOf(object, s.exs); ownership != ours && ownership != adoptable {
-			continue
-		}
-		switch o := object.(type) {
-		case *gwapiv1.Gateway:
-			if gateway.Owned(s.exs) && ref == gateway.GatewayRef(s.exs) {
-				live.Gateway = o
-			}
-		case *gwapiv1.GRPCRoute:
-			live.Route = o
-		case *egv1a1.BackendTrafficPolicy:
-			live.TrafficPolicy = o
-		case *egv1a1.EnvoyProxy:
-			live.Proxy = o
-		case *egv1a1.EnvoyPatchPolicy:
-			if ref == patchRef {
-				live.PatchPolicy = o
-			}
-		case *egv1a1.Backend:
-			live.Backends = append(live.Backends, o)
+		if ownership := ownershipOf(object, s.exs); ownership == ours || ownership == adoptable {
+			belonging[ref] = object
 		}
 	}
-	return live
+	return gateway.LiveOf(s.exs, s.facts, belonging)
 }
 
 // keepLive returns a function that remembers objects of one kind.

@@ -97,7 +97,7 @@ func Judge(exs *v1alpha1.ExposedService, found Findings) Verdict {
 	if slices.ContainsFunc(found.Expansion.Problems, Problem.stopsSpec) {
 		repeated, stuck = []metav1.Condition{ready, accepted, exposed}, true
 	}
-	if progress := Progress(stuck || !found.Expansion.hasBackend(), repeated...); progress != nil {
+	if progress := Progress(stuck || !found.Expansion.HasBackend(), repeated...); progress != nil {
 		conditions = append(conditions, *progress)
 	}
 	verdict.Conditions = condition.ObservedAt(exs.Generation, conditions)
@@ -242,6 +242,9 @@ func words(opinions []opinion) string {
 
 // failover makes PriorityFailover.
 func (f Findings) failover() metav1.Condition {
+	if f.Live.Route == nil {
+		return condition.New(v1alpha1.ConditionPriorityFailover, metav1.ConditionUnknown, v1alpha1.ReasonUnknown, "nothing is exposed yet")
+	}
 	status, reason := metav1.ConditionFalse, f.Expansion.FailoverReason
 	switch reason {
 	case v1alpha1.ReasonPriorities, v1alpha1.ReasonPatchNotPermitted, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.ReasonMergedGatewaysNotSupported:
@@ -277,7 +280,7 @@ func (f Findings) ready(
 		return condition.New(v1alpha1.ConditionReady, metav1.ConditionFalse, stops[0].reason, words(stops))
 	case exposed.Status == metav1.ConditionFalse && !plane.serves():
 		return like(exposed)
-	case !f.Expansion.hasBackend():
+	case !f.Expansion.HasBackend():
 		return like(resolved)
 	}
 	where := "an address that the Gateway does not report"
@@ -298,8 +301,8 @@ func describeHosts(names []v1alpha1.Hostname) string {
 	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
 }
 
-// hasBackend: at least one backend of the spec is there, or has endpoints of which a Service that is gone still knows.
-func (e Expansion) hasBackend() bool {
+// HasBackend: calls have somewhere to go. At least one backend of the spec is there, or has endpoints of which a Service that is gone still knows.
+func (e Expansion) HasBackend() bool {
 	unresolved := map[string]bool{}
 	for _, problem := range e.Problems {
 		if problem.isUnresolved() {
