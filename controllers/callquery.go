@@ -122,7 +122,7 @@ func (r *exposureReconciler) proxies(ctx context.Context, s *scope) []signals.Pr
 		return nil
 	}
 	var list discoveryv1.EndpointSliceList
-	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gatewayKey(s.exs).String()}); err != nil {
+	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gateway.ProxyKey(s.exs, s.facts)}); err != nil {
 		// Only a cache that has stopped fails. Without proxies the calls are unknown.
 		s.log.Error(err, "list the proxies of the Gateway")
 		return nil

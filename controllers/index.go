@@ -44,7 +44,7 @@ const (
 	indexService = "headgate.service"
 	// indexServiceImport: EndpointSlices by the name of their ServiceImport.
 	indexServiceImport = "headgate.serviceimport"
-	// indexProxies: EndpointSlices by "namespace/name" of the Gateway whose proxies they hold.
+	// indexProxies: EndpointSlices by the Gateway, or the class, whose proxies they hold (gateway.ProxyKey).
 	indexProxies = "headgate.proxies"
 )
 
@@ -105,20 +105,13 @@ func byLabel(label string) client.IndexerFunc {
 	}
 }
 
-// Labels that Envoy Gateway puts on what it makes for a Gateway.
-const (
-	labelOwningGateway          = "gateway.envoyproxy.io/owning-gateway-name"
-	labelOwningGatewayNamespace = "gateway.envoyproxy.io/owning-gateway-namespace"
-)
-
 // byOwningGateway: the cluster copies the labels of a Service, here that of the proxies, to its
 // EndpointSlices.
 func byOwningGateway(object client.Object) []string {
-	labels := object.GetLabels()
-	if labels[labelOwningGateway] == "" {
-		return nil
+	if key := gateway.ProxyKeyOf(object.GetLabels()); key != "" {
+		return []string{key}
 	}
-	return []string{types.NamespacedName{Namespace: labels[labelOwningGatewayNamespace], Name: labels[labelOwningGateway]}.String()}
+	return nil
 }
 
 func keys(names []types.NamespacedName) []string {

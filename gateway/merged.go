@@ -29,13 +29,25 @@ func MergedClass(facts Facts) string {
 	return facts.Class.Name
 }
 
-// ProxyLabels are the labels by which the proxies that carry the route are found.
-func ProxyLabels(exs *v1alpha1.ExposedService, facts Facts) map[string]string {
+// ProxyKey is by what the proxies that carry the route are found in an index: "namespace/name" of their Gateway, or
+// "/name" of the class whose Gateways share them.
+func ProxyKey(exs *v1alpha1.ExposedService, facts Facts) string {
 	if class := MergedClass(facts); class != "" {
-		return map[string]string{labelOwningClass: class}
+		return "/" + class
 	}
 	gateway := GatewayRef(exs)
-	return map[string]string{labelOwningGateway: gateway.Name, labelOwningGatewayNamespace: gateway.Namespace}
+	return gateway.Namespace + "/" + gateway.Name
+}
+
+// ProxyKeyOf is the key of what carries the labels of proxies; empty: it belongs to none.
+func ProxyKeyOf(labels map[string]string) string {
+	switch {
+	case labels[labelOwningGateway] != "":
+		return labels[labelOwningGatewayNamespace] + "/" + labels[labelOwningGateway]
+	case labels[labelOwningClass] != "":
+		return "/" + labels[labelOwningClass]
+	}
+	return ""
 }
 
 // PatchRefIn is where the EnvoyPatchPolicy of an ExposedService stands: beside the Gateway, or, where the Gateways of the

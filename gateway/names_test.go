@@ -120,20 +120,25 @@ func TestLiveOf(t *testing.T) {
 	}
 }
 
-func TestProxyLabels(t *testing.T) {
+func TestProxiesAreFound(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter"}}
 	facts := gateway.Facts{Class: &gwapiv1.GatewayClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "envoy"}, Spec: gwapiv1.GatewayClassSpec{ControllerName: gateway.EnvoyGatewayController},
 	}}
-	if got := gateway.ProxyLabels(exs, facts); got["gateway.envoyproxy.io/owning-gateway-name"] != "greeter" || len(got) != 2 {
-		t.Errorf("a Gateway's proxies have %v", got)
+	own := map[string]string{"gateway.envoyproxy.io/owning-gateway-name": "greeter", "gateway.envoyproxy.io/owning-gateway-namespace": "shop"}
+	merged := map[string]string{"gateway.envoyproxy.io/owning-gatewayclass": "envoy"}
+	if got := gateway.ProxyKey(exs, facts); got != "shop/greeter" || got != gateway.ProxyKeyOf(own) || got == gateway.ProxyKeyOf(merged) {
+		t.Errorf("a Gateway's proxies are %q", got)
 	}
 	facts.ClassProxy = &egv1a1.EnvoyProxy{Spec: egv1a1.EnvoyProxySpec{MergeGateways: ptr.To(true)}}
-	if got := gateway.ProxyLabels(exs, facts); got["gateway.envoyproxy.io/owning-gatewayclass"] != "envoy" || len(got) != 1 {
-		t.Errorf("merged proxies have %v", got)
+	if got := gateway.ProxyKey(exs, facts); got != gateway.ProxyKeyOf(merged) || got == gateway.ProxyKeyOf(own) {
+		t.Errorf("merged proxies are %q", got)
 	}
 	facts.Class.Spec.ControllerName = "example.com/other"
 	if gateway.MergedClass(facts) != "" {
 		t.Error("another implementation merges Gateways")
+	}
+	if got := gateway.ProxyKeyOf(map[string]string{"app": "greeter"}); got != "" {
+		t.Errorf("what is no proxy is %q", got)
 	}
 }
