@@ -29,7 +29,7 @@ func (r *exposureReconciler) followCanary(ctx context.Context, s *scope) {
 	if !want.Present {
 		return
 	}
-	s.expansion.Kept = append(s.expansion.Kept,
+	s.expansion = s.expansion.Keep(
 		gateway.Ref{Group: kindDeployment.gvk.Group, Kind: kindDeployment.gvk.Kind, Namespace: name.Namespace, Name: name.Name},
 		gateway.Ref{Kind: gateway.KindService, Namespace: name.Namespace, Name: name.Name})
 

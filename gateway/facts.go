@@ -149,7 +149,7 @@ type Problem struct {
 	Backend string `json:",omitempty"`
 }
 
-// Expansion is what an ExposedService becomes. It is never changed by whoever gets it: With and Without
+// Expansion is what an ExposedService becomes. It is never changed by whoever gets it: With, Keep and Without
 // return others.
 type Expansion struct {
 	// Objects are to be applied, in this order: first what keeps live traffic right (Services and endpoints, the

@@ -23,6 +23,12 @@ func (e Expansion) With(problems ...Problem) Expansion {
 	return e
 }
 
+// Keep names more objects that are to be left as they are. The expansion itself is not changed.
+func (e Expansion) Keep(refs ...Ref) Expansion {
+	e.Kept = append(slices.Clip(e.Kept), refs...)
+	return e
+}
+
 // Without refuses one object: it is left as it is if it exists, and not made if it does not. So is what would do harm or
 // nothing at all without it, unless that is there already; a route that can do without it goes on and does not name it
 // any more. The problems say why. The expansion itself is not changed.
