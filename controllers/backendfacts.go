@@ -32,7 +32,7 @@ type factReader struct {
 
 // readGrants reads the ReferenceGrants of the namespaces that the spec refers to.
 func (r factReader) readGrants(ctx context.Context, s *scope) error {
-	for _, namespace := range otherNamespaces(s.exs) {
+	for _, namespace := range gateway.GrantNamespaces(s.exs) {
 		switch {
 		case r.kinds.has(kindGrant):
 			var list gwapiv1.ReferenceGrantList
@@ -64,7 +64,7 @@ func (r factReader) readBackends(ctx context.Context, s *scope) error {
 			facts, err = r.readService(ctx, s, backend)
 		case backend.ServiceImport != nil:
 			facts, err = r.readImport(ctx, s, backend)
-		case needsAddresses(s):
+		case gateway.NeedsAddresses(s.exs, s.facts.Class):
 			facts.Addresses = r.hosts.addresses(ctx, string(backend.FQDN.Hostname))
 			s.runAgain(hostRefresh)
 		}

@@ -41,7 +41,7 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 		if b.Service != nil {
 			backend.Service = b.Service.Name
 		}
-		addresses := facts.Addresses
+		addresses := seen[b.Name].Addresses
 		if facts.OwnService != nil {
 			// Envoy is given the ClusterIP of the fallback as well.
 			addresses = append(slices.Clip(addresses), facts.OwnService.Spec.ClusterIP)

@@ -59,10 +59,13 @@ func observe(s *scope, counted map[string]callCount, now time.Time) failover.Obs
 	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
 	for _, b := range gateway.Count(s.exs, s.facts) {
 		seen := failover.BackendObservation{Calls: counted[b.Name].forFailover()}
-		if b.Ready == nil || b.Total == nil {
-			seen.Endpoints.Counting = failover.Uncountable
-		} else {
-			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now}
+		switch {
+		case b.Health == v1alpha1.BackendUnknown:
+			seen.Endpoints.Why = b.Message
+		case b.Ready == nil || b.Total == nil:
+			seen.Endpoints = failover.Endpoints{Counting: failover.Uncountable, Why: b.Message}
+		default:
+			seen.Endpoints = failover.Endpoints{Counting: failover.Counted, Ready: *b.Ready, Total: *b.Total, Time: now, Why: b.Message}
 		}
 		out.Backends[b.Name] = seen
 	}

@@ -3,8 +3,11 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -46,6 +49,8 @@ func (r *exposureReconciler) gatherFacts(ctx context.Context, s *scope) error {
 	s.facts.LiveWeights = gateway.LiveWeights(s.exs, s.facts.Canary, live.Route)
 	s.facts.LiveRoute, s.facts.RouteAccepted = live.Route, live.RouteAccepted()
 	s.facts.LiveFallback = fallbackOf(s.exs, live)
+	s.facts.LiveHosts = gateway.LiveHosts(s.exs, live)
+	s.facts.ProxyFamilies = r.proxyFamilies(ctx, s)
 	s.facts.LiveHealthCheck = healthCheckOf(live.TrafficPolicy)
 	return nil
 }
@@ -67,11 +72,24 @@ func (r *exposureReconciler) readGateway(ctx context.Context, s *scope) error {
 	return err
 }
 
-// needsAddresses says whether hosts may come to stand in a cluster of Envoy that holds addresses
-// only: one of ours over xDS, or that of Envoy Gateway, if the first backend is not a host itself.
-func needsAddresses(s *scope) bool {
-	return s.overXDS || s.facts.Class != nil && s.facts.Class.Spec.ControllerName == gateway.EnvoyGatewayController &&
-		s.exs.Spec.Backends[0].FQDN == nil
+// proxyFamilies are the IP families of the Gateway's proxies, by the EndpointSlices of their Service. They matter to
+// hosts alone.
+func (r *exposureReconciler) proxyFamilies(ctx context.Context, s *scope) []corev1.IPFamily {
+	isHost := func(b v1alpha1.Backend) bool { return b.FQDN != nil }
+	if s.exs.Spec.Gateway == nil || !slices.ContainsFunc(s.exs.Spec.Backends, isHost) {
+		return nil
+	}
+	var list discoveryv1.EndpointSliceList
+	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gatewayKey(s.exs).String()}); err != nil {
+		// Only a cache that has stopped fails. The families of the Services are known all the same.
+		s.log.Error(err, "list the proxies of the Gateway")
+		return nil
+	}
+	var out []corev1.IPFamily
+	for i := range list.Items {
+		out = append(out, corev1.IPFamily(list.Items[i].AddressType))
+	}
+	return out
 }
 
 // fallbackOf is the backend that the live fallback stands for.

@@ -51,7 +51,7 @@ const (
 func addExposedServiceIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
 		indexBackend: backendServices, indexImport: backendImports, indexGateway: gatewayKeys, indexClass: classNames,
-		indexNamespace: otherNamespaces, indexRoute: routeClaims, indexWorkload: workloadKeys,
+		indexNamespace: gateway.GrantNamespaces, indexRoute: routeClaims, indexWorkload: workloadKeys,
 	} {
 		extract := func(object client.Object) []string {
 			exs, ok := object.(*v1alpha1.ExposedService)
@@ -173,20 +173,6 @@ func classNames(exs *v1alpha1.ExposedService) []string {
 		return []string{*exs.Spec.Gateway.ClassName}
 	}
 	return nil
-}
-
-func otherNamespaces(exs *v1alpha1.ExposedService) []string {
-	var out []string
-	if exs.Spec.Gateway != nil {
-		out = append(out, gatewayKey(exs).Namespace)
-	}
-	for _, backend := range exs.Spec.Backends {
-		if backend.Service != nil {
-			out = append(out, serviceKey(exs, backend.Service).Namespace)
-		}
-	}
-	slices.Sort(out)
-	return slices.DeleteFunc(slices.Compact(out), func(namespace string) bool { return namespace == exs.Namespace })
 }
 
 // routeClaims are what an ExposedService claims of its Gateway: one value for each pair of host and

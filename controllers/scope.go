@@ -20,8 +20,6 @@ type scope struct {
 	exs *v1alpha1.ExposedService
 	// live holds the objects that belong to exs or have a name that it needs, by what they are.
 	live map[gateway.Ref]client.Object
-	// overXDS: the run is for what is served over xDS.
-	overXDS bool
 	// facts are what the expansion was made from.
 	facts gateway.Facts
 	// rollout is what is known of the rollout, if there is one.

@@ -78,7 +78,7 @@ func (f *xdsFeed) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 
 // gather reads what the resources of an ExposedService depend on.
 func (f *xdsFeed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (*scope, error) {
-	s := &scope{log: logf.FromContext(ctx), exs: exs, overXDS: true, live: map[gateway.Ref]client.Object{}}
+	s := &scope{log: logf.FromContext(ctx), exs: exs, live: map[gateway.Ref]client.Object{}}
 	if err := f.readOwnServices(ctx, s); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Ex
 			backend.Endpoints = append(backend.Endpoints, resource.Endpoint(endpoint))
 		}
 		if b.FQDN != nil {
-			backend.Endpoints = endpointsOfHost(known.Addresses, uint16(b.FQDN.Port)) //nolint:gosec // a PortNumber is at most 65535
+			backend.Endpoints = endpointsOfHost(seen[b.Name].Addresses, uint16(b.FQDN.Port)) //nolint:gosec // a PortNumber is at most 65535
 		}
 		if known.Probe.State == gateway.ProbeGRPC {
 			backend.Probe = &known.Probe.Service

@@ -24,6 +24,8 @@ type backend struct {
 	// countable, ready and total are what is known of its endpoints, from this look or the last that told.
 	countable    bool
 	ready, total int32
+	// why is why it has no endpoints, or what is wrong although they cannot be counted, as far as this look tells.
+	why string
 	// fault is what this look found wrong with it.
 	fault *fault
 	// staleAt is when what was seen will be too old; zero: never.

@@ -42,7 +42,7 @@ func (b *backend) takeEndpoints(e Endpoints, now time.Time) {
 		return
 	}
 	b.seen = true
-	b.countable, b.ready, b.total = e.Counting == Counted, 0, 0
+	b.countable, b.ready, b.total, b.why = e.Counting == Counted, 0, 0, e.Why
 	if b.countable {
 		b.ready, b.total = e.Ready, max(e.Ready, e.Total)
 		if e.StaleAfter > 0 {
@@ -72,6 +72,8 @@ func (b *backend) count() string {
 	switch {
 	case !b.countable:
 		return "outside the cluster"
+	case b.total == 0 && b.why != "":
+		return "no endpoints: " + b.why
 	case b.total == 0:
 		return "no endpoints"
 	case b.total == 1:
@@ -162,7 +164,7 @@ func (b *backend) health(hold time.Duration) (v1alpha1.BackendHealth, v1alpha1.H
 	case b.up() && b.countable:
 		return v1alpha1.BackendHealthy, v1alpha1.HealthReady, ""
 	case b.up():
-		return v1alpha1.BackendHealthy, v1alpha1.HealthUncountable, ""
+		return v1alpha1.BackendHealthy, v1alpha1.HealthUncountable, b.why
 	}
 	return v1alpha1.BackendDown, v1alpha1.HealthRecovering, fmt.Sprintf("nothing wrong since %s, held back for %s until %s, after %s",
 		clock(m.HealthySince.Time), hold, clock(m.HealthySince.Add(hold)), m.Detail)

@@ -40,7 +40,7 @@ type Endpoints struct {
 	// StaleAfter is how long the count holds; older than that it tells nothing. Zero: for ever, because the source reports
 	// every change (an informer).
 	StaleAfter time.Duration
-	// Why says why nothing is known.
+	// Why says why nothing is known, why there are none, or what is wrong with a backend although it is up.
 	Why string
 }
 

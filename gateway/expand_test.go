@@ -25,7 +25,9 @@ func world(t *rapid.T) (*v1alpha1.ExposedService, gateway.Facts) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Name: name.Draw(t, "name"), Namespace: "shop"}}
 	exs.Spec.Gateway = &v1alpha1.Gateway{ClassName: ptr.To("class")}
 	facts := gateway.Facts{
-		Backends: map[string]gateway.BackendFacts{},
+		Backends:      map[string]gateway.BackendFacts{},
+		LiveHosts:     map[string]gateway.LiveHost{},
+		ProxyFamilies: rapid.SliceOf(rapid.SampledFrom([]corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol})).Draw(t, "families"),
 		Capabilities: gateway.Capabilities{
 			Backend:          capability(t, "backend"),
 			EnvoyPatchPolicy: capability(t, "patch"),
@@ -50,13 +52,20 @@ func world(t *rapid.T) (*v1alpha1.ExposedService, gateway.Facts) {
 			have = serviceFacts(t, exs, &backend)
 		} else {
 			backend.FQDN = &v1alpha1.FQDNBackend{Hostname: "a.example.com", Port: 443}
-			have.Addresses = rapid.SliceOfN(rapid.SampledFrom([]string{"203.0.113.1", "203.0.113.2"}), 0, 2).Draw(t, "addresses")
+			have.Addresses = someAddresses.Draw(t, "addresses")
+			if rapid.Bool().Draw(t, "has live addresses") {
+				facts.LiveHosts[backend.Name] = gateway.LiveHost{
+					Addresses: someAddresses.Draw(t, "live addresses"), Exists: rapid.Bool().Draw(t, "has a live Backend"),
+				}
+			}
 		}
 		exs.Spec.Backends = append(exs.Spec.Backends, backend)
 		facts.Backends[backend.Name] = have
 	}
 	return exs, facts
 }
+
+var someAddresses = rapid.SliceOfN(rapid.SampledFrom([]string{"203.0.113.1", "203.0.113.2", "2001:db8:1::7"}), 0, 3)
 
 func capability(t *rapid.T, name string) gateway.Capability {
 	return rapid.SampledFrom([]gateway.Capability{

@@ -44,6 +44,8 @@ type input struct {
 	LiveWeights     map[string]int32              `json:"liveWeights,omitempty"`
 	RouteAccepted   bool                          `json:"routeAccepted,omitempty"`
 	LiveFallback    string                        `json:"liveFallback,omitempty"`
+	LiveHosts       map[string]gateway.LiveHost   `json:"liveHosts,omitempty"`
+	ProxyFamilies   []corev1.IPFamily             `json:"proxyFamilies,omitempty"`
 	LiveHealthCheck *string                       `json:"liveHealthCheck,omitempty"`
 	// NewServices are the backends whose own Service was made a moment ago.
 	NewServices []string `json:"newServices,omitempty"`
@@ -54,6 +56,7 @@ func (in *input) facts() gateway.Facts {
 		Class: in.GatewayClass, ClassProxy: in.ClassProxy, GatewayPolicies: in.GatewayPolicies, LiveRoute: in.LiveRoute, Gateway: in.Gateway, Capabilities: in.Capabilities,
 		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
 		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveFallback: in.LiveFallback, LiveHealthCheck: in.LiveHealthCheck,
+		LiveHosts: in.LiveHosts, ProxyFamilies: in.ProxyFamilies,
 	}
 	exs := &in.ExposedService
 	backends := exs.Spec.Backends

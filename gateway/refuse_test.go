@@ -30,7 +30,7 @@ func kinds(objects []gateway.Object) (out []string) {
 	return out
 }
 
-func routeOf(out gateway.Expansion) map[string]int32 {
+func weightsIn(out gateway.Expansion) map[string]int32 {
 	for _, object := range out.Objects {
 		if route, ok := object.(*gwapiv1.GRPCRoute); ok {
 			weights := map[string]int32{}
@@ -123,7 +123,7 @@ func TestWithout(t *testing.T) {
 			if diff := cmp.Diff(c.kept, kept); diff != "" {
 				t.Errorf("kept (-want +got): %s", diff)
 			}
-			if diff := cmp.Diff(c.route, routeOf(out)); diff != "" {
+			if diff := cmp.Diff(c.route, weightsIn(out)); diff != "" {
 				t.Errorf("the route (-want +got): %s", diff)
 			}
 			if got := kinds(whole.Objects); len(got) != len(out.Objects)+len(out.Kept) {
@@ -177,7 +177,7 @@ func TestWithoutHolds(t *testing.T) {
 				t.Fatalf("%s is for a Service %s that is not ours", slice.Name, service)
 			}
 		}
-		before, after := routeOf(whole), routeOf(out)
+		before, after := weightsIn(whole), weightsIn(out)
 		if after == nil {
 			return
 		}

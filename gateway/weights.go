@@ -153,7 +153,7 @@ func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, 
 func standsFor(exs *v1alpha1.ExposedService, b v1alpha1.Backend, ref gwapiv1.BackendObjectReference) bool {
 	kind := string(ptr.Deref(ref.Kind, KindService))
 	namespace := string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(exs.Namespace)))
-	if kind == KindService && string(ref.Name) == ServiceName(exs, b.Name) && namespace == exs.Namespace {
+	if b.FQDN == nil && kind == KindService && string(ref.Name) == ServiceName(exs, b.Name) && namespace == exs.Namespace {
 		return true
 	}
 	switch {

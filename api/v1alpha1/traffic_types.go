@@ -17,7 +17,9 @@ type Traffic struct {
 	// ConnectTimeout bounds how long Envoy waits for a TCP connection to an endpoint. The default
 	// is 250ms: enough within a region, and short enough that a vanished host costs one retry.
 	// Raise it for backends that are far away.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"
 	ConnectTimeout *Duration `json:"connectTimeout,omitempty"`
 
 	// Retry says which failed attempts are made again, on another endpoint.
@@ -154,12 +156,16 @@ type OutlierDetection struct {
 	ConsecutiveErrors *int32 `json:"consecutiveErrors,omitempty"`
 
 	// Interval is the time between two looks. The default is 3s.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 3s"
 	Interval *Duration `json:"interval,omitempty"`
 
 	// BaseEjectionTime is how long the first ejection of an endpoint lasts; each further one lasts
 	// longer. The default is 30s.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 30s"
 	BaseEjectionTime *Duration `json:"baseEjectionTime,omitempty"`
 
 	// MaxEjectionPercent bounds the share of endpoints, of all backends together, that may be
@@ -207,11 +213,15 @@ type HealthCheck struct {
 	Service *string `json:"service,omitempty"`
 
 	// Interval is the time between two checks of one endpoint by one proxy. The default is 250ms.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"
 	Interval *Duration `json:"interval,omitempty"`
 
 	// Timeout is how long an answer may take. The default is 250ms.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// UnhealthyThreshold is the number of failed checks in a row that take an endpoint out. The
