@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -24,7 +25,7 @@ func (r *exposureReconciler) prune(ctx context.Context, s *scope) {
 	for _, k := range madeKinds() {
 		for ref, object := range s.live {
 			if ref.Kind != k.gvk.Kind || ref.Group != k.gvk.Group || object.GetDeletionTimestamp() != nil ||
-				ownershipOf(object, s.exs) != ours || s.wants(ref) {
+				!s.mayRemove(ref, object) || s.wants(ref) {
 				continue
 			}
 			if isBehindRoute(k) && !s.routeSeen() {
@@ -36,6 +37,12 @@ func (r *exposureReconciler) prune(ctx context.Context, s *scope) {
 			}
 		}
 	}
+}
+
+// mayRemove: Headgate has made the object itself. People copy objects with their labels and owner, and give objects of
+// their own an owner so that they go with it; those have other names, or were never applied.
+func (s *scope) mayRemove(ref gateway.Ref, object client.Object) bool {
+	return ownershipOf(object, s.exs) == ours && gateway.IsOurName(s.exs, ref) && object.GetAnnotations()[v1alpha1.AnnotationIntent] != ""
 }
 
 // isBehindRoute: the route refers to objects of the kind.
