@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,8 +22,15 @@ func TestForeignObjectIsNeverTouched(t *testing.T) {
 	w.create(foreignService, exs)
 	w.untilNotAccepted(exs, v1alpha1.ReasonNameConflict, "Service "+w.namespace+"/greeter-primary-gw")
 	w.untilQuiet(o)
-	if made := w.made(exs); len(made) > 0 {
-		t.Errorf("something was made beside it: %v", made)
+	made := w.made(exs)
+	for _, name := range []string{"Service greeter-primary-gw", "EndpointSlice greeter-primary-gw-placeholder"} {
+		if made[name] != nil {
+			t.Errorf("%s was made for somebody else's Service", name)
+		}
+	}
+	// Everything else goes on, and the backend that is there serves.
+	if weights, err := w.routeWeights(exs); err != nil || !slices.Equal(weights, []string{"greeter-backup-gw 1000000", "greeter-fallback 1"}) {
+		t.Errorf("the weights are %v (%v)", weights, err)
 	}
 	version := foreignService.ResourceVersion
 	if err := w.read(foreignService); err != nil || foreignService.ResourceVersion != version {
@@ -114,8 +122,10 @@ func TestOlderExposedServiceKeepsItsRoute(t *testing.T) {
 	w.untilNotAccepted(newer, v1alpha1.ReasonRouteConflict, w.namespace+"/b-older", "two.example.com", "every call")
 	w.untilReady(elsewhere)
 	w.untilQuiet(o)
-	if made := w.made(newer); len(made) > 0 {
-		t.Errorf("something was made for the newer one: %v", made)
+	for _, kind := range []string{"GRPCRoute", "BackendTrafficPolicy", "EnvoyPatchPolicy"} {
+		if w.made(newer)[kind+" a-newer"] != nil {
+			t.Errorf("a %s was made for the newer one", kind)
+		}
 	}
 	if err := w.conditionIs(older, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
 		t.Error(err)

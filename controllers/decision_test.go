@@ -122,7 +122,7 @@ func TestServiceImport(t *testing.T) {
 		v1alpha1.Backend{Name: "far", ServiceImport: &v1alpha1.ServiceImportBackend{Name: "greeter", Port: 50051}},
 	))
 	w.create(exs)
-	w.untilNotAccepted(exs, v1alpha1.ReasonServiceNotFound, "ServiceImport", w.namespace+"/greeter")
+	w.untilNotAccepted(exs, v1alpha1.ReasonBackendNotFound, "ServiceImport", w.namespace+"/greeter")
 
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/mcs-api").Output()
 	if err != nil {

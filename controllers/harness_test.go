@@ -163,8 +163,18 @@ func (w *world) untilReady(exs *v1alpha1.ExposedService) {
 func (w *world) untilNotAccepted(exs *v1alpha1.ExposedService, reason v1alpha1.Reason, words ...string) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("%s is refused with %s", exs.Name, reason), func() error {
-		return w.conditionIs(exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, reason, words...)
+		return w.conditionIs(exs, refusedBy(reason), metav1.ConditionFalse, reason, words...)
 	})
+}
+
+// refusedBy is the condition that has a reason why a spec cannot be served.
+func refusedBy(reason v1alpha1.Reason) string {
+	for _, row := range v1alpha1.Reasons() {
+		if row.Condition == v1alpha1.ConditionResolvedRefs && row.Reason == reason {
+			return row.Condition
+		}
+	}
+	return v1alpha1.ConditionAccepted
 }
 
 // eventNotes are the notes of the events about an ExposedService with a reason.

@@ -42,7 +42,7 @@ func TestKindsComeAndGo(t *testing.T) {
 
 	removeDefinition(t, config, kube.KindPatchPolicy.CRD)
 	w.eventually("the missing kind shows", func() error {
-		return w.conditionIs(exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionFalse, v1alpha1.ReasonPatchAPIDisabled)
+		return w.conditionIs(exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, v1alpha1.ReasonPatchAPIDisabled)
 	})
 	w.untilReady(exs)
 	w.untilQuiet(o)

@@ -98,7 +98,7 @@ func TestConfigurationThatMayNotBeReadHoldsAndSaysWhy(t *testing.T) {
 	s.open()
 	s.create(s.exs)
 	s.eventually("the condition says what to do", func() error {
-		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonWaiting,
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonRolloutWaiting,
 			"Headgate may not read ConfigMap "+s.namespace+"/settings", "rbac.trackConfig")
 	})
 

@@ -18,7 +18,6 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
-	"github.com/headgate/headgate/rollout"
 )
 
 func TestAPauseOfSomebodyElsesIsLeftToThem(t *testing.T) {
@@ -29,7 +28,7 @@ func TestAPauseOfSomebodyElsesIsLeftToThem(t *testing.T) {
 	s.until("what it runs is known", func(r *v1alpha1.RolloutStatus) bool { return r.Stable != "" })
 	s.ship("app:2")
 	s.eventually("the condition says what to do", func() error {
-		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonWorkloadPaused,
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonWorkloadPaused,
 			"was paused by somebody-else: resume it (spec.paused: false)")
 	})
 	if err := s.read(s.deployment); err != nil || !s.deployment.Spec.Paused || s.ownsPaused(s.deployment) {
@@ -80,7 +79,7 @@ func TestAPauseThatIsAlsoSomebodysKeepsThePromotion(t *testing.T) {
 	s.pauseAs("gitops", ptr.To(true))
 	s.ship("app:2")
 	s.eventually("the condition says what to do", func() error {
-		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonWorkloadPaused, "was paused by gitops")
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonWorkloadPaused, "was paused by gitops")
 	})
 	s.pauseAs("gitops", nil)
 	s.promoted("app:2")

@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/index"
 	"github.com/headgate/headgate/rollout/workload"
 )
 
@@ -68,7 +67,9 @@ func newShop(t *testing.T, with ...func(*v1alpha1.ExposedService)) *shop {
 	s.deployment = w.deployment(shopDeployment)
 	s.exs = w.exposedService("greeter", append([]func(*v1alpha1.ExposedService){shipping(shopDeployment), quickly}, with...)...)
 	proxies := w.slice("proxies", "10.1.8.1")
-	proxies.Labels = map[string]string{index.LabelOwningGateway: "greeter", index.LabelOwningGatewayNamespace: w.namespace}
+	proxies.Labels = map[string]string{
+		"gateway.envoyproxy.io/owning-gateway-name": "greeter", "gateway.envoyproxy.io/owning-gateway-namespace": w.namespace,
+	}
 	proxies.Endpoints[0].TargetRef = &corev1.ObjectReference{Kind: "Pod", Name: "proxy", UID: "proxy"}
 	w.create(s.deployment, proxies)
 	s.play()

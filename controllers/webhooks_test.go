@@ -17,7 +17,6 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/metrics"
-	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/webhook"
 )
 
@@ -83,7 +82,7 @@ func TestAWebhookThatRefusesHoldsTheStepUntilItAgrees(t *testing.T) {
 	s.expose()
 	s.ship("app:2")
 	s.eventually("the webhook refuses", func() error {
-		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonAwaitingWebhook,
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonAwaitingWebhook,
 			"change-board", "403 Forbidden: frozen until Monday")
 	})
 	if r := s.exs.Status.Rollout; r.Step != 1 || r.Progress != "1/2 webhook change-board" {
@@ -143,7 +142,7 @@ func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
 	s.expose()
 	s.ship("app:2")
 	s.eventually("those that do not agree are named", func() error {
-		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, rollout.ReasonAwaitingWebhook,
+		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonAwaitingWebhook,
 			"waits for webhooks to agree: down (", "connection refused", "no-key (is not asked: read Secret "+s.namespace+"/nobody")
 	})
 	if strings.Contains(s.exs.Status.Rollout.Message, "up (") {

@@ -43,7 +43,7 @@ func takeCalls(b *backend, calls Calls, test *judge.Absolute, now time.Time) *fa
 	switch {
 	case test.Exceeded(state):
 		f := &fault{
-			reason: FaultCallsFail,
+			reason: v1alpha1.FaultCallsFail,
 			detail: fmt.Sprintf("%d of %d calls failed (%s) from %s to %s, more than errors.maxPercent allows (evidence %.1f of %.1f, %s)",
 				m.Errors, m.Calls, percent(m.Errors, m.Calls), clock(m.CountedFrom.Time), clock(calls.End),
 				evidence, threshold, source(calls)),
@@ -64,7 +64,7 @@ func taken(m *v1alpha1.BackendMemory, calls Calls) bool {
 
 // explained says whether some of the calls were made while the backend was known to be unready, which is why they failed.
 func explained(m *v1alpha1.BackendMemory, calls Calls) bool {
-	if m.Standing != v1alpha1.BackendDown || m.Cause == string(FaultCallsFail) {
+	if m.Standing != v1alpha1.BackendDown || m.Cause == string(v1alpha1.FaultCallsFail) {
 		return false
 	}
 	return m.HealthySince == nil || calls.Start.Before(m.HealthySince.Time)

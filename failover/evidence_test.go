@@ -56,7 +56,7 @@ func TestCallsAreTakenInOnceAndOnlyWhenTheyTellSomething(t *testing.T) {
 
 func TestAlarmNamesItsNumbersAndStartsOver(t *testing.T) {
 	m, f := memoryAfter(v1alpha1.BackendMemory{}, counted(0, 1000, 0), counted(1, 100, 30), counted(2, 100, 30))
-	if f == nil || f.reason != FaultCallsFail {
+	if f == nil || f.reason != v1alpha1.FaultCallsFail {
 		t.Fatalf("no alarm: %+v", m)
 	}
 	want := "60 of 200 calls failed (30.0 %) from 00:00:01Z to 00:00:03Z, more than errors.maxPercent allows"
@@ -69,7 +69,7 @@ func TestAlarmNamesItsNumbersAndStartsOver(t *testing.T) {
 }
 
 func TestErrorsOfAnUnreadyBackendAreNoEvidence(t *testing.T) {
-	down := v1alpha1.BackendMemory{Standing: v1alpha1.BackendDown, Cause: string(FaultNoReadyEndpoint)}
+	down := v1alpha1.BackendMemory{Standing: v1alpha1.BackendDown, Cause: string(v1alpha1.FaultNoReadyEndpoint)}
 	if m, f := memoryAfter(down, counted(0, 1000, 1000), counted(1, 1000, 1000)); f != nil || m.Evidence != "" {
 		t.Errorf("while it is unready: %+v, %+v", m, f)
 	}

@@ -5,31 +5,12 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-)
-
-// HealthReason is the reason of a backend's health in the status.
-type HealthReason string
-
-const (
-	// FaultNoReadyEndpoint: none of its endpoints is ready, or it has none.
-	FaultNoReadyEndpoint HealthReason = "NoReadyEndpoint"
-	// FaultTooFewReady: the share of its endpoints that is ready is below minReadyPercent.
-	FaultTooFewReady HealthReason = "TooFewReady"
-	// FaultCallsFail: its calls fail more often than errors.maxPercent allows.
-	FaultCallsFail HealthReason = "CallsFail"
-	// HealthRecovering: it has ready endpoints again, but not yet for long enough.
-	HealthRecovering HealthReason = "Recovering"
-	// HealthReady: enough of its endpoints are ready, and its calls do not fail.
-	HealthReady HealthReason = "Ready"
-	// HealthUncountable: its endpoints cannot be counted, and its calls do not fail.
-	HealthUncountable HealthReason = "Uncountable"
-	// HealthNotSeen: nothing new is known of it; it counts as what it was.
-	HealthNotSeen HealthReason = "NotSeen"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // fault is something that takes a backend down at once.
 type fault struct {
-	reason HealthReason
+	reason v1alpha1.HealthReason
 	// detail are the numbers, such as "0 of 2 endpoints ready".
 	detail string
 }
@@ -74,7 +55,7 @@ func noneReady(b *backend, _ settings) *fault {
 	if !b.seen || !b.dead() {
 		return nil
 	}
-	return &fault{FaultNoReadyEndpoint, b.count()}
+	return &fault{v1alpha1.FaultNoReadyEndpoint, b.count()}
 }
 
 func tooFewReady(b *backend, s settings) *fault {
@@ -82,7 +63,7 @@ func tooFewReady(b *backend, s settings) *fault {
 	if !b.seen || !b.countable || s.minReadyPercent <= 1 || int64(b.ready)*100 >= int64(b.total)*s.minReadyPercent {
 		return nil
 	}
-	return &fault{FaultTooFewReady, fmt.Sprintf("%s (%s), fewer than minReadyPercent %d allows",
+	return &fault{v1alpha1.FaultTooFewReady, fmt.Sprintf("%s (%s), fewer than minReadyPercent %d allows",
 		b.count(), percent(int64(b.ready), int64(b.total)), s.minReadyPercent)}
 }
 
@@ -105,13 +86,13 @@ func (b *backend) count() string {
 // it; failing calls are told once, when there is enough evidence, and it begins to recover then and there.
 func (b *backend) goDown(now time.Time) {
 	m := &b.memory
-	again := b.down() && m.Cause == string(FaultCallsFail) && b.fault.reason == FaultCallsFail
+	again := b.down() && m.Cause == string(v1alpha1.FaultCallsFail) && b.fault.reason == v1alpha1.FaultCallsFail
 	if !again { // The numbers of the first alarm say enough, and new ones would be written every few seconds.
-		m.Detail = shorten(b.fault.detail, 256)
+		m.Detail = text.Cut(b.fault.detail, 256)
 	}
 	m.Standing, m.Cause = v1alpha1.BackendDown, string(b.fault.reason)
 	m.HealthySince, m.UnknownSince = nil, nil
-	if b.fault.reason != FaultCallsFail {
+	if b.fault.reason != v1alpha1.FaultCallsFail {
 		forgetCalls(m)
 		return
 	}
@@ -147,7 +128,7 @@ func (b *backend) comeUp(now time.Time, hold time.Duration) {
 // not follow each other at once, and for longer than the trial of another takes, which would otherwise seem to be no better.
 func (b *backend) ownHold(hold time.Duration) time.Duration {
 	switch {
-	case b.memory.Cause != string(FaultCallsFail):
+	case b.memory.Cause != string(v1alpha1.FaultCallsFail):
 		return hold
 	case b.challenged:
 		return max(hold, longestTrial+trialTime)
@@ -163,29 +144,29 @@ func (b *backend) status(now time.Time, hold time.Duration) v1alpha1.BackendStat
 		out.Ready, out.Total = &ready, &total
 	}
 	health, reason, message := b.health(hold)
-	out.Health, out.Reason, out.Message = health, string(reason), shorten(message, 1024)
+	out.Health, out.Reason, out.Message = health, string(reason), text.Cut(message, 1024)
 	if health != b.before.Health || out.Since == nil {
 		out.Since = micro(now)
 	}
 	return out
 }
 
-func (b *backend) health(hold time.Duration) (v1alpha1.BackendHealth, HealthReason, string) {
+func (b *backend) health(hold time.Duration) (v1alpha1.BackendHealth, v1alpha1.HealthReason, string) {
 	m := &b.memory
 	switch {
 	case b.fault == nil && !b.seen:
-		return v1alpha1.BackendUnknown, HealthNotSeen, b.unknown + b.countsAs()
-	case b.down() && m.Cause == string(FaultCallsFail):
+		return v1alpha1.BackendUnknown, v1alpha1.HealthNotSeen, b.unknown + b.countsAs()
+	case b.down() && m.Cause == string(v1alpha1.FaultCallsFail):
 		// Ready endpoints do not show that its calls have stopped failing.
-		return v1alpha1.BackendDown, FaultCallsFail, fmt.Sprintf("%s; up again after %s without that", m.Detail, hold)
+		return v1alpha1.BackendDown, v1alpha1.FaultCallsFail, fmt.Sprintf("%s; up again after %s without that", m.Detail, hold)
 	case b.fault != nil:
 		return v1alpha1.BackendDown, b.fault.reason, b.fault.detail
 	case b.up() && b.countable:
-		return v1alpha1.BackendHealthy, HealthReady, ""
+		return v1alpha1.BackendHealthy, v1alpha1.HealthReady, ""
 	case b.up():
-		return v1alpha1.BackendHealthy, HealthUncountable, b.why
+		return v1alpha1.BackendHealthy, v1alpha1.HealthUncountable, b.why
 	}
-	return v1alpha1.BackendDown, HealthRecovering, fmt.Sprintf("nothing wrong since %s, held back for %s until %s, after %s",
+	return v1alpha1.BackendDown, v1alpha1.HealthRecovering, fmt.Sprintf("nothing wrong since %s, held back for %s until %s, after %s",
 		clock(m.HealthySince.Time), hold, clock(m.HealthySince.Add(hold)), m.Detail)
 }
 
@@ -198,16 +179,4 @@ func (b *backend) countsAs() string {
 		return "; until then it counts as down: " + b.memory.Detail
 	}
 	return ""
-}
-
-// shorten keeps a message within the bounds of the API, in bytes.
-func shorten(message string, most int) string {
-	if len(message) <= most {
-		return message
-	}
-	cut := most - len("…")
-	for cut > 0 && message[cut]&0xC0 == 0x80 { // not in the middle of a rune
-		cut--
-	}
-	return message[:cut] + "…"
 }

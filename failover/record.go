@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 const (
@@ -26,7 +27,7 @@ func (l *look) record(p plan, previous *v1alpha1.TrafficStatus) (v1alpha1.Traffi
 	var decisions []v1alpha1.Decision
 	decide := func(reason v1alpha1.DecisionReason, message, from, to string) {
 		decisions = append(decisions, v1alpha1.Decision{
-			Time: *micro(l.now), Revision: traffic.Revision, Reason: reason, Message: shorten(message, mostMessage), From: from, To: to,
+			Time: *micro(l.now), Revision: traffic.Revision, Reason: reason, Message: text.Cut(message, mostMessage), From: from, To: to,
 		})
 		if reason != v1alpha1.DecisionSwitchHeld {
 			traffic.Reason, traffic.Time = reason, *micro(l.now)

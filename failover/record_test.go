@@ -2,9 +2,7 @@ package failover
 
 import (
 	"slices"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -32,17 +30,5 @@ func TestHistoryKeepsTheLastTwentyAndTheEndsOfRuns(t *testing.T) {
 	}
 	if len(history) != 20 {
 		t.Errorf("%d entries", len(history))
-	}
-}
-
-func TestMessagesAreCutBetweenRunes(t *testing.T) {
-	for _, text := range []string{"", "short", strings.Repeat("a", 600), strings.Repeat("ä", 600), "a" + strings.Repeat("ä", 600)} {
-		got := shorten(text, 512)
-		if len(got) > 512 || !utf8.ValidString(got) {
-			t.Errorf("%d bytes, valid: %t", len(got), utf8.ValidString(got))
-		}
-		if len(text) <= 512 && got != text {
-			t.Errorf("%q was cut to %q", text, got)
-		}
 	}
 }

@@ -36,7 +36,7 @@ func resumes(read, kept v1alpha1.BackendMemory) bool {
 func withoutCounts(m v1alpha1.BackendMemory) v1alpha1.BackendMemory {
 	forgetCalls(&m)
 	m.CountedUntil = nil
-	if m.Cause == string(FaultCallsFail) {
+	if m.Cause == string(v1alpha1.FaultCallsFail) {
 		m.HealthySince = nil
 	}
 	return m

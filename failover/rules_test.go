@@ -855,7 +855,7 @@ func TestStaleObservationsAreUnknown(t *testing.T) {
 func TestBackendStatusSaysWhatIsWrongAndSinceWhen(t *testing.T) {
 	s := newScene(t, "primary", "backup")
 	s.look()
-	want := func(health v1alpha1.BackendHealth, reason HealthReason, since time.Time, message string) {
+	want := func(health v1alpha1.BackendHealth, reason v1alpha1.HealthReason, since time.Time, message string) {
 		t.Helper()
 		got := s.health("primary")
 		if got.Health != health || got.Reason != string(reason) || !got.Since.Time.Equal(since) || got.Message != message {
@@ -863,25 +863,25 @@ func TestBackendStatusSaysWhatIsWrongAndSinceWhen(t *testing.T) {
 				health, reason, since, message)
 		}
 	}
-	want(v1alpha1.BackendHealthy, HealthReady, midnight, "")
+	want(v1alpha1.BackendHealthy, v1alpha1.HealthReady, midnight, "")
 	s.run(time.Minute)
-	want(v1alpha1.BackendHealthy, HealthReady, midnight, "")
+	want(v1alpha1.BackendHealthy, v1alpha1.HealthReady, midnight, "")
 	s.ready("primary", 0, 2)
 	down := s.now
-	want(v1alpha1.BackendDown, FaultNoReadyEndpoint, down, "0 of 2 endpoints ready")
+	want(v1alpha1.BackendDown, v1alpha1.FaultNoReadyEndpoint, down, "0 of 2 endpoints ready")
 	s.run(time.Minute)
 	s.ready("primary", 2, 2)
-	want(v1alpha1.BackendDown, HealthRecovering, down,
+	want(v1alpha1.BackendDown, v1alpha1.HealthRecovering, down,
 		"nothing wrong since 00:02:00Z, held back for 1m0s until 00:03:00Z, after 0 of 2 endpoints ready")
 	s.run(30 * time.Second)
 	s.unseen("primary")
 	s.look()
-	want(v1alpha1.BackendUnknown, HealthNotSeen, s.now, "nobody looked; until then it counts as down: 0 of 2 endpoints ready")
+	want(v1alpha1.BackendUnknown, v1alpha1.HealthNotSeen, s.now, "nobody looked; until then it counts as down: 0 of 2 endpoints ready")
 	s.run(time.Minute)
 	s.actors["primary"].unknown = ""
 	s.look()
 	s.run(30 * time.Second)
-	want(v1alpha1.BackendHealthy, HealthReady, s.now, "")
+	want(v1alpha1.BackendHealthy, v1alpha1.HealthReady, s.now, "")
 	if got := s.health("primary"); ptr.Deref(got.Ready, 0) != 2 || ptr.Deref(got.Total, 0) != 2 {
 		t.Errorf("endpoints: %+v", got)
 	}

@@ -133,7 +133,7 @@ func TestErrorsOnBothSidesAreNoSwitch(t *testing.T) {
 	if got := s.switches(); got != 0 {
 		t.Errorf("%d switches: %s", got, s.reasons())
 	}
-	if c := s.condition(v1alpha1.ConditionBackendsHealthy); c.Status != metav1.ConditionFalse || c.Reason != ReasonNoBackendUp {
+	if c := s.condition(v1alpha1.ConditionBackendsHealthy); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoBackendUp {
 		t.Errorf("condition: %+v", c)
 	}
 }
@@ -266,7 +266,7 @@ func TestBothDownStaysSaysSoAndRecovers(t *testing.T) {
 	if got := s.shares(); got != "backup 1000000" {
 		t.Errorf("weights with both down: %s", got)
 	}
-	if c := s.condition(v1alpha1.ConditionBackendsHealthy); c.Status != metav1.ConditionFalse || c.Reason != ReasonNoBackendUp {
+	if c := s.condition(v1alpha1.ConditionBackendsHealthy); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoBackendUp {
 		t.Errorf("condition with both down: %+v", c)
 	}
 	s.run(30 * time.Second)

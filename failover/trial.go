@@ -24,7 +24,7 @@ func (r *ramp) isTrial() bool { return r != nil && r.trial }
 // has not shown yet that it does better.
 func tryBackup(l *look, c choice) (plan, bool) {
 	from, to := &l.backends[l.active], &l.backends[c.to]
-	if c.to < l.active || c.pinned || l.ramp != nil || !from.alive() || from.memory.Cause != string(FaultCallsFail) {
+	if c.to < l.active || c.pinned || l.ramp != nil || !from.alive() || from.memory.Cause != string(v1alpha1.FaultCallsFail) {
 		return plan{}, false
 	}
 	p := l.unchanged()

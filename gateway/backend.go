@@ -73,7 +73,7 @@ func (r Resolved) resolveService(b *backend, index int) *Problem {
 		to := Ref{Kind: KindService, Namespace: namespace, Name: b.Service.Name}
 		if !r.granted(to, fromExposedService, fromGRPCRoute) {
 			b.revoked = true
-			return &Problem{v1alpha1.ReasonRefNotPermitted, fmt.Sprintf(
+			return &Problem{Reason: v1alpha1.ReasonRefNotPermitted, Message: fmt.Sprintf(
 				"%s: Service %s is in another namespace, and no ReferenceGrant there allows it: in namespace %s create a ReferenceGrant "+
 					"from {group: headgate.dev, kind: ExposedService, namespace: %s} to {group: \"\", kind: Service, name: %s}",
 				field, name, namespace, r.exs.Namespace, b.Service.Name)}
@@ -81,24 +81,24 @@ func (r Resolved) resolveService(b *backend, index int) *Problem {
 	}
 	service := b.facts.Service
 	if service == nil {
-		return &Problem{v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonBackendNotFound, Message: fmt.Sprintf(
 			"%s: Service %s does not exist: create it, or correct the name", field, name)}
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		return &Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonServiceNotSupported, Message: fmt.Sprintf(
 			"%s: Service %s is of type ExternalName, which has no endpoints: %s; its host name is %s",
 			field, name, instead, service.Spec.ExternalName)}
 	}
 	port, ok := tcpPort(service.Spec.Ports, b.number())
 	if !ok {
-		return &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonPortNotFound, Message: fmt.Sprintf(
 			"%s: Service %s has no TCP port %d, only %s: add the port, or correct the number",
 			field, name, b.number(), describePorts(service.Spec.Ports))}
 	}
 	b.port, b.ports = port, service.Spec.Ports
 	b.mirrored = len(service.Spec.Selector) == 0 || namespace != r.exs.Namespace
 	if b.mirrored && hasFQDNSlices(b.facts.Slices) {
-		return &Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonServiceNotSupported, Message: fmt.Sprintf(
 			"%s: an EndpointSlice of Service %s holds host names instead of addresses: %s", field, name, instead)}
 	}
 	return nil
@@ -109,12 +109,12 @@ func (r Resolved) resolveImport(b *backend, index int) *Problem {
 	field := fmt.Sprintf("spec.backends[%d].serviceImport", index)
 	name := r.exs.Namespace + "/" + b.ServiceImport.Name
 	if b.facts.Import == nil {
-		return &Problem{v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonBackendNotFound, Message: fmt.Sprintf(
 			"%s: ServiceImport %s does not exist: export the Service from the other cluster, or correct the name", field, name)}
 	}
 	port, ok := tcpPort(b.facts.Import.Ports, b.number())
 	if !ok {
-		return &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
+		return &Problem{Reason: v1alpha1.ReasonPortNotFound, Message: fmt.Sprintf(
 			"%s: ServiceImport %s has no TCP port %d, only %s: correct the number",
 			field, name, b.number(), describePorts(b.facts.Import.Ports))}
 	}

@@ -14,7 +14,9 @@ func (r Resolved) resolveCanary() (*backend, *Problem) {
 	}
 	b := backend{Backend: canaryBackend(r.facts.Canary), facts: r.facts.Backends[v1alpha1.CanaryName], canary: true}
 	trouble := r.resolveService(&b, 0)
-	b.found = trouble == nil
+	if b.found = trouble == nil; !b.found {
+		trouble.For, trouble.Backend = v1alpha1.ConditionResolvedRefs, v1alpha1.CanaryName
+	}
 	b.look()
 	return &b, trouble
 }

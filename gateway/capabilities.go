@@ -35,7 +35,7 @@ func CapabilitiesFrom(exs *v1alpha1.ExposedService, live Live, served Served) Ca
 		caps.Backend = live.backendCapability()
 	}
 	if served.EnvoyPatchPolicy {
-		caps.EnvoyPatchPolicy = live.patchCapability(GatewayRef(exs))
+		caps.EnvoyPatchPolicy, caps.MergedUnseen = live.patchCapability(GatewayRef(exs)), live.mergedUnseen()
 	}
 	return caps
 }
@@ -50,15 +50,11 @@ func lastMode(exs *v1alpha1.ExposedService) v1alpha1.FailoverMode {
 	mode := exs.Status.Failover.Mode
 	if mode == v1alpha1.FailoverWeights {
 		condition := meta.FindStatusCondition(exs.Status.Conditions, v1alpha1.ConditionPriorityFailover)
-		if condition == nil || !isDisabled(v1alpha1.Reason(condition.Reason)) {
+		if condition == nil || condition.Reason != string(v1alpha1.ReasonBackendAPIDisabled) {
 			return ""
 		}
 	}
 	return mode
-}
-
-func isDisabled(reason v1alpha1.Reason) bool {
-	return reason == v1alpha1.ReasonBackendAPIDisabled || reason == v1alpha1.ReasonPatchAPIDisabled
 }
 
 // backendCapability weighs two witnesses. The route is the better one: Envoy Gateway renews its
@@ -113,10 +109,7 @@ func (l Live) routeResolves(backend *egv1a1.Backend) bool {
 // patchCapability: Envoy Gateway judges every EnvoyPatchPolicy beside a Gateway that it has
 // accepted, and says so when it may not apply them.
 func (l Live) patchCapability(gateway Ref) Capability {
-	if l.PatchPolicy == nil {
-		return CapabilityUnknown
-	}
-	ancestor := l.policyAncestor(l.PatchPolicy.Status, l.PatchPolicy.Namespace, gateway)
+	ancestor := l.patchAncestor(gateway)
 	if ancestor == nil {
 		return CapabilityUnknown
 	}

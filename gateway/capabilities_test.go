@@ -19,6 +19,7 @@ func TestCapabilities(t *testing.T) {
 		served         gateway.Served
 		change         func(*stage)
 		backend, patch gateway.Capability
+		merged         bool
 	}{
 		"both accepted":         {served: all, backend: on, patch: on},
 		"neither kind is there": {backend: missing, patch: missing},
@@ -62,6 +63,25 @@ func TestCapabilities(t *testing.T) {
 		"the patch is refused for another reason": {
 			served: all, change: func(s *stage) { refuse(s.patch(), "Accepted", "Invalid", "wrong target") }, backend: on, patch: unknown,
 		},
+		"the patch is for a class whose Gateways are merged": {served: all, change: func(s *stage) { s.merge("envoy") }, backend: on, patch: on},
+		"patches of a class are off": {
+			served: all, change: func(s *stage) { s.merge("envoy"); refuse(s.patch(), "Accepted", "Disabled", "off") }, backend: on, patch: off,
+		},
+		"Gateways are merged by Envoy Gateway's own configuration": {
+			served: all, change: func(s *stage) {
+				s.merge("greeter")
+				s.live.MergedClass = ""
+				refuse(s.patch(), "Accepted", "Invalid", "not found or not accepted (MergeGateways=true).")
+			}, backend: on, patch: unknown, merged: true,
+		},
+		"they were, and the patch has changed since": {
+			served: all, change: func(s *stage) {
+				s.merge("greeter")
+				s.live.MergedClass = ""
+				refuse(s.patch(), "Accepted", "Invalid", "not found or not accepted (MergeGateways=true).")
+				s.live.PatchPolicy.Generation++
+			}, backend: on, patch: unknown,
+		},
 		"somebody else speaks of the patch": {
 			served: all, change: func(s *stage) { s.live.PatchPolicy.Status.Ancestors[0].ControllerName = "example.com/other" }, backend: on, patch: unknown,
 		},
@@ -72,8 +92,8 @@ func TestCapabilities(t *testing.T) {
 				c.change(s)
 			}
 			got := gateway.CapabilitiesFrom(s.exs, s.live, c.served)
-			if got.Backend != c.backend || got.EnvoyPatchPolicy != c.patch {
-				t.Errorf("Backend is %q, want %q; EnvoyPatchPolicy is %q, want %q", got.Backend, c.backend, got.EnvoyPatchPolicy, c.patch)
+			if got.Backend != c.backend || got.EnvoyPatchPolicy != c.patch || got.MergedUnseen != c.merged {
+				t.Errorf("merged: %t; Backend is %q, want %q; EnvoyPatchPolicy is %q, want %q", got.MergedUnseen, got.Backend, c.backend, got.EnvoyPatchPolicy, c.patch)
 			}
 		})
 	}
@@ -86,14 +106,15 @@ func TestLastMode(t *testing.T) {
 		reason v1alpha1.Reason
 		want   v1alpha1.FailoverMode
 	}{
-		"none":                   {},
-		"priorities":             {v1alpha1.FailoverPriorities, v1alpha1.ReasonPriorities, v1alpha1.FailoverPriorities},
-		"Backends were off":      {v1alpha1.FailoverWeights, v1alpha1.ReasonBackendAPIDisabled, v1alpha1.FailoverWeights},
-		"patches were off":       {v1alpha1.FailoverWeights, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.FailoverWeights},
-		"the class was missing":  {v1alpha1.FailoverWeights, v1alpha1.ReasonUnknown, ""},
-		"the class was another":  {v1alpha1.FailoverWeights, v1alpha1.ReasonClassNotSupported, ""},
-		"the first was a host":   {v1alpha1.FailoverWeights, v1alpha1.ReasonHostBackend, ""},
-		"weights were asked for": {v1alpha1.FailoverWeights, v1alpha1.ReasonWeightsRequested, ""},
+		"none":                                  {},
+		"priorities":                            {v1alpha1.FailoverPriorities, v1alpha1.ReasonPriorities, v1alpha1.FailoverPriorities},
+		"Backends were off":                     {v1alpha1.FailoverWeights, v1alpha1.ReasonBackendAPIDisabled, v1alpha1.FailoverWeights},
+		"patches were off":                      {v1alpha1.FailoverPriorities, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.FailoverPriorities},
+		"patches were off, of an older version": {v1alpha1.FailoverWeights, v1alpha1.ReasonPatchAPIDisabled, ""},
+		"the class was missing":                 {v1alpha1.FailoverWeights, v1alpha1.ReasonUnknown, ""},
+		"the class was another":                 {v1alpha1.FailoverWeights, v1alpha1.ReasonClassNotSupported, ""},
+		"the first was a host":                  {v1alpha1.FailoverWeights, v1alpha1.ReasonHostBackend, ""},
+		"weights were asked for":                {v1alpha1.FailoverWeights, v1alpha1.ReasonWeightsRequested, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ownedStage()

@@ -28,40 +28,40 @@ func (r Resolved) Expand() Expansion {
 	}
 	e.chooseShape()
 
-	if Owned(e.exs) {
-		e.addGateway()
-	}
+	// What live traffic stands on comes first, so that nothing else can keep it from being current: the
+	// endpoints, what stands by, and a route that is there.
 	if e.shape.oneCluster {
 		e.addOwnServices()
 	}
 	e.addFallback()
 	e.addHosts()
-	e.addRouteAndPolicies()
-	e.applyOverrides()
-	return e.out
-}
-
-// addRouteAndPolicies adds them in the order in which they are to be applied.
-//
-// Envoy warms a cluster whose configuration changes for up to 15 seconds before it uses the new one,
-// because Envoy Gateway does not send the endpoints again that belong to it. So a cluster is to be
-// complete when it is made, and to change once where it has to: a route that is new comes last, and
-// the patch, which says more about the policy's health check, before the policy. A route that is
-// there comes first: where traffic goes must not wait for a policy that somebody's override broke.
-func (e *expansion) addRouteAndPolicies() {
 	isNew := e.facts.LiveWeights == nil
 	if !isNew {
 		e.addRoute()
 	}
-	if e.shape.envoyGateway {
-		e.addPatch()
-		e.addPolicy()
-	} else {
-		e.ignoreTraffic()
+	if Owned(e.exs) {
+		e.addGateway()
 	}
+	e.addPolicies()
+	// Envoy warms a cluster whose configuration changes for up to 15 seconds before it uses the new one,
+	// because Envoy Gateway does not send the endpoints again that belong to it. So a cluster is to be
+	// complete when it is made, and to change once where it has to: a route that is new comes last.
 	if isNew {
 		e.addRoute()
 	}
+	e.out.exists = e.existing()
+	e.applyOverrides()
+	return e.out
+}
+
+// addPolicies adds the patch, which says more about the policy's health check, before the policy.
+func (e *expansion) addPolicies() {
+	if !e.shape.envoyGateway {
+		e.ignoreTraffic()
+		return
+	}
+	e.addPatch()
+	e.add(e.policy())
 }
 
 // expansion is one run of Expand.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,8 +24,14 @@ type Facts struct {
 	// Class is the GatewayClass: the one of spec.gateway.className, or that of the Gateway which
 	// spec.gateway.parentRef names. Nil: it does not exist.
 	Class *gwapiv1.GatewayClass
+	// ClassProxy is the EnvoyProxy that the class's parametersRef names (its default namespace is "default", as
+	// Envoy Gateway has it). Nil: it names none, or it does not exist.
+	ClassProxy *egv1a1.EnvoyProxy
 	// Gateway is the Gateway of spec.gateway.parentRef. Nil: it does not exist, or is to be made.
 	Gateway *gwapiv1.Gateway
+	// GatewayPolicies are the BackendTrafficPolicies in the Gateway's namespace, whatever they target. Those
+	// that target the Gateway are what Envoy Gateway merges the policy of the route with.
+	GatewayPolicies []egv1a1.BackendTrafficPolicy
 	// Capabilities says what Envoy Gateway can do here.
 	Capabilities Capabilities
 	// Backends holds the facts of each backend of the spec, and of the canary, by its name.
@@ -34,6 +41,9 @@ type Facts struct {
 	Canary *v1alpha1.ServiceBackend
 	// Grants are the ReferenceGrants of all other namespaces that the spec refers to.
 	Grants []gwapiv1.ReferenceGrant
+	// LiveRoute is the live route. Where an override of the route cannot be merged, the fields that it is for stay
+	// as they are there. Nil: there is none.
+	LiveRoute *gwapiv1.GRPCRoute
 	// LiveWeights are the weights of the live route, by the backends' names; nil: there is no route.
 	LiveWeights map[string]int32
 	// RouteAccepted: the Gateway's controller has accepted the live route as it is now.
@@ -74,6 +84,9 @@ type Capabilities struct {
 	Backend Capability
 	// EnvoyPatchPolicy is about the kind EnvoyPatchPolicy, which carries the overprovisioning factor.
 	EnvoyPatchPolicy Capability
+	// MergedUnseen: Envoy Gateway says of the EnvoyPatchPolicy that it merges the Gateways of the class, although
+	// no EnvoyProxy of the class says so: its own configuration does.
+	MergedUnseen bool
 	// LastMode is the mode that the status last reported; it stands while a capability is unknown.
 	LastMode v1alpha1.FailoverMode
 }
@@ -123,24 +136,35 @@ type Probe struct {
 	Service string
 }
 
-// Problem is something that a user has to act on. Its reason becomes that of the condition.
+// Problem is something that a user has to act on. Its reason becomes that of a condition.
 type Problem struct {
 	Reason  v1alpha1.Reason
 	Message string
+	// For is the type of the condition that it belongs to. Empty is Accepted: the spec cannot be served as it is.
+	// ResolvedRefs: something that it names is not there. With any other, Accepted says it, but all that it stops
+	// is what that condition is about: Progressing a rollout, XDSAccepted what is served over xDS,
+	// SignalsAvailable the counting of calls.
+	For string `json:",omitempty"`
+	// Backend is the name of the backend that it is about; empty: none.
+	Backend string `json:",omitempty"`
 }
 
-// Expansion is what an ExposedService becomes.
+// Expansion is what an ExposedService becomes. It is never changed by whoever gets it: With, Keep and Without
+// return others.
 type Expansion struct {
-	// Objects are to be applied, in this order. They carry their kind, name, labels and no status.
+	// Objects are to be applied, in this order: first what keeps live traffic right (Services and endpoints, the
+	// fallback, and a route that is there), then everything else. They carry their kind, name, labels and no
+	// status. One that fails stops no other: Without says which cannot do without it.
 	Objects []Object
 	// Kept names objects that must be left as they are, neither applied nor removed, because a
-	// fact that they depend on is missing. Objects of ours that are in neither list are to be
-	// removed.
+	// fact that they depend on is missing, or because they were refused. Objects of ours that are in neither
+	// list are to be removed.
 	Kept []Ref
-	// Blocked: the expansion stands on too little to change anything: nothing is to be applied
-	// and nothing removed.
+	// Blocked: the expansion stands on too little to change anything: nothing is to be applied and nothing
+	// removed. That is so while the kinds of Gateway API, the GatewayClass, the Gateway of
+	// spec.gateway.parentRef, or spec.gateway itself are missing, and for nothing else.
 	Blocked bool
-	// Problems make Accepted False. An expansion with problems may still have objects.
+	// Problems are what a user has to act on. An expansion with problems may still have objects.
 	Problems []Problem
 	// Ignored says which fields of the spec the data plane cannot do.
 	Ignored []string
@@ -156,6 +180,9 @@ type Expansion struct {
 	Backends []v1alpha1.BackendStatus
 	// Gateway names the Gateway that carries the route.
 	Gateway Ref
+
+	// exists are those of the objects that are known to be there.
+	exists map[Ref]bool
 }
 
 // Ref names an object.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -25,30 +26,34 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // EndpointSlices are given as they stand in the cluster; which backend they belong to is found by
 // name, as the controller does it.
 type input struct {
-	ExposedService  v1alpha1.ExposedService     `json:"exposedService"`
-	GatewayClass    *gwapiv1.GatewayClass       `json:"gatewayClass,omitempty"`
-	Gateway         *gwapiv1.Gateway            `json:"gateway,omitempty"`
-	Capabilities    gateway.Capabilities        `json:"capabilities,omitempty"`
-	Services        []corev1.Service            `json:"services,omitempty"`
-	EndpointSlices  []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
-	ReferenceGrants []gwapiv1.ReferenceGrant    `json:"referenceGrants,omitempty"`
-	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
-	Addresses       map[string][]string         `json:"addresses,omitempty"`
-	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
-	Canary          *v1alpha1.ServiceBackend    `json:"canary,omitempty"`
-	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
-	RouteAccepted   bool                        `json:"routeAccepted,omitempty"`
-	LiveFallback    string                      `json:"liveFallback,omitempty"`
-	LiveHosts       map[string]gateway.LiveHost `json:"liveHosts,omitempty"`
-	ProxyFamilies   []corev1.IPFamily           `json:"proxyFamilies,omitempty"`
-	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
+	ExposedService v1alpha1.ExposedService `json:"exposedService"`
+	GatewayClass   *gwapiv1.GatewayClass   `json:"gatewayClass,omitempty"`
+	// ClassProxy is the EnvoyProxy of the class.
+	ClassProxy      *egv1a1.EnvoyProxy            `json:"classProxy,omitempty"`
+	GatewayPolicies []egv1a1.BackendTrafficPolicy `json:"gatewayPolicies,omitempty"`
+	LiveRoute       *gwapiv1.GRPCRoute            `json:"liveRoute,omitempty"`
+	Gateway         *gwapiv1.Gateway              `json:"gateway,omitempty"`
+	Capabilities    gateway.Capabilities          `json:"capabilities,omitempty"`
+	Services        []corev1.Service              `json:"services,omitempty"`
+	EndpointSlices  []discoveryv1.EndpointSlice   `json:"endpointSlices,omitempty"`
+	ReferenceGrants []gwapiv1.ReferenceGrant      `json:"referenceGrants,omitempty"`
+	Probes          map[string]gateway.Probe      `json:"probes,omitempty"`
+	Addresses       map[string][]string           `json:"addresses,omitempty"`
+	Imports         map[string]gateway.Import     `json:"imports,omitempty"`
+	Canary          *v1alpha1.ServiceBackend      `json:"canary,omitempty"`
+	LiveWeights     map[string]int32              `json:"liveWeights,omitempty"`
+	RouteAccepted   bool                          `json:"routeAccepted,omitempty"`
+	LiveFallback    string                        `json:"liveFallback,omitempty"`
+	LiveHosts       map[string]gateway.LiveHost   `json:"liveHosts,omitempty"`
+	ProxyFamilies   []corev1.IPFamily             `json:"proxyFamilies,omitempty"`
+	LiveHealthCheck *string                       `json:"liveHealthCheck,omitempty"`
 	// NewServices are the backends whose own Service was made a moment ago.
 	NewServices []string `json:"newServices,omitempty"`
 }
 
 func (in *input) facts() gateway.Facts {
 	facts := gateway.Facts{
-		Class: in.GatewayClass, Gateway: in.Gateway, Capabilities: in.Capabilities,
+		Class: in.GatewayClass, ClassProxy: in.ClassProxy, GatewayPolicies: in.GatewayPolicies, LiveRoute: in.LiveRoute, Gateway: in.Gateway, Capabilities: in.Capabilities,
 		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
 		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveFallback: in.LiveFallback, LiveHealthCheck: in.LiveHealthCheck,
 		LiveHosts: in.LiveHosts, ProxyFamilies: in.ProxyFamilies,

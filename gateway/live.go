@@ -5,6 +5,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
 // Live is what the cluster holds of the objects that carry an ExposedService. Any of them may be
@@ -13,6 +15,8 @@ type Live struct {
 	// Controller is the controllerName of the GatewayClass; only its words count. Empty: the class
 	// is not known, and whoever speaks is believed.
 	Controller gwapiv1.GatewayController
+	// MergedClass is the GatewayClass whose Gateways share their proxies; empty: the Gateway has its own.
+	MergedClass string
 	// Gateway is the owned Gateway, or the one that spec.gateway.parentRef names.
 	Gateway *gwapiv1.Gateway
 	// Route is the GRPCRoute.
@@ -25,6 +29,45 @@ type Live struct {
 	Proxy *egv1a1.EnvoyProxy
 	// Backends are the Backends: the fallback, and hosts outside the cluster.
 	Backends []*egv1a1.Backend
+}
+
+// LiveOf finds the live objects by the names that they have. `ours` are objects that belong to the ExposedService, by what
+// they are: those that somebody has copied, labels and owner and all, have other names. Of the facts it takes the class,
+// the EnvoyProxy of the class and the shared Gateway.
+func LiveOf[O Object](exs *v1alpha1.ExposedService, facts Facts, ours map[Ref]O) Live {
+	live := Live{MergedClass: MergedClass(facts)}
+	if facts.Class != nil {
+		live.Controller = facts.Class.Spec.ControllerName
+	}
+	if Owned(exs) {
+		live.Gateway, _ = find[*gwapiv1.Gateway](ours, GatewayRef(exs))
+	} else {
+		live.Gateway = facts.Gateway
+	}
+	live.Route, _ = find[*gwapiv1.GRPCRoute](ours, RouteRef(exs))
+	live.TrafficPolicy, _ = find[*egv1a1.BackendTrafficPolicy](ours, envoyRef(exs, KindBackendTrafficPolicy, exs.Name))
+	live.Proxy, _ = find[*egv1a1.EnvoyProxy](ours, envoyRef(exs, KindEnvoyProxy, exs.Name))
+	live.PatchPolicy, _ = find[*egv1a1.EnvoyPatchPolicy](ours, PatchRefIn(exs, facts))
+	names := []string{FallbackName(exs)}
+	for _, b := range exs.Spec.Backends {
+		names = append(names, HostName(exs, b.Name))
+	}
+	for _, name := range names {
+		if object, found := find[*egv1a1.Backend](ours, envoyRef(exs, KindBackend, name)); found {
+			live.Backends = append(live.Backends, object)
+		}
+	}
+	return live
+}
+
+// find finds an object of a kind by its name.
+func find[T Object, O Object](ours map[Ref]O, ref Ref) (found T, ok bool) {
+	object, ok := ours[ref]
+	if !ok {
+		return found, false
+	}
+	found, ok = Object(object).(T)
+	return found, ok
 }
 
 // currentCondition finds the condition of a type among those that were made from this generation

@@ -3,6 +3,8 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
+	"strings"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -13,6 +15,7 @@ import (
 // Kinds of the objects that an expansion holds.
 const (
 	KindGateway              = "Gateway"
+	KindGatewayClass         = "GatewayClass"
 	KindGRPCRoute            = "GRPCRoute"
 	KindService              = "Service"
 	KindEndpointSlice        = "EndpointSlice"
@@ -21,6 +24,15 @@ const (
 	KindEnvoyPatchPolicy     = egv1a1.KindEnvoyPatchPolicy
 	KindEnvoyProxy           = egv1a1.KindEnvoyProxy
 	KindBackendTrafficPolicy = egv1a1.KindBackendTrafficPolicy
+)
+
+// kindDeployment is the kind of a canary.
+const kindDeployment = "Deployment"
+
+// What ends the names of a backend's own Service, and of the Backend that stands for one outside the cluster.
+const (
+	serviceSuffix = "-gw"
+	hostSuffix    = "-host"
 )
 
 // GroupMultiCluster is the API group of ServiceImport.
@@ -35,7 +47,7 @@ const EnvoyGatewayController = gwapiv1.GatewayController(egv1a1.GatewayControlle
 
 // ServiceName is the name of the Service that Headgate makes for a backend.
 func ServiceName(exs *v1alpha1.ExposedService, backend string) string {
-	return exs.Name + "-" + backend + "-gw"
+	return exs.Name + "-" + backend + serviceSuffix
 }
 
 // PlaceholderName is the name of the EndpointSlice that keeps such a Service from ever being empty.
@@ -48,7 +60,7 @@ func FallbackName(exs *v1alpha1.ExposedService) string { return exs.Name + "-fal
 
 // HostName is the name of the Backend that stands for an fqdn backend.
 func HostName(exs *v1alpha1.ExposedService, backend string) string {
-	return exs.Name + "-" + backend + "-host"
+	return exs.Name + "-" + backend + hostSuffix
 }
 
 // PatchRef is where the EnvoyPatchPolicy of an ExposedService stands, given the Gateway's
@@ -73,6 +85,65 @@ func GatewayRef(exs *v1alpha1.ExposedService) Ref {
 		}
 	}
 	return ref
+}
+
+// RouteRef names the GRPCRoute.
+func RouteRef(exs *v1alpha1.ExposedService) Ref {
+	return Ref{Group: gwapiv1.GroupName, Kind: KindGRPCRoute, Namespace: exs.Namespace, Name: exs.Name}
+}
+
+func envoyRef(exs *v1alpha1.ExposedService, kind, name string) Ref {
+	return Ref{Group: egv1a1.GroupName, Kind: kind, Namespace: exs.Namespace, Name: name}
+}
+
+// What stands in names behind that of the ExposedService or of one of its Services: a backend's name, of the spec as it is
+// or as it was, and the hash of the EndpointSlice that a mirror is of.
+var (
+	backendInName = regexp.MustCompile(`^-[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	sliceInName   = regexp.MustCompile(`^-(placeholder(-v6)?|[0-9a-f]{8})$`)
+)
+
+// canarySuffix ends the names of a rollout's canary Deployment and of its Service, which are those of the workload
+// otherwise (rollout/workload).
+const canarySuffix = "-canary"
+
+// IsOurName says whether an object's name is one that Headgate gives to objects of the ExposedService, whatever its spec
+// is now. It proves nothing by itself: what has the name may be somebody else's. But what has another name was not made by
+// Headgate, and must not be removed, even if somebody has copied labels, annotations and owner with it.
+func IsOurName(exs *v1alpha1.ExposedService, ref Ref) bool {
+	if ref.Kind == KindEnvoyPatchPolicy {
+		return ref == PatchRef(exs, ref.Namespace)
+	}
+	rest, ofOurs := strings.CutPrefix(ref.Name, exs.Name)
+	switch {
+	case ref.Namespace != exs.Namespace:
+		return false
+	case ref.Kind == kindDeployment:
+		return strings.HasSuffix(ref.Name, canarySuffix)
+	case ref.Kind == KindService:
+		return strings.HasSuffix(ref.Name, canarySuffix) || ofOurs && isBackendWith(rest, serviceSuffix)
+	case !ofOurs:
+		return false
+	}
+	switch ref.Kind {
+	case KindGateway, KindGRPCRoute, KindBackendTrafficPolicy, KindEnvoyProxy:
+		return rest == ""
+	case KindBackend:
+		return ref.Name == FallbackName(exs) || isBackendWith(rest, hostSuffix)
+	case KindEndpointSlice:
+		return isSliceName(rest)
+	}
+	return false
+}
+
+func isBackendWith(rest, suffix string) bool {
+	backend, ok := strings.CutSuffix(rest, suffix)
+	return ok && backendInName.MatchString(backend)
+}
+
+func isSliceName(rest string) bool {
+	i := strings.LastIndex(rest, serviceSuffix+"-")
+	return i >= 0 && backendInName.MatchString(rest[:i]) && sliceInName.MatchString(rest[i+len(serviceSuffix):])
 }
 
 // ClusterName is the name of the Envoy cluster that Envoy Gateway makes of the route: all matches

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -20,6 +21,8 @@ type opinion struct {
 	message string
 	// passing: it usually goes away without anybody's doing.
 	passing bool
+	// stops: no calls can be made while it is so.
+	stops bool
 }
 
 // dataPlane asks the live objects, in the order in which traffic meets them.
@@ -81,6 +84,7 @@ func (d dataPlane) gateway() []opinion {
 	listeners := d.listeners()
 	if accepted.Status == metav1.ConditionFalse && (accepted.Reason != string(gwapiv1.GatewayReasonListenersNotValid) || len(listeners) == 0) {
 		return append([]opinion{{
+			stops:   true,
 			reason:  v1alpha1.ReasonGatewayNotAccepted,
 			message: fmt.Sprintf("%s is refused by %s: %s", named(KindGateway, gateway), d.controller(), said(accepted)),
 		}}, listeners...)
@@ -111,6 +115,7 @@ func (d dataPlane) programmed() []opinion {
 		reason:  v1alpha1.ReasonGatewayNotProgrammed,
 		message: fmt.Sprintf("%s has no proxies to take calls yet: %s%s", named(KindGateway, gateway), said(programmed), remedy),
 		passing: true,
+		stops:   true,
 	}}
 }
 
@@ -163,11 +168,11 @@ func (d dataPlane) listener(listener *gwapiv1.Listener) []opinion {
 	resolved, accepted, programmed := find(gwapiv1.ListenerConditionResolvedRefs), find(gwapiv1.ListenerConditionAccepted), find(gwapiv1.ListenerConditionProgrammed)
 	switch {
 	case isFalse(resolved) && !isTrue(programmed):
-		return []opinion{{reason: v1alpha1.ReasonListenerNotReady, message: name + ": " + d.unresolved(listener, resolved)}}
+		return []opinion{{stops: true, reason: v1alpha1.ReasonListenerNotReady, message: name + ": " + d.unresolved(listener, resolved)}}
 	case isFalse(accepted):
-		return []opinion{{reason: v1alpha1.ReasonListenerNotReady, message: name + " is refused: " + said(accepted)}}
+		return []opinion{{stops: true, reason: v1alpha1.ReasonListenerNotReady, message: name + " is refused: " + said(accepted) + d.mergedRemedy()}}
 	case isFalse(programmed):
-		return []opinion{{reason: v1alpha1.ReasonListenerNotReady, message: name + " is not programmed: " + said(programmed)}}
+		return []opinion{{stops: true, reason: v1alpha1.ReasonListenerNotReady, message: name + " is not programmed: " + said(programmed)}}
 	case accepted == nil:
 		return []opinion{pending("%s has not yet looked at %s", d.controller(), name)}
 	}
@@ -236,7 +241,7 @@ func (d dataPlane) route() []opinion {
 	case accepted == nil || accepted.Status == metav1.ConditionUnknown:
 		return []opinion{d.unsaid(KindGRPCRoute, route)}
 	case accepted.Status == metav1.ConditionFalse:
-		return []opinion{{reason: v1alpha1.ReasonRouteNotAccepted, message: fmt.Sprintf(
+		return []opinion{{stops: true, reason: v1alpha1.ReasonRouteNotAccepted, message: fmt.Sprintf(
 			"%s is not taken by Gateway %s/%s: %s%s", named(KindGRPCRoute, route),
 			d.expansion.Gateway.Namespace, d.expansion.Gateway.Name, said(accepted), d.routeRemedy(accepted.Reason))}}
 	}
@@ -245,7 +250,7 @@ func (d dataPlane) route() []opinion {
 	case resolved == nil || resolved.Status == metav1.ConditionUnknown:
 		return []opinion{d.unsaid(KindGRPCRoute, route)}
 	case resolved.Status == metav1.ConditionFalse && !d.onlyFallbackUnresolved():
-		return []opinion{{reason: v1alpha1.ReasonRefsNotResolved, message: fmt.Sprintf(
+		return []opinion{{stops: !d.onlyIdleUnresolved(), reason: v1alpha1.ReasonRefsNotResolved, message: fmt.Sprintf(
 			"%s refers to something that %s cannot use: %s", named(KindGRPCRoute, route), d.controller(), said(resolved))}}
 	}
 	return nil
@@ -266,6 +271,46 @@ func (d dataPlane) onlyFallbackUnresolved() bool {
 		}
 	}
 	return true
+}
+
+// onlyIdleUnresolved: of the backends that the spec names, some are not there, and none of those has calls to take. That is
+// what the controller cannot resolve, and calls are made all the same.
+func (d dataPlane) onlyIdleUnresolved() bool {
+	weights := map[string]int32{}
+	if decision := d.exs.Status.Traffic; decision != nil {
+		for _, weight := range decision.Weights {
+			weights[weight.Name] = weight.Weight
+		}
+	} else if len(d.exs.Spec.Backends) > 0 {
+		weights[d.exs.Spec.Backends[0].Name] = TotalWeight
+	}
+	unresolved := false
+	for _, problem := range d.expansion.Problems {
+		if problem.isUnresolved() && problem.Backend != "" {
+			if weights[problem.Backend] > 0 {
+				return false
+			}
+			unresolved = true
+		}
+	}
+	return unresolved
+}
+
+// serves says whether calls have been taken: the Gateway has proxies and has taken the route, whatever has changed since.
+func (d dataPlane) serves() bool {
+	parent := d.live.routeParent()
+	return parent != nil && d.live.Gateway != nil &&
+		meta.IsStatusConditionTrue(parent.Conditions, string(gwapiv1.RouteConditionAccepted)) &&
+		meta.IsStatusConditionTrue(d.live.Gateway.Status.Conditions, string(gwapiv1.GatewayConditionProgrammed))
+}
+
+// mergedRemedy is what to do about a listener of one's own that is refused because another Gateway of the class has its port.
+func (d dataPlane) mergedRemedy() string {
+	if d.live.MergedClass == "" || !Owned(d.exs) {
+		return ""
+	}
+	return fmt.Sprintf("; all Gateways of GatewayClass %s share their ports: set another spec.gateway.listener.port, or attach to one of them by spec.gateway.parentRef",
+		d.live.MergedClass)
 }
 
 func (d dataPlane) routeRemedy(reason string) string {
@@ -330,7 +375,7 @@ func (d dataPlane) backends() []opinion {
 	return out
 }
 
-// patchPolicy counts only in the one-cluster shape: in any other the object stands there to show
+// patchPolicy counts only with priorities: otherwise, or where its API is off, the object stands there to show
 // when its API comes back.
 func (d dataPlane) patchPolicy() []opinion {
 	if d.expansion.Failover.Mode != v1alpha1.FailoverPriorities || !d.expects(KindEnvoyPatchPolicy) {
@@ -340,13 +385,18 @@ func (d dataPlane) patchPolicy() []opinion {
 	if policy == nil {
 		return []opinion{pending("the EnvoyPatchPolicy of the Gateway is not there yet")}
 	}
-	ancestor := d.live.policyAncestor(policy.Status, policy.Namespace, d.expansion.Gateway)
+	if d.live.mergedUnseen() {
+		return nil // PriorityFailover says so.
+	}
+	ancestor := d.live.patchAncestor(d.expansion.Gateway)
 	if ancestor == nil {
 		return []opinion{d.unsaid(KindEnvoyPatchPolicy, policy)}
 	}
 	accepted := currentCondition(ancestor.Conditions, string(gwapiv1.PolicyConditionAccepted), policy.Generation)
 	programmed := currentCondition(ancestor.Conditions, string(egv1a1.PolicyConditionProgrammed), policy.Generation)
 	switch {
+	case isFalse(accepted) && accepted.Reason == string(egv1a1.PolicyReasonDisabled):
+		return nil // So does it here.
 	case isFalse(accepted):
 		return []opinion{{reason: v1alpha1.ReasonPolicyNotAccepted, message: fmt.Sprintf(
 			"%s is refused: %s", named(KindEnvoyPatchPolicy, policy), said(accepted))}}
@@ -371,7 +421,10 @@ func (l Live) refusedWords(gateway Ref) string {
 	if l.PatchPolicy == nil {
 		return ""
 	}
-	ancestor := l.policyAncestor(l.PatchPolicy.Status, l.PatchPolicy.Namespace, gateway)
+	ancestor := l.patchAncestor(gateway)
+	if ancestor == nil && l.mergedUnseen() {
+		ancestor = l.classAncestor(func(string) bool { return true })
+	}
 	if ancestor == nil {
 		return ""
 	}

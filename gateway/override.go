@@ -3,7 +3,9 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -13,10 +15,11 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// applyOverrides merges each override into the generated object of its kind. When one cannot be
-// merged nothing at all is applied: the last good objects stay, rather than ones that lack what
-// the override was there for.
+// applyOverrides merges each override into the generated object of its kind. One that cannot be merged refuses that
+// object: the last good one stays, rather than one that lacks what the override was there for. Of a route that is
+// there only the fields that an override could be for stay, because where traffic goes must follow the decision.
 func (e *expansion) applyOverrides() {
+	var refused []Ref
 	for i, override := range e.exs.Spec.Overrides {
 		found := false
 		for j, object := range e.out.Objects {
@@ -25,18 +28,46 @@ func (e *expansion) applyOverrides() {
 			}
 			found = true
 			merged, err := merge(object, override)
-			if err != nil {
-				e.problem(v1alpha1.ReasonInvalidOverride, "spec.overrides[%d].patch: cannot be merged into %s %s: %v",
-					i, override.Kind, object.GetName(), err)
-				e.out.Blocked = true
+			if err == nil {
+				e.out.Objects[j] = merged
 				continue
 			}
-			e.out.Objects[j] = merged
+			e.problem(v1alpha1.ReasonInvalidOverride, "spec.overrides[%d].patch: cannot be merged into %s %s: %v",
+				i, override.Kind, object.GetName(), err)
+			refused = append(refused, RefOf(object))
 		}
 		if !found {
 			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.overrides[%d] (no %s is made here)", i, override.Kind))
 		}
 	}
+	for _, ref := range refused {
+		if !e.keepOverrides(ref) {
+			e.out.refuse(ref)
+		}
+	}
+}
+
+// keepOverrides leaves the fields of a live route that an override could be for as they are; false: it is no live route.
+func (e *expansion) keepOverrides(ref Ref) bool {
+	live := e.facts.LiveRoute
+	if ref.Kind != KindGRPCRoute || live == nil {
+		return false
+	}
+	for i, object := range e.out.Objects {
+		if RefOf(object) != ref {
+			continue
+		}
+		route, ok := object.DeepCopyObject().(*gwapiv1.GRPCRoute)
+		if !ok {
+			return false
+		}
+		route.Spec.Hostnames = slices.Clone(live.Spec.Hostnames)
+		route.Labels, route.Annotations = maps.Clone(live.Labels), maps.Clone(live.Annotations)
+		maps.Copy(route.Labels, object.GetLabels())
+		delete(route.Annotations, v1alpha1.AnnotationIntent)
+		e.out.Objects[i] = route
+	}
+	return true
 }
 
 // merge returns a copy of the object with the override merged in. A field that the kind does not
@@ -105,7 +136,7 @@ func protected(object Object) []protectedField {
 	case *gwapiv1.GRPCRoute:
 		return []protectedField{{"spec.rules", o.Spec.Rules}, {"spec.parentRefs", o.Spec.ParentRefs}}
 	case *egv1a1.BackendTrafficPolicy:
-		return []protectedField{{"spec.targetRefs", o.Spec.PolicyTargetReferences}}
+		return []protectedField{{"spec.targetRefs", o.Spec.PolicyTargetReferences}, {"spec.routingType", o.Spec.RoutingType}}
 	case *egv1a1.EnvoyPatchPolicy:
 		return []protectedField{{"spec.targetRef", o.Spec.TargetRef}, {"spec.jsonPatches", o.Spec.JSONPatches}}
 	}

@@ -23,7 +23,10 @@ func (e *expansion) addGateway() {
 			Listeners:        []gwapiv1.Listener{listener(spec.Listener)},
 		},
 	}
-	if e.shape.envoyGateway {
+	switch {
+	case MergedClass(e.facts) != "":
+		e.ignoreForMerged()
+	case e.shape.envoyGateway:
 		gateway.Spec.Infrastructure = &gwapiv1.GatewayInfrastructure{ParametersRef: &gwapiv1.LocalParametersReference{
 			Group: gwapiv1.Group(egv1a1.GroupName), Kind: gwapiv1.Kind(KindEnvoyProxy), Name: e.exs.Name,
 		}}

@@ -29,7 +29,7 @@ func (e *expansion) addPatch() {
 	if !e.shape.priorities && !e.shape.probe || !e.shape.patch || e.facts.Capabilities.EnvoyPatchPolicy == CapabilityMissing {
 		return
 	}
-	ref := PatchRef(e.exs, e.out.Gateway.Namespace)
+	ref := PatchRefIn(e.exs, e.facts)
 	cluster := ClusterName(e.exs)
 	meta := e.meta(ref.Name, "")
 	meta.Namespace = ref.Namespace
@@ -44,10 +44,8 @@ func (e *expansion) addPatch() {
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindEnvoyPatchPolicy},
 		ObjectMeta: meta,
 		Spec: egv1a1.EnvoyPatchPolicySpec{
-			Type: egv1a1.JSONPatchEnvoyPatchType,
-			TargetRef: gwapiv1.LocalPolicyTargetReference{
-				Group: gwapiv1.GroupName, Kind: KindGateway, Name: gwapiv1.ObjectName(e.out.Gateway.Name),
-			},
+			Type:        egv1a1.JSONPatchEnvoyPatchType,
+			TargetRef:   e.patchTarget(),
 			JSONPatches: patches,
 		},
 	})

@@ -35,11 +35,11 @@ const (
 // is what a health check that asks for the wrong service, or a starved machine, would cost otherwise.
 const panicNoneLeft = uint32(1)
 
-// addPolicy makes the BackendTrafficPolicy of the route. It is merged with one that the platform
+// policy is the BackendTrafficPolicy of the route. It is merged with one that the platform
 // may have put on the Gateway, instead of replacing it.
-func (e *expansion) addPolicy() {
+func (e *expansion) policy() *egv1a1.BackendTrafficPolicy {
 	traffic := ptr.Deref(e.exs.Spec.Traffic, v1alpha1.Traffic{})
-	policy := &egv1a1.BackendTrafficPolicy{
+	return &egv1a1.BackendTrafficPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackendTrafficPolicy},
 		ObjectMeta: e.meta(e.exs.Name, ""),
 		Spec: egv1a1.BackendTrafficPolicySpec{
@@ -51,6 +51,9 @@ func (e *expansion) addPolicy() {
 					},
 				}},
 			},
+			// A platform may route to the ClusterIPs of Services, for a mesh to balance. The proxies would then see
+			// neither pods nor their health, and failover would be a refused connection for each call.
+			RoutingType: ptr.To(egv1a1.EndpointRoutingType),
 			ClusterSettings: egv1a1.ClusterSettings{
 				Timeout: &egv1a1.Timeout{
 					TCP:  &egv1a1.TCPTimeout{ConnectTimeout: duration(traffic.ConnectTimeout, defaultConnectTimeout)},
@@ -63,7 +66,6 @@ func (e *expansion) addPolicy() {
 			},
 		},
 	}
-	e.add(policy)
 }
 
 func retry(spec v1alpha1.Retry) *egv1a1.Retry {

@@ -41,6 +41,7 @@ func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
 		message := ""
 		if b.found = trouble == nil; !b.found {
 			message = trouble.Message
+			trouble.For, trouble.Backend = v1alpha1.ConditionResolvedRefs, spec.Name
 			r.problems = append(r.problems, *trouble)
 		}
 		b.look()

@@ -24,6 +24,9 @@ type shape struct {
 	// probe: the fallback and the patch are made although they have no use now, because what Envoy
 	// Gateway says of them is where a missing API's coming back shows.
 	probe bool
+	// zoned: Envoy Gateway makes a cluster of each backend although they could share one, because the
+	// proxies are to prefer or weigh zones.
+	zoned bool
 	// fallback is the index of the backend that stands by; -1: none.
 	fallback int
 }
@@ -46,17 +49,18 @@ func outline(exs *v1alpha1.ExposedService, facts Facts) shape {
 // chooseShape picks the shape, and says why and what to enable for more.
 func (e *expansion) chooseShape() {
 	e.shape.fallback = e.chooseFallback()
-	gateway := e.out.Gateway
-	e.shape.patch = e.shape.envoyGateway &&
-		(gateway.Namespace == e.exs.Namespace || e.granted(PatchRef(e.exs, gateway.Namespace), fromExposedService))
+	patch := PatchRefIn(e.exs, e.facts)
+	e.shape.patch = e.shape.envoyGateway && (patch.Namespace == e.exs.Namespace || e.granted(patch, fromExposedService))
+	zones := e.zonesFrom()
+	e.shape.zoned = zones != ""
 
-	reason, message := e.whyWeights()
+	reason, message := e.whyWeights(zones)
 	if reason == "" {
 		e.shape.priorities = true
 		e.out.Failover.Mode = v1alpha1.FailoverPriorities
 		reason, message = e.whichPriorities()
 	} else {
-		e.shape.probe = reason == v1alpha1.ReasonBackendAPIDisabled || reason == v1alpha1.ReasonPatchAPIDisabled
+		e.shape.probe = reason == v1alpha1.ReasonBackendAPIDisabled
 	}
 	if !e.shape.priorities && e.strategy() == v1alpha1.StrategyPriorities {
 		e.out.Ignored = append(e.out.Ignored, "spec.failover.strategy: Priorities")
@@ -130,10 +134,10 @@ func (e *expansion) strategy() v1alpha1.FailoverStrategy {
 
 const costOfWeights = "Headgate moves the weights when a backend dies, and calls that meet its death before that fail"
 
-// whyWeights says what stands against priorities; an empty reason: nothing.
-func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
+// whyWeights says what stands against priorities; an empty reason: nothing. zones is what makes the proxies prefer or
+// weigh zones, if anything does.
+func (e *expansion) whyWeights(zones string) (v1alpha1.Reason, string) {
 	caps := e.facts.Capabilities
-	undecided := caps.LastMode == v1alpha1.FailoverWeights
 	switch {
 	case e.strategy() == v1alpha1.StrategyWeights:
 		return v1alpha1.ReasonWeightsRequested, "spec.failover.strategy is Weights: " + costOfWeights
@@ -148,15 +152,15 @@ func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 		return v1alpha1.ReasonHostBackend, fmt.Sprintf(
 			"the first backend, %s, is a host outside the cluster, which cannot share a cluster of Envoy with Services: %s",
 			e.backends[0].Name, costOfWeights)
-	case caps.EnvoyPatchPolicy == CapabilityMissing || caps.EnvoyPatchPolicy == CapabilityOff,
-		caps.EnvoyPatchPolicy == CapabilityUnknown && undecided && e.shape.patch:
-		return v1alpha1.ReasonPatchAPIDisabled,
-			"Envoy Gateway's EnvoyPatchPolicy API is off: " + costOfWeights +
-				"; set extensionApis.enableEnvoyPatchPolicy: true in the EnvoyGateway configuration (Helm: config.envoyGateway.extensionApis)"
+	case zones != "":
+		return v1alpha1.ReasonZoneAware, fmt.Sprintf(
+			"%s makes the proxies prefer or weigh zones (loadBalancer.zoneAware), for which Envoy Gateway makes a cluster of each backend: %s; "+
+				"remove zoneAware there, or give up all settings of that policy for this route by an override of kind BackendTrafficPolicy with {spec: {mergeType: null}}",
+			zones, costOfWeights)
 	case e.shape.fallback < 0:
 		return "", ""
 	case caps.Backend == CapabilityMissing || caps.Backend == CapabilityOff,
-		caps.Backend == CapabilityUnknown && undecided:
+		caps.Backend == CapabilityUnknown && caps.LastMode == v1alpha1.FailoverWeights:
 		return v1alpha1.ReasonBackendAPIDisabled,
 			"Envoy Gateway's Backend API is off: " + costOfWeights +
 				"; set extensionApis.enableBackend: true in the EnvoyGateway configuration (Helm: config.envoyGateway.extensionApis)"
@@ -166,21 +170,26 @@ func (e *expansion) whyWeights() (v1alpha1.Reason, string) {
 
 // whichPriorities says how well priorities work.
 func (e *expansion) whichPriorities() (v1alpha1.Reason, string) {
-	gateway := e.out.Gateway
-	switch {
-	case e.shape.fallback < 0 && len(e.exs.Spec.Backends) > 1:
-		// Backends inside the cluster can always stand by.
-		return v1alpha1.ReasonNoFallback, fmt.Sprintf("backend %s cannot stand by: %s", e.backends[1].Name, e.backends[1].hostTrouble())
-	case e.shape.fallback < 0:
+	gateway, caps := e.out.Gateway, e.facts.Capabilities
+	if e.shape.fallback < 0 {
 		return v1alpha1.ReasonSingleBackend, "there is no second backend that Envoy could turn to: add one to spec.backends"
-	case !e.shape.patch:
-		return v1alpha1.ReasonPatchNotPermitted, fmt.Sprintf(
-			"Envoy turns to %s when no serving endpoint is healthy, but also sends it a share of the calls when fewer than 72 %% are healthy, and "+
-				"takes up to a second to notice changes, because the owner of Gateway %s/%s has not allowed an EnvoyPatchPolicy there: in namespace "+
-				"%s create a ReferenceGrant from {group: headgate.dev, kind: ExposedService, namespace: %s} to "+
-				"{group: gateway.envoyproxy.io, kind: EnvoyPatchPolicy}",
-			e.backends[e.shape.fallback].Name, gateway.Namespace, gateway.Name, gateway.Namespace, e.exs.Namespace)
 	}
-	return v1alpha1.ReasonPriorities, fmt.Sprintf(
-		"Envoy turns to %s by itself when no serving endpoint is healthy", e.backends[e.shape.fallback].Name)
+	name := e.backends[e.shape.fallback].Name
+	lessSharp := fmt.Sprintf("Envoy turns to %s when no serving endpoint is healthy, but also sends it a share of the calls when fewer than 72 %% "+
+		"are healthy, and takes up to a second to notice changes, because ", name)
+	switch {
+	case !e.shape.patch:
+		return v1alpha1.ReasonPatchNotPermitted, lessSharp + fmt.Sprintf(
+			"the owner of Gateway %s/%s has not allowed an EnvoyPatchPolicy there: in namespace %s create a ReferenceGrant from "+
+				"{group: headgate.dev, kind: ExposedService, namespace: %s} to {group: gateway.envoyproxy.io, kind: EnvoyPatchPolicy}",
+			gateway.Namespace, gateway.Name, gateway.Namespace, e.exs.Namespace)
+	case caps.EnvoyPatchPolicy == CapabilityMissing || caps.EnvoyPatchPolicy == CapabilityOff:
+		return v1alpha1.ReasonPatchAPIDisabled, lessSharp + "Envoy Gateway's EnvoyPatchPolicy API is off; set " +
+			"extensionApis.enableEnvoyPatchPolicy: true in the EnvoyGateway configuration (Helm: config.envoyGateway.extensionApis)"
+	case caps.MergedUnseen && MergedClass(e.facts) == "":
+		return v1alpha1.ReasonMergedGatewaysNotSupported, lessSharp + fmt.Sprintf(
+			"Envoy Gateway merges all Gateways of the class by its own configuration, which Headgate cannot read: set mergeGateways: true "+
+				"in an EnvoyProxy that the parametersRef of GatewayClass %s names", e.facts.Class.Name)
+	}
+	return v1alpha1.ReasonPriorities, fmt.Sprintf("Envoy turns to %s by itself when no serving endpoint is healthy", name)
 }

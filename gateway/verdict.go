@@ -4,17 +4,34 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/condition"
+	"github.com/headgate/headgate/internal/text"
 )
 
-// Bounds of the API on what the status may hold.
+// maxAddresses is how many addresses the status may hold.
+const maxAddresses = 16
+
+// silenceAllowed is how long the data plane may say nothing of changed objects before that is worth a word. Envoy Gateway
+// takes well under a second for a route; each switch, and each step of a ramp or a rollout, changes one.
+const silenceAllowed = 3 * time.Second
+
+// Part is a part of what Headgate does for an ExposedService.
+type Part string
+
 const (
-	maxAddresses     = 16
-	maxMessageLength = 4096
+	// PartDataPlane: what the Gateway serves.
+	PartDataPlane Part = ""
+	// PartRollout: the canary of a rollout.
+	PartRollout Part = "Rollout"
+	// PartXDS: what is served over xDS.
+	PartXDS Part = "XDS"
 )
 
 // Failure is an object that could not be applied.
@@ -22,6 +39,19 @@ type Failure struct {
 	Message string
 	// Final: the API server refused what was asked for, so that asking again changes nothing.
 	Final bool
+	// Part is what the object is for. A canary that cannot be made keeps no call from being served.
+	Part Part
+}
+
+// Findings are what a verdict is made from.
+type Findings struct {
+	Expansion Expansion
+	// Live is what the cluster holds after applying.
+	Live     Live
+	Failures []Failure
+	Now      time.Time
+	// SilentSince is what the last verdict said; the zero value when there was none.
+	SilentSince time.Time
 }
 
 // Verdict is what the status says.
@@ -31,137 +61,257 @@ type Verdict struct {
 	Conditions []metav1.Condition
 	// Addresses are where the Gateway can be reached.
 	Addresses []gwapiv1.GatewayStatusAddress
+	// SilentSince is since when the data plane has had nothing to say of the newest objects; zero: it has spoken.
+	// The next verdict wants to know.
+	SilentSince time.Time
+	// Again is when to judge again although nothing has changed, because a silence becomes worth a word; 0: never.
+	Again time.Duration
 }
 
 // Judge makes the conditions of an ExposedService from its expansion, from what became of applying
 // it, and from what the data plane's controller says of the live objects.
-func Judge(exs *v1alpha1.ExposedService, expansion Expansion, live Live, failures []Failure) Verdict {
-	accepted := judgeAccepted(expansion, live)
-	exposed, stuck := judgeExposed(exs, expansion, live, failures)
-	verdict := Verdict{Addresses: addresses(live.Gateway)}
+//
+// Ready is about calls alone: whether they can be made. What does not stop them (a backend that others stand in for, a
+// canary, a policy that is refused) is said by Accepted, ResolvedRefs and Exposed.
+func Judge(exs *v1alpha1.ExposedService, found Findings) Verdict {
+	verdict := Verdict{Addresses: addresses(found.Live.Gateway)}
+	plane := dataPlane{exs: exs, expansion: found.Expansion, live: found.Live}
+	opinions := plane.opinions()
 
-	ready := summary(exs, accepted, exposed, verdict.Addresses)
-	conditions := []metav1.Condition{ready, accepted, exposed, judgeFailover(expansion, live)}
-	switch {
-	case ready.Status == metav1.ConditionTrue:
-	case accepted.Status == metav1.ConditionFalse || stuck:
-		conditions = append(conditions, newCondition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
-	default:
-		conditions = append(conditions, newCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
+	accepted := found.accepted()
+	resolved := ResolvedRefs(found.Expansion)
+	exposed, stuck := found.exposed(opinions)
+	if exposed.Reason == string(v1alpha1.ReasonPending) {
+		verdict.SilentSince = found.SilentSince
+		if found.SilentSince.IsZero() {
+			verdict.SilentSince = found.Now
+		}
+		rest := silenceAllowed - found.Now.Sub(verdict.SilentSince)
+		if last := lastExposed(exs); last != nil && rest > 0 {
+			exposed, verdict.Again = *last, rest
+		}
 	}
-	for i := range conditions {
-		conditions[i].ObservedGeneration = exs.Generation
+	ready := found.ready(exs, plane, opinions, accepted, resolved, exposed, verdict.Addresses)
+	conditions := []metav1.Condition{ready, accepted, resolved, exposed, found.failover()}
+	repeated := []metav1.Condition{ready, exposed}
+	if slices.ContainsFunc(found.Expansion.Problems, Problem.stopsSpec) {
+		repeated, stuck = []metav1.Condition{ready, accepted, exposed}, true
 	}
-	verdict.Conditions = conditions
+	if progress := Progress(stuck || !found.Expansion.HasBackend(), repeated...); progress != nil {
+		conditions = append(conditions, *progress)
+	}
+	verdict.Conditions = condition.ObservedAt(exs.Generation, conditions)
 	return verdict
+}
+
+// Progress is the condition Stalled or Reconciling, which repeats the first of the others that is not True; nil: none is
+// there. stalled: nothing will change until somebody acts.
+func Progress(stalled bool, conditions ...metav1.Condition) *metav1.Condition {
+	conditionType := v1alpha1.ConditionReconciling
+	if stalled {
+		conditionType = v1alpha1.ConditionStalled
+	}
+	for _, c := range conditions {
+		if c.Status != metav1.ConditionTrue {
+			out := condition.New(conditionType, metav1.ConditionTrue, v1alpha1.Reason(c.Reason), c.Message)
+			return &out
+		}
+	}
+	return nil
 }
 
 // Deleting is the verdict on an ExposedService that is going away.
 func Deleting(exs *v1alpha1.ExposedService, message string) Verdict {
-	conditions := []metav1.Condition{
-		newCondition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message),
-		newCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonDeleting, message),
-	}
-	for i := range conditions {
-		conditions[i].ObservedGeneration = exs.Generation
-	}
-	return Verdict{Conditions: conditions, Addresses: exs.Status.Addresses}
+	return Verdict{Addresses: exs.Status.Addresses, Conditions: condition.ObservedAt(exs.Generation, []metav1.Condition{
+		condition.New(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message),
+		condition.New(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonDeleting, message),
+	})}
 }
 
-func judgeAccepted(expansion Expansion, live Live) metav1.Condition {
-	switch {
-	case len(expansion.Problems) > 0:
-		messages := make([]string, 0, len(expansion.Problems))
+// stopsSpec: the spec cannot be served as it is.
+func (p Problem) stopsSpec() bool { return p.For == "" || p.For == v1alpha1.ConditionAccepted }
+
+func (p Problem) isUnresolved() bool { return p.For == v1alpha1.ConditionResolvedRefs }
+
+func (f Findings) accepted() metav1.Condition {
+	who := "the data plane"
+	if f.Live.Controller != "" {
+		who = "the Gateway's controller, " + string(f.Live.Controller) + ","
+	}
+	return Accepted(f.Expansion, f.Failures, who)
+}
+
+// Accepted makes the condition from everything that stands against the spec as it is, except for what it names and is not
+// there. What stops all of it comes first. who cannot do what is ignored. Failures of the data plane are Exposed's to say.
+func Accepted(expansion Expansion, failures []Failure, who string) metav1.Condition {
+	var problems []Problem
+	for _, stops := range []bool{true, false} {
 		for _, problem := range expansion.Problems {
-			messages = append(messages, problem.Message)
+			if !problem.isUnresolved() && problem.stopsSpec() == stops {
+				problems = append(problems, problem)
+			}
 		}
-		return newCondition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, expansion.Problems[0].Reason, join(messages))
+	}
+	for _, failure := range failures {
+		if failure.Part != PartDataPlane {
+			problems = append(problems, Problem{Reason: v1alpha1.ReasonApplyFailed, Message: failure.Message})
+		}
+	}
+	switch {
+	case len(problems) > 0:
+		return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionFalse, problems[0].Reason, Messages(problems))
 	case len(expansion.Ignored) > 0:
-		who := "the data plane"
-		if live.Controller != "" {
-			who = "the Gateway's controller, " + string(live.Controller) + ","
-		}
-		return newCondition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonFieldsIgnored, fmt.Sprintf(
+		return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonFieldsIgnored, fmt.Sprintf(
 			"%s cannot do what these fields ask for, everything else is in force: %s; remove them, or use a GatewayClass of Envoy Gateway with its Backend API enabled",
 			who, strings.Join(expansion.Ignored, ", ")))
 	}
-	return newCondition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "everything that the spec names is there")
+	return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the spec can be served as it is")
 }
 
-// judgeExposed says whether calls get through; stuck: not before somebody acts.
-func judgeExposed(exs *v1alpha1.ExposedService, expansion Expansion, live Live, failures []Failure) (condition metav1.Condition, stuck bool) {
-	if len(failures) > 0 {
-		messages := make([]string, 0, len(failures))
-		for _, failure := range failures {
-			messages = append(messages, failure.Message)
+// ResolvedRefs makes the condition from what is wrong with what the spec names.
+func ResolvedRefs(expansion Expansion) metav1.Condition {
+	problems := slices.DeleteFunc(slices.Clone(expansion.Problems), func(p Problem) bool { return !p.isUnresolved() })
+	if len(problems) > 0 {
+		return condition.New(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, problems[0].Reason, Messages(problems))
+	}
+	return condition.New(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs,
+		"everything that the spec names is there and may be used")
+}
+
+// Messages puts those of several problems into one.
+func Messages(problems []Problem) string {
+	words := make([]string, 0, len(problems))
+	for _, problem := range problems {
+		words = append(words, problem.Message)
+	}
+	return text.Join(words...)
+}
+
+// lastExposed is what the status says of this generation of the spec, if that was that everything is exposed. Nothing is
+// said of a silence at once then: a switch would make every condition flap.
+func lastExposed(exs *v1alpha1.ExposedService) *metav1.Condition {
+	last := meta.FindStatusCondition(exs.Status.Conditions, v1alpha1.ConditionExposed)
+	if last == nil || last.Status != metav1.ConditionTrue || last.ObservedGeneration != exs.Generation {
+		return nil
+	}
+	out := condition.New(last.Type, last.Status, v1alpha1.Reason(last.Reason), last.Message)
+	return &out
+}
+
+// exposed says whether the data plane has taken everything; stuck: not before somebody acts.
+func (f Findings) exposed(opinions []opinion) (exposed metav1.Condition, stuck bool) {
+	say := func(status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
+		return condition.New(v1alpha1.ConditionExposed, status, reason, message)
+	}
+	var failed []string
+	for _, failure := range f.Failures {
+		if failure.Part == PartDataPlane {
+			failed = append(failed, failure.Message)
 			stuck = stuck || failure.Final
 		}
-		return newCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, join(messages)), stuck
 	}
-	if len(expansion.Problems) > 0 && live.Route == nil {
-		return newCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
+	if len(failed) > 0 {
+		return say(metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, text.Join(failed...)), stuck
+	}
+	if f.Live.Route == nil && (f.Expansion.Blocked || slices.ContainsFunc(f.Expansion.Problems, Problem.stopsSpec)) {
+		return say(metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
 			"nothing is exposed, because the spec is not accepted: see the Accepted condition"), true
 	}
-
-	opinions := dataPlane{exs: exs, expansion: expansion, live: live}.opinions()
 	refusals := slices.DeleteFunc(slices.Clone(opinions), func(o opinion) bool { return o.reason == v1alpha1.ReasonPending })
 	switch {
 	case len(refusals) > 0:
-		messages := make([]string, 0, len(refusals))
 		for _, refusal := range refusals {
-			messages = append(messages, refusal.message)
 			stuck = stuck || !refusal.passing
 		}
-		return newCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, refusals[0].reason, join(messages)), stuck
+		return say(metav1.ConditionFalse, refusals[0].reason, words(refusals)), stuck
 	case len(opinions) > 0:
 		// One at a time: each waits for the one before it.
-		return newCondition(v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending, opinions[0].message), false
+		return say(metav1.ConditionUnknown, v1alpha1.ReasonPending, opinions[0].message), false
 	}
-	return newCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
-		fmt.Sprintf("Gateway %s/%s has accepted and programmed everything", expansion.Gateway.Namespace, expansion.Gateway.Name)), false
+	return say(metav1.ConditionTrue, v1alpha1.ReasonExposed, fmt.Sprintf(
+		"Gateway %s/%s has accepted and programmed everything", f.Expansion.Gateway.Namespace, f.Expansion.Gateway.Name)), false
 }
 
-func judgeFailover(expansion Expansion, live Live) metav1.Condition {
-	status := metav1.ConditionFalse
-	switch expansion.FailoverReason {
-	case v1alpha1.ReasonPriorities, v1alpha1.ReasonPatchNotPermitted:
+func words(opinions []opinion) string {
+	out := make([]string, 0, len(opinions))
+	for _, o := range opinions {
+		out = append(out, o.message)
+	}
+	return text.Join(out...)
+}
+
+// failover makes PriorityFailover.
+func (f Findings) failover() metav1.Condition {
+	if f.Live.Route == nil {
+		return condition.New(v1alpha1.ConditionPriorityFailover, metav1.ConditionUnknown, v1alpha1.ReasonUnknown, "nothing is exposed yet")
+	}
+	status, reason := metav1.ConditionFalse, f.Expansion.FailoverReason
+	switch reason {
+	case v1alpha1.ReasonPriorities, v1alpha1.ReasonPatchNotPermitted, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.ReasonMergedGatewaysNotSupported:
 		status = metav1.ConditionTrue
-	case v1alpha1.ReasonUnknown, "":
+	case v1alpha1.ReasonUnknown:
 		status = metav1.ConditionUnknown
+	case "":
+		status, reason = metav1.ConditionUnknown, v1alpha1.ReasonUnknown
 	}
-	reason := expansion.FailoverReason
-	if reason == "" {
-		reason = v1alpha1.ReasonUnknown
+	message := f.Expansion.FailoverMessage
+	switch reason {
+	case v1alpha1.ReasonBackendAPIDisabled, v1alpha1.ReasonPatchAPIDisabled, v1alpha1.ReasonMergedGatewaysNotSupported:
+		message += f.Live.refusedWords(f.Expansion.Gateway)
 	}
-	message := expansion.FailoverMessage
-	if reason == v1alpha1.ReasonBackendAPIDisabled || reason == v1alpha1.ReasonPatchAPIDisabled {
-		message += live.refusedWords(expansion.Gateway)
-	}
-	return newCondition(v1alpha1.ConditionPriorityFailover, status, reason, message)
+	return condition.New(v1alpha1.ConditionPriorityFailover, status, reason, message)
 }
 
-// summary makes Ready from the two that it sums up.
-func summary(
-	exs *v1alpha1.ExposedService, accepted, exposed metav1.Condition, addresses []gwapiv1.GatewayStatusAddress,
+// ready says whether calls can be made.
+func (f Findings) ready(
+	exs *v1alpha1.ExposedService, plane dataPlane, opinions []opinion, accepted, resolved, exposed metav1.Condition,
+	addresses []gwapiv1.GatewayStatusAddress,
 ) metav1.Condition {
-	for _, condition := range []metav1.Condition{accepted, exposed} {
-		if condition.Status != metav1.ConditionTrue {
-			return newCondition(v1alpha1.ConditionReady, condition.Status, v1alpha1.Reason(condition.Reason), condition.Message)
-		}
+	like := func(c metav1.Condition) metav1.Condition {
+		return condition.New(v1alpha1.ConditionReady, c.Status, v1alpha1.Reason(c.Reason), c.Message)
 	}
-	hosts := "every host name"
-	if len(exs.Spec.Hostnames) > 0 {
-		hosts = string(exs.Spec.Hostnames[0])
-		if more := len(exs.Spec.Hostnames) - 1; more > 0 {
-			hosts = fmt.Sprintf("%s and %d more", hosts, more)
-		}
+	stops := slices.DeleteFunc(slices.Clone(opinions), func(o opinion) bool { return !o.stops })
+	switch {
+	case accepted.Status == metav1.ConditionFalse && (f.Expansion.Blocked || exposed.Reason == string(v1alpha1.ReasonNotAccepted)):
+		return like(accepted)
+	case exposed.Status == metav1.ConditionUnknown:
+		return like(exposed)
+	case len(stops) > 0:
+		return condition.New(v1alpha1.ConditionReady, metav1.ConditionFalse, stops[0].reason, words(stops))
+	case exposed.Status == metav1.ConditionFalse && !plane.serves():
+		return like(exposed)
+	case !f.Expansion.HasBackend():
+		return like(resolved)
 	}
 	where := "an address that the Gateway does not report"
 	if len(addresses) > 0 {
 		where = addresses[0].Value
 	}
-	return newCondition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
-		fmt.Sprintf("calls for %s are taken at %s", hosts, where))
+	return condition.New(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
+		fmt.Sprintf("calls for %s are taken at %s", describeHosts(exs.Spec.Hostnames), where))
+}
+
+func describeHosts(names []v1alpha1.Hostname) string {
+	switch len(names) {
+	case 0:
+		return "every host name"
+	case 1:
+		return string(names[0])
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}
+
+// HasBackend: calls have somewhere to go. At least one backend of the spec is there, or has endpoints of which a Service that is gone still knows.
+func (e Expansion) HasBackend() bool {
+	unresolved := map[string]bool{}
+	for _, problem := range e.Problems {
+		if problem.isUnresolved() {
+			unresolved[problem.Backend] = true
+		}
+	}
+	return len(e.Backends) == 0 || slices.ContainsFunc(e.Backends, func(b v1alpha1.BackendStatus) bool {
+		return !unresolved[b.Name] || b.Ready != nil && *b.Ready > 0
+	})
 }
 
 // addresses are those that the Gateway reports, as many as the status may hold.
@@ -171,12 +321,3 @@ func addresses(gateway *gwapiv1.Gateway) []gwapiv1.GatewayStatusAddress {
 	}
 	return slices.Clone(gateway.Status.Addresses[:min(len(gateway.Status.Addresses), maxAddresses)])
 }
-
-func newCondition(conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
-	if len(message) > maxMessageLength {
-		message = strings.ToValidUTF8(message[:maxMessageLength-3], "") + "..."
-	}
-	return metav1.Condition{Type: conditionType, Status: status, Reason: string(reason), Message: message}
-}
-
-func join(messages []string) string { return strings.Join(messages, "; ") }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -32,6 +34,7 @@ func ownedStage() *stage {
 		Spec: v1alpha1.ExposedServiceSpec{
 			Hostnames: []v1alpha1.Hostname{"greeter.example.com", "hello.example.com"},
 			Gateway:   &v1alpha1.Gateway{ClassName: ptr.To("envoy")},
+			Backends:  []v1alpha1.Backend{{Name: "primary"}, {Name: "backup"}},
 		},
 	}
 	s := &stage{exs: exs}
@@ -83,6 +86,7 @@ func (s *stage) finish() {
 		Gateway:        ref,
 		Failover:       v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities, Fallback: "backup"},
 		FailoverReason: v1alpha1.ReasonPriorities, FailoverMessage: "Envoy turns to backup",
+		Backends: []v1alpha1.BackendStatus{{Name: "primary"}, {Name: "backup"}},
 	}
 	for _, kind := range []string{"EnvoyProxy", "Gateway", "Backend", "GRPCRoute", "BackendTrafficPolicy", "EnvoyPatchPolicy"} {
 		object := &metav1.PartialObjectMetadata{}
@@ -134,6 +138,18 @@ func (s *stage) weights() {
 	s.live.Route.Spec.Rules[0].BackendRefs[0].Weight = ptr.To(int32(0))
 }
 
+// merge lets Envoy Gateway take the patch for one of a class.
+func (s *stage) merge(class string) {
+	s.live.MergedClass = class
+	s.live.PatchPolicy.Status.Ancestors[0].AncestorRef = gwapiv1.ParentReference{
+		Group: ptr.To(gwapiv1.Group(gwapiv1.GroupName)), Kind: ptr.To(gwapiv1.Kind("GatewayClass")), Name: gwapiv1.ObjectName(class),
+	}
+}
+
+func unresolved(backend, message string) gateway.Problem {
+	return gateway.Problem{Reason: v1alpha1.ReasonBackendNotFound, Message: message, For: v1alpha1.ConditionResolvedRefs, Backend: backend}
+}
+
 func say(conditions *[]metav1.Condition, conditionType string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(conditions, metav1.Condition{
 		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: generation,
@@ -144,6 +160,13 @@ func refuse(conditions *[]metav1.Condition, conditionType, reason, message strin
 	say(conditions, conditionType, metav1.ConditionFalse, reason, message)
 }
 
+// noon is when everything is judged.
+var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+func (s *stage) judge() gateway.Verdict {
+	return gateway.Judge(s.exs, gateway.Findings{Expansion: s.expansion, Live: s.live, Failures: s.failures, Now: noon})
+}
+
 func TestVerdict(t *testing.T) {
 	const (
 		stalled     = v1alpha1.ConditionStalled
@@ -152,11 +175,13 @@ func TestVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
 		stage  func() *stage
 		change func(*stage)
-		// accepted and exposed are "status/reason" of these conditions.
-		accepted, exposed string
+		// accepted, resolved and exposed are "status/reason" of these conditions.
+		accepted, resolved, exposed string
 		// passing is the one of Stalled and Reconciling that is there.
 		passing string
-		// words stand in the message of Ready.
+		// served: Ready is True although one of them is there.
+		served bool
+		// words stand in the message of Ready, or of the condition that is not True beside it.
 		words []string
 	}{
 		"everything is fine": {exposed: "True/Exposed", words: []string{"greeter.example.com and 1 more", "192.0.2.10"}},
@@ -167,10 +192,61 @@ func TestVerdict(t *testing.T) {
 		"a Service is missing, and calls go on": {
 			change: func(s *stage) {
 				s.expansion.Problems = []gateway.Problem{
-					{Reason: v1alpha1.ReasonServiceNotFound, Message: "Service shop/backup does not exist"}, {Reason: v1alpha1.ReasonPortNotFound, Message: "no port 1"},
+					unresolved("backup", "Service shop/backup does not exist"), unresolved("third", "no port 1"),
 				}
 			},
-			accepted: "False/ServiceNotFound", exposed: "True/Exposed", passing: stalled, words: []string{"shop/backup", "no port 1"},
+			resolved: "False/BackendNotFound", exposed: "True/Exposed", words: []string{"shop/backup", "no port 1"},
+		},
+		"no Service is there": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{unresolved("primary", "Service shop/primary does not exist"), unresolved("backup", "no port 1")}
+			},
+			resolved: "False/BackendNotFound", exposed: "True/Exposed", passing: stalled, words: []string{"shop/primary", "no port 1"},
+		},
+		"no Service is there, and pods of one still serve": {
+			change: func(s *stage) {
+				s.expansion.Backends[0].Ready = ptr.To(int32(2))
+				s.expansion.Problems = []gateway.Problem{unresolved("primary", "Service shop/primary does not exist"), unresolved("backup", "no port 1")}
+			},
+			resolved: "False/BackendNotFound", exposed: "True/Exposed",
+		},
+		"the Deployment of a rollout is missing": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{{
+					Reason: v1alpha1.ReasonWorkloadNotFound, Message: "Deployment shop/greeter does not exist", For: v1alpha1.ConditionResolvedRefs,
+				}}
+			},
+			resolved: "False/WorkloadNotFound", exposed: "True/Exposed", words: []string{"Deployment shop/greeter"},
+		},
+		"a rollout asks for what is not there": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{{
+					Reason: v1alpha1.ReasonRolloutNotSupported, Message: "no codes", For: v1alpha1.ConditionProgressing,
+				}}
+			},
+			accepted: "False/RolloutNotSupported", exposed: "True/Exposed", words: []string{"no codes"},
+		},
+		"a claim over xDS is lost, and the Gateway serves": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{{Reason: v1alpha1.ReasonRouteConflict, Message: "shop/other has it", For: v1alpha1.ConditionXDSAccepted}}
+			},
+			accepted: "False/RouteConflict", exposed: "True/Exposed", words: []string{"shop/other"},
+		},
+		"one object is refused for its override, and calls go on": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{
+					{Reason: v1alpha1.ReasonRolloutNotSupported, Message: "no codes", For: v1alpha1.ConditionProgressing},
+					{Reason: v1alpha1.ReasonInvalidOverride, Message: "spec.overrides[0]"},
+				}
+			},
+			accepted: "False/InvalidOverride", exposed: "True/Exposed", passing: stalled, served: true, words: []string{"spec.overrides[0]", "no codes"},
+		},
+		"nothing is known, and what there is serves on": {
+			change: func(s *stage) {
+				s.expansion.Blocked, s.expansion.Objects = true, nil
+				s.expansion.Problems = []gateway.Problem{{Reason: v1alpha1.ReasonGatewayClassNotFound, Message: "GatewayClass envoy does not exist"}}
+			},
+			accepted: "False/GatewayClassNotFound", exposed: "True/Exposed", passing: stalled, words: []string{"GatewayClass envoy"},
 		},
 		"nothing is made, because the spec is wrong": {
 			change: func(s *stage) {
@@ -188,11 +264,24 @@ func TestVerdict(t *testing.T) {
 			change: func(s *stage) {
 				s.failures = []gateway.Failure{{Message: "Gateway shop/greeter is refused", Final: true}}
 			},
-			exposed: "False/ApplyFailed", passing: stalled, words: []string{"Gateway shop/greeter is refused"},
+			exposed: "False/ApplyFailed", passing: stalled, served: true, words: []string{"Gateway shop/greeter is refused"},
 		},
 		"an object is tried again": {
 			change:  func(s *stage) { s.failures = []gateway.Failure{{Message: "the server is down"}} },
-			exposed: "False/ApplyFailed", passing: reconciling,
+			exposed: "False/ApplyFailed", passing: reconciling, served: true,
+		},
+		"the first apply fails": {
+			change: func(s *stage) {
+				s.failures = []gateway.Failure{{Message: "Gateway shop/greeter is refused", Final: true}}
+				s.live = gateway.Live{}
+			},
+			exposed: "False/ApplyFailed", passing: stalled, words: []string{"Gateway shop/greeter is refused"},
+		},
+		"the canary cannot be made": {
+			change: func(s *stage) {
+				s.failures = []gateway.Failure{{Message: "Deployment shop/greeter-canary exceeds a quota", Part: gateway.PartRollout}}
+			},
+			accepted: "False/ApplyFailed", exposed: "True/Exposed", words: []string{"quota"},
 		},
 
 		"the Gateway is not there yet": {
@@ -315,13 +404,28 @@ func TestVerdict(t *testing.T) {
 			exposed: "False/RefsNotResolved", passing: stalled, words: []string{"Service shop/x not found"},
 		},
 
+		"a reference to a backend that has no calls does not resolve": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{unresolved("backup", "Service shop/backup does not exist")}
+				refuse(s.route(), "ResolvedRefs", "BackendNotFound", "Service shop/backup not found")
+			},
+			resolved: "False/BackendNotFound", exposed: "False/RefsNotResolved", passing: stalled, served: true,
+		},
+		"a reference to a backend that has calls does not resolve": {
+			change: func(s *stage) {
+				s.expansion.Problems = []gateway.Problem{unresolved("primary", "Service shop/primary does not exist")}
+				refuse(s.route(), "ResolvedRefs", "BackendNotFound", "Service shop/primary not found")
+			},
+			resolved: "False/BackendNotFound", exposed: "False/RefsNotResolved", passing: stalled,
+		},
+
 		"the traffic policy is refused": {
 			change:  func(s *stage) { refuse(s.policy(), "Accepted", "Invalid", "bad duration") },
-			exposed: "False/PolicyNotAccepted", passing: stalled, words: []string{"BackendTrafficPolicy shop/greeter", "bad duration", "spec.traffic"},
+			exposed: "False/PolicyNotAccepted", passing: stalled, served: true, words: []string{"BackendTrafficPolicy shop/greeter", "bad duration", "spec.traffic"},
 		},
 		"another traffic policy is older": {
 			change:  func(s *stage) { refuse(s.policy(), "Accepted", "Conflicted", "another one targets it") },
-			exposed: "False/PolicyNotAccepted", passing: stalled, words: []string{"remove the older BackendTrafficPolicy"},
+			exposed: "False/PolicyNotAccepted", passing: stalled, served: true, words: []string{"remove the older BackendTrafficPolicy"},
 		},
 		"nobody has looked at the traffic policy": {
 			change: func(s *stage) { s.live.TrafficPolicy.Status.Ancestors = nil }, exposed: "Unknown/Pending", passing: reconciling,
@@ -331,22 +435,48 @@ func TestVerdict(t *testing.T) {
 		},
 		"the proxy is refused": {
 			change:  func(s *stage) { refuse(s.proxy(), "Accepted", "InvalidParameters", "bad image") },
-			exposed: "False/PolicyNotAccepted", passing: stalled, words: []string{"EnvoyProxy shop/greeter", "spec.gateway.proxy"},
+			exposed: "False/PolicyNotAccepted", passing: stalled, served: true, words: []string{"EnvoyProxy shop/greeter", "spec.gateway.proxy"},
 		},
 		"nobody speaks of the proxy": {
 			change: func(s *stage) { s.live.Proxy.Status.Ancestors = nil }, exposed: "True/Exposed",
 		},
 		"the patch is refused": {
 			change:  func(s *stage) { refuse(s.patch(), "Accepted", "Invalid", "wrong target") },
-			exposed: "False/PolicyNotAccepted", passing: stalled, words: []string{"EnvoyPatchPolicy shop/greeter", "wrong target"},
+			exposed: "False/PolicyNotAccepted", passing: stalled, served: true, words: []string{"EnvoyPatchPolicy shop/greeter", "wrong target"},
 		},
 		"the patch finds nothing to patch": {
 			change:  func(s *stage) { refuse(s.patch(), "Programmed", "ResourceNotFound", "Unable to find xds resources") },
-			exposed: "False/PolicyNotAccepted", passing: reconciling,
+			exposed: "False/PolicyNotAccepted", passing: reconciling, served: true,
 		},
 		"the fallback is refused": {
 			change:  func(s *stage) { refuse(&s.live.Backends[0].Status.Conditions, "Accepted", "Invalid", "bad address") },
-			exposed: "False/PolicyNotAccepted", passing: stalled, words: []string{"Backend shop/greeter-fallback", "bad address"},
+			exposed: "False/PolicyNotAccepted", passing: stalled, served: true, words: []string{"Backend shop/greeter-fallback", "bad address"},
+		},
+		"patches are off, and priorities are less sharp": {
+			change:  func(s *stage) { refuse(s.patch(), "Accepted", "Disabled", "EnvoyPatchPolicy is disabled") },
+			exposed: "True/Exposed",
+		},
+		"Gateways are merged, and the patch is for the class": {
+			change: func(s *stage) { s.merge("envoy") }, exposed: "True/Exposed",
+		},
+		"Gateways are merged, and nobody has looked at the patch": {
+			change:  func(s *stage) { s.merge("envoy"); s.live.MergedClass = "other" },
+			exposed: "Unknown/Pending", passing: reconciling,
+		},
+		"Gateways are merged, and another one has the port": {
+			change: func(s *stage) {
+				s.merge("envoy")
+				refuse(s.listener(0), "Accepted", "HostnameConflict", "All listeners for a given port must use a unique hostname")
+			},
+			exposed: "False/ListenerNotReady", passing: stalled, words: []string{"GatewayClass envoy", "spec.gateway.listener.port"},
+		},
+		"Gateways are merged by Envoy Gateway's own configuration": {
+			change: func(s *stage) {
+				s.merge("greeter")
+				s.live.MergedClass = ""
+				refuse(s.patch(), "Accepted", "Invalid", "TargetRef.Kind:Gateway not found or not accepted (MergeGateways=true).")
+			},
+			exposed: "True/Exposed",
 		},
 		"nobody has looked at the newest endpoints of the fallback": {
 			change: func(s *stage) { s.live.Backends[0].Generation++ }, exposed: "True/Exposed",
@@ -389,11 +519,14 @@ func TestVerdict(t *testing.T) {
 			if c.accepted == "" {
 				c.accepted = "True/Accepted"
 			}
+			if c.resolved == "" {
+				c.resolved = "True/ResolvedRefs"
+			}
 			s := c.stage()
 			if c.change != nil {
 				c.change(s)
 			}
-			verdict := gateway.Judge(s.exs, s.expansion, s.live, s.failures)
+			verdict := s.judge()
 			got := map[string]metav1.Condition{}
 			for _, condition := range verdict.Conditions {
 				if condition.ObservedGeneration != s.exs.Generation {
@@ -407,18 +540,27 @@ func TestVerdict(t *testing.T) {
 			if short("Accepted") != c.accepted || short("Exposed") != c.exposed {
 				t.Errorf("Accepted is %s, want %s; Exposed is %s, want %s: %s", short("Accepted"), c.accepted, short("Exposed"), c.exposed, got["Exposed"].Message)
 			}
+			if short("ResolvedRefs") != c.resolved {
+				t.Errorf("ResolvedRefs is %s, want %s", short("ResolvedRefs"), c.resolved)
+			}
 			for _, passing := range []string{stalled, reconciling} {
 				if _, there := got[passing]; there != (passing == c.passing) {
 					t.Errorf("%s is there: %v", passing, there)
 				}
 			}
 			ready := got[v1alpha1.ConditionReady]
-			if isReady := ready.Status == metav1.ConditionTrue; isReady != (c.passing == "") {
+			if isReady := ready.Status == metav1.ConditionTrue; isReady != (c.passing == "" || c.served) {
 				t.Errorf("Ready is %s: %s", short("Ready"), ready.Message)
 			}
+			said := ready.Message
+			for _, conditionType := range []string{"Accepted", "ResolvedRefs", "Exposed"} {
+				if isReady := ready.Status == metav1.ConditionTrue; isReady && got[conditionType].Status != metav1.ConditionTrue {
+					said += got[conditionType].Message
+				}
+			}
 			for _, word := range c.words {
-				if !strings.Contains(ready.Message, word) {
-					t.Errorf("Ready does not say %q: %s", word, ready.Message)
+				if !strings.Contains(said, word) {
+					t.Errorf("nobody says %q: %s", word, said)
 				}
 			}
 			if got[v1alpha1.ConditionPriorityFailover].Reason == "" {
@@ -434,11 +576,12 @@ func TestPriorityFailoverCondition(t *testing.T) {
 		v1alpha1.ReasonUnknown: metav1.ConditionUnknown, "": metav1.ConditionUnknown,
 		v1alpha1.ReasonSingleBackend: metav1.ConditionFalse, v1alpha1.ReasonNoFallback: metav1.ConditionFalse,
 		v1alpha1.ReasonClassNotSupported: metav1.ConditionFalse, v1alpha1.ReasonHostBackend: metav1.ConditionFalse,
-		v1alpha1.ReasonBackendAPIDisabled: metav1.ConditionFalse, v1alpha1.ReasonPatchAPIDisabled: metav1.ConditionFalse,
+		v1alpha1.ReasonBackendAPIDisabled: metav1.ConditionFalse, v1alpha1.ReasonPatchAPIDisabled: metav1.ConditionTrue,
+		v1alpha1.ReasonZoneAware: metav1.ConditionFalse, v1alpha1.ReasonMergedGatewaysNotSupported: metav1.ConditionTrue,
 	} {
 		s := ownedStage()
 		s.expansion.FailoverReason = reason
-		condition := meta.FindStatusCondition(gateway.Judge(s.exs, s.expansion, s.live, nil).Conditions, v1alpha1.ConditionPriorityFailover)
+		condition := meta.FindStatusCondition(s.judge().Conditions, v1alpha1.ConditionPriorityFailover)
 		if condition == nil || condition.Status != want || condition.Reason == "" {
 			t.Errorf("with reason %q it is %+v, want %s", reason, condition, want)
 		}
@@ -449,7 +592,7 @@ func TestVerdictFitsIntoTheStatus(t *testing.T) {
 	s := ownedStage()
 	s.expansion.Problems = []gateway.Problem{{Reason: v1alpha1.ReasonInvalidOverride, Message: strings.Repeat("ü", 40000)}}
 	s.live.Gateway.Status.Addresses = make([]gwapiv1.GatewayStatusAddress, 20)
-	verdict := gateway.Judge(s.exs, s.expansion, s.live, nil)
+	verdict := s.judge()
 	if len(verdict.Addresses) > 16 {
 		t.Errorf("%d addresses", len(verdict.Addresses))
 	}
@@ -465,8 +608,48 @@ func TestVerdictWithoutAGateway(t *testing.T) {
 	s := ownedStage()
 	s.exs.Spec.Gateway, s.exs.Spec.XDS = nil, &v1alpha1.XDS{}
 	s.expansion = gateway.Expand(s.exs, gateway.Facts{})
-	verdict := gateway.Judge(s.exs, s.expansion, s.live, nil)
+	verdict := s.judge()
 	if c := meta.FindStatusCondition(verdict.Conditions, v1alpha1.ConditionAccepted); c == nil || c.Status != metav1.ConditionFalse {
 		t.Errorf("Accepted is %v", c)
+	}
+}
+
+// TestASilenceIsNoNewsAtOnce: after a change of weights nobody has looked at the route for a moment. Nothing is said of
+// that unless it lasts, or the spec is new.
+func TestASilenceIsNoNewsAtOnce(t *testing.T) {
+	s := ownedStage()
+	s.exs.Status.Conditions = s.judge().Conditions
+	s.live.Route.Generation++
+
+	first := s.judge()
+	if first.SilentSince != noon || first.Again != 3*time.Second {
+		t.Errorf("it is silent since %v, and looked at again in %s", first.SilentSince, first.Again)
+	}
+	if diff := cmp.Diff(s.exs.Status.Conditions, first.Conditions); diff != "" {
+		t.Errorf("the conditions change at once: %s", diff)
+	}
+	at := func(after time.Duration) gateway.Verdict {
+		return gateway.Judge(s.exs, gateway.Findings{Expansion: s.expansion, Live: s.live, Now: noon.Add(after), SilentSince: noon})
+	}
+	if again := at(2 * time.Second); again.Again != time.Second || !meta.IsStatusConditionTrue(again.Conditions, v1alpha1.ConditionReady) {
+		t.Errorf("after two seconds it is %+v", again)
+	}
+	late := at(3 * time.Second)
+	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionExposed} {
+		if c := meta.FindStatusCondition(late.Conditions, conditionType); c == nil || c.Status != metav1.ConditionUnknown || c.Reason != "Pending" {
+			t.Errorf("after three seconds it is %+v", c)
+		}
+	}
+	if late.SilentSince != noon || late.Again != 0 {
+		t.Errorf("then it is silent since %v, and looked at again in %s", late.SilentSince, late.Again)
+	}
+
+	s.exs.Generation++
+	if c := meta.FindStatusCondition(s.judge().Conditions, v1alpha1.ConditionExposed); c.Status != metav1.ConditionUnknown {
+		t.Errorf("of a new spec it says %+v", c)
+	}
+	s.live.Route.Generation--
+	if spoken := at(time.Second); !spoken.SilentSince.IsZero() || spoken.Again != 0 {
+		t.Errorf("when everybody has spoken it is %+v", spoken)
 	}
 }

@@ -75,7 +75,7 @@ func (e *expansion) weights() map[string]int32 {
 		// Part of the decision is about what is not here (yet).
 		want[first] += TotalWeight - sum
 	}
-	if e.shape.oneCluster || e.facts.LiveWeights == nil {
+	if e.shape.oneCluster && !e.shape.zoned || e.facts.LiveWeights == nil {
 		return want
 	}
 	next := nextWeights(e.facts.LiveWeights, want)

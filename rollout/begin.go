@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // added: the spec has a rollout, and the status has none.
@@ -96,7 +97,7 @@ func (l *look) pausedBySomebody() string {
 }
 
 // retry is the value of the annotation, as the status holds it.
-func (l *look) retry() string { return shorten(l.seen.Retry, 256) }
+func (l *look) retry() string { return text.Cut(l.seen.Retry, 256) }
 
 func (l *look) start() {
 	s := &l.status

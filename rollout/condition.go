@@ -6,62 +6,36 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-)
-
-// Reasons of Progressing. While a rollout is under way and gets on by itself, the reason is its phase.
-const (
-	// ReasonComplete: the first backend runs the revision that is asked for.
-	ReasonComplete v1alpha1.Reason = "RolloutComplete"
-	// ReasonFailed: the revision that is asked for was rolled back.
-	ReasonFailed v1alpha1.Reason = "RolloutFailed"
-	// ReasonWaiting: a rollout cannot start yet.
-	ReasonWaiting v1alpha1.Reason = "RolloutWaiting"
-	// ReasonPaused: spec.rollout.paused holds it.
-	ReasonPaused v1alpha1.Reason = "RolloutPaused"
-	// ReasonWorkloadPaused: somebody else has paused the workload.
-	ReasonWorkloadPaused v1alpha1.Reason = "WorkloadPaused"
-	// ReasonSuspended: another backend serves, or the workload is scaled to zero.
-	ReasonSuspended v1alpha1.Reason = "RolloutSuspended"
-	// ReasonAwaitingApproval: somebody has to approve.
-	ReasonAwaitingApproval v1alpha1.Reason = "AwaitingApproval"
-	// ReasonAwaitingWebhook: a webhook was asked and does not agree.
-	ReasonAwaitingWebhook v1alpha1.Reason = "AwaitingWebhook"
-	// ReasonAwaitingSwap: somebody has to change the first backend.
-	ReasonAwaitingSwap v1alpha1.Reason = "AwaitingSwap"
+	"github.com/headgate/headgate/internal/condition"
 )
 
 // Condition is a condition without the time and the generation, which whoever writes it adds.
-type Condition struct {
-	Type    string
-	Status  metav1.ConditionStatus
-	Reason  v1alpha1.Reason
-	Message string
-}
+type Condition = condition.Condition
 
 func (l *look) condition() *Condition {
 	s := &l.status
 	out := &Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse, Message: s.Message}
 	switch {
 	case s.Phase == idle && s.Failed != nil:
-		out.Reason = ReasonFailed
+		out.Reason = v1alpha1.ReasonRolloutFailed
 	case s.Phase == idle && l.desired != "" && l.desired == s.Stable:
-		out.Reason = ReasonComplete
+		out.Reason = v1alpha1.ReasonRolloutComplete
 	case (s.Phase == idle || s.Phase == promoting) && !l.withdrawn() && l.seen.Workload.PausedBy != "":
-		out.Reason = ReasonWorkloadPaused
+		out.Reason = v1alpha1.ReasonWorkloadPaused
 	case s.Phase == idle && l.settings.paused:
-		out.Reason = ReasonPaused
+		out.Reason = v1alpha1.ReasonRolloutPaused
 	case s.Phase == idle:
-		out.Reason = ReasonWaiting
+		out.Reason = v1alpha1.ReasonRolloutWaiting
 	case s.Phase == suspended:
-		out.Reason = ReasonSuspended
+		out.Reason = v1alpha1.ReasonRolloutSuspended
 	case s.Phase == awaitingApproval && l.refusing() == "":
-		out.Reason = ReasonAwaitingApproval
+		out.Reason = v1alpha1.ReasonAwaitingApproval
 	case s.Phase == awaitingSwap:
-		out.Reason = ReasonAwaitingSwap
+		out.Reason = v1alpha1.ReasonAwaitingSwap
 	case l.settings.paused && (s.Phase == preparing || s.Phase == stepping):
-		out.Reason = ReasonPaused
+		out.Reason = v1alpha1.ReasonRolloutPaused
 	case l.refusing() != "":
-		out.Reason = ReasonAwaitingWebhook
+		out.Reason = v1alpha1.ReasonAwaitingWebhook
 	default:
 		out.Status, out.Reason = metav1.ConditionTrue, v1alpha1.Reason(s.Phase)
 	}
@@ -147,11 +121,11 @@ func (l *look) progress() string {
 	switch s.Phase {
 	case idle:
 		switch l.condition().Reason {
-		case ReasonFailed:
+		case v1alpha1.ReasonRolloutFailed:
 			return "failed"
-		case ReasonComplete:
+		case v1alpha1.ReasonRolloutComplete:
 			return "-"
-		case ReasonPaused:
+		case v1alpha1.ReasonRolloutPaused:
 			return "paused"
 		}
 		return "waiting"

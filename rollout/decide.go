@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // Outcome is what a look comes to.
@@ -46,8 +47,8 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 
 	out := Outcome{History: previous.History}
 	if l.status.Phase != none {
-		l.status.Message = shorten(l.message(), mostMessage)
-		l.status.Progress = shorten(l.progress(), 32)
+		l.status.Message = text.Cut(l.message(), mostMessage)
+		l.status.Progress = text.Cut(l.progress(), 32)
 		out.Rollout = &l.status
 		out.Condition = l.condition()
 		out.Intents = l.intents()

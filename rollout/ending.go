@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // failed: the canary is worse than is tolerated, or cannot run. It takes nobody's cooperation.
@@ -34,7 +35,7 @@ func (l *look) onlyConfig() string {
 func (l *look) fail() {
 	f := l.failure()
 	l.status.Failed = &v1alpha1.FailedRevision{
-		Revision: l.status.Revision, Reason: f.reason, Message: shorten(f.message+l.onlyConfig(), mostMessage), Time: *micro(l.now), Retry: l.retry(),
+		Revision: l.status.Revision, Reason: f.reason, Message: text.Cut(f.message+l.onlyConfig(), mostMessage), Time: *micro(l.now), Retry: l.retry(),
 	}
 	l.takeOut()
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 	"github.com/headgate/headgate/rollout/judge"
 )
 
@@ -59,7 +60,7 @@ func (l *look) update(state judge.State, e *v1alpha1.RolloutEvidence, calls Call
 		state = l.settings.judge.Learn(state, tick.Stable.Latencies)
 		tick.Canary.Latencies, tick.Stable.Latencies = nil, nil
 	}
-	e.CountedUntil, e.Source = micro(earlier(calls.End, l.now)), shorten(calls.Source, 64)
+	e.CountedUntil, e.Source = micro(earlier(calls.End, l.now)), text.Cut(calls.Source, 64)
 	e.Canary, e.Stable = add(e.Canary, calls.Canary), add(e.Stable, calls.Stable)
 	e.Outage = calls.Stable.Calls > 0 && float64(calls.Stable.Errors) > outageShare*float64(calls.Stable.Calls)
 
@@ -115,14 +116,14 @@ func (l *look) describe(e *v1alpha1.RolloutEvidence, state judge.State) {
 // latencyEvidence is that of latencies; nil: there is nothing to say of them.
 func latencyEvidence(v judge.Verdict, state judge.State, missing string) *v1alpha1.LatencyEvidence {
 	canary, stable := state.Took()
-	out := &v1alpha1.LatencyEvidence{Missing: shorten(missing, 256)}
+	out := &v1alpha1.LatencyEvidence{Missing: text.Cut(missing, 256)}
 	if canary.Calls == 0 && stable.Calls == 0 {
 		if missing == "" {
 			return nil
 		}
 		return out
 	}
-	out.Canary, out.Stable = shorten(canary.String(), 128), shorten(stable.String(), 128)
+	out.Canary, out.Stable = text.Cut(canary.String(), 128), text.Cut(stable.String(), 128)
 	for _, test := range v.Tests {
 		if test.Name == judge.TestLatency {
 			out.Against = fmt.Sprintf("%.1f", test.Evidence)
@@ -160,7 +161,7 @@ func (l *look) undecided() bool {
 func (l *look) verdict() *v1alpha1.StepVerdict {
 	out := &v1alpha1.StepVerdict{
 		Step: l.status.Step, Revision: l.status.Revision, Reason: v1alpha1.VerdictEvidence, Time: *micro(l.now),
-		Message: shorten(l.numbers(), mostMessage),
+		Message: text.Cut(l.numbers(), mostMessage),
 	}
 	switch e := l.status.Evidence; {
 	case e.Outage:

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 )
 
 func (l *look) decision(taken *transition, why string, traffic *v1alpha1.TrafficStatus) v1alpha1.Decision {
-	out := v1alpha1.Decision{Time: *micro(l.now), Reason: taken.name, Message: shorten(why, mostMessage)}
+	out := v1alpha1.Decision{Time: *micro(l.now), Reason: taken.name, Message: text.Cut(why, mostMessage)}
 	if traffic != nil {
 		out.Revision = traffic.Revision
 	}

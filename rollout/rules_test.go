@@ -87,9 +87,9 @@ func TestAWebhookThatRefusesIsNamed(t *testing.T) {
 	}{
 		"not asked yet":              {Answer{}, nil, "Stepping", "1/2 10 %"},
 		"asked about another step":   {Answer{Revision: "v2", Step: 2}, nil, "Stepping", "1/2 10 %"},
-		"refuses":                    {Answer{Revision: "v2", Step: 1, Words: "no"}, nil, ReasonAwaitingWebhook, "1/2 webhook tests"},
-		"refuses before an approval": {Answer{Revision: "v2", Step: 1, Words: "no"}, &required, ReasonAwaitingWebhook, "1/2 webhook tests"},
-		"agrees before an approval":  {Answer{Revision: "v2", Step: 1, Agrees: true}, &required, ReasonAwaitingApproval, "1/2 approval"},
+		"refuses":                    {Answer{Revision: "v2", Step: 1, Words: "no"}, nil, v1alpha1.ReasonAwaitingWebhook, "1/2 webhook tests"},
+		"refuses before an approval": {Answer{Revision: "v2", Step: 1, Words: "no"}, &required, v1alpha1.ReasonAwaitingWebhook, "1/2 webhook tests"},
+		"agrees before an approval":  {Answer{Revision: "v2", Step: 1, Agrees: true}, &required, v1alpha1.ReasonAwaitingApproval, "1/2 approval"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -117,7 +117,7 @@ func TestAPauseComesBeforeWebhooks(t *testing.T) {
 	s.run(10 * time.Minute)
 	s.spec.Rollout.Paused = ptr.To(true)
 	s.run(time.Second)
-	if s.last.Condition.Reason != ReasonPaused || len(s.last.Intents.Ask) > 0 {
+	if s.last.Condition.Reason != v1alpha1.ReasonRolloutPaused || len(s.last.Intents.Ask) > 0 {
 		t.Errorf("%s, asked: %v", s.last.Condition.Reason, s.last.Intents.Ask)
 	}
 }
@@ -472,7 +472,7 @@ func TestAPauseOfSomebodyElsesIsTheirsToEnd(t *testing.T) {
 	s.held, s.pausedBy = false, "kubectl"
 	s.ship("v2")
 	s.run(time.Minute)
-	if s.phase() != idle || s.held || s.last.Condition.Reason != ReasonWorkloadPaused ||
+	if s.phase() != idle || s.held || s.last.Condition.Reason != v1alpha1.ReasonWorkloadPaused ||
 		!strings.Contains(s.message(), "was paused by kubectl: resume it (spec.paused: false)") {
 		t.Fatalf("%s, held %t, %s: %s", s.phase(), s.held, s.last.Condition.Reason, s.message())
 	}
@@ -480,7 +480,7 @@ func TestAPauseOfSomebodyElsesIsTheirsToEnd(t *testing.T) {
 	s.until(promoting, time.Hour)
 	s.pausedBy = "gitops"
 	s.run(time.Minute)
-	if s.phase() != promoting || s.last.Condition.Reason != ReasonWorkloadPaused || s.last.Intents.Workload != WorkloadAsIs {
+	if s.phase() != promoting || s.last.Condition.Reason != v1alpha1.ReasonWorkloadPaused || s.last.Intents.Workload != WorkloadAsIs {
 		t.Fatalf("%s, %s, %s: %s", s.phase(), s.last.Condition.Reason, s.last.Intents.Workload, s.message())
 	}
 	s.pausedBy = ""

@@ -27,15 +27,3 @@ func later(a, b time.Time) time.Time {
 
 // clock is a time for people.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
-
-// shorten keeps a message within a bound of the API, in bytes.
-func shorten(message string, most int) string {
-	if len(message) <= most {
-		return message
-	}
-	cut := most - len("…")
-	for cut > 0 && message[cut]&0xC0 == 0x80 { // not in the middle of a rune
-		cut--
-	}
-	return message[:cut] + "…"
-}

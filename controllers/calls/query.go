@@ -120,12 +120,12 @@ func endpointsAt(addresses []string) []signals.Endpoint {
 }
 
 // Proxies are the running proxies of the Gateway, by the EndpointSlices of their Service in the cache.
-func Proxies(ctx context.Context, cached client.Reader, exs *v1alpha1.ExposedService) []signals.Proxy {
+func Proxies(ctx context.Context, cached client.Reader, exs *v1alpha1.ExposedService, facts gateway.Facts) []signals.Proxy {
 	if exs.Spec.Gateway == nil {
 		return nil
 	}
 	var list discoveryv1.EndpointSliceList
-	if err := cached.List(ctx, &list, client.MatchingFields{index.ByProxies: refs.Gateway(exs).String()}); err != nil {
+	if err := cached.List(ctx, &list, client.MatchingFields{index.ByProxies: gateway.ProxyKey(exs, facts)}); err != nil {
 		// Only a cache that has stopped fails. Without proxies the calls are unknown.
 		logf.FromContext(ctx).Error(err, "list the proxies of the Gateway")
 		return nil

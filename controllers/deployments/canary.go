@@ -153,14 +153,16 @@ func (f *following) applyForCanary(ctx context.Context, k kube.Kind, object gate
 	if live != nil {
 		if whose := kube.OwnershipOf(live, f.exs); whose == kube.Foreign || whose == kube.Leftover {
 			f.out.WaitsFor = append(f.out.WaitsFor, ref)
-			f.out.Problems = append(f.out.Problems, gateway.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
-				"spec.rollout: %s %s/%s exists and was not made by Headgate for this ExposedService, so it is left alone and no canary is made: delete or rename it",
-				ref.Kind, ref.Namespace, ref.Name)})
+			f.out.Problems = append(f.out.Problems, gateway.Problem{
+				Reason: v1alpha1.ReasonNameConflict, For: v1alpha1.ConditionProgressing, Message: fmt.Sprintf(
+					"spec.rollout: %s %s/%s exists and was not made by Headgate for this ExposedService, so it is left alone and no canary is made: delete or rename it",
+					ref.Kind, ref.Namespace, ref.Name),
+			})
 			return false
 		}
 	}
 	if err := f.inventory.Apply(ctx, k, object); err != nil {
-		f.out.Refused(object, err)
+		f.out.Refused(gateway.PartRollout, object, err)
 		return false
 	}
 	return true

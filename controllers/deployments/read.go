@@ -73,6 +73,11 @@ func (f *following) sayIgnored() {
 	}
 }
 
+// problem notes what stands against the rollout, and against nothing else.
 func (f *following) problem(reason v1alpha1.Reason, message string) {
-	f.out.Problems = append(f.out.Problems, gateway.Problem{Reason: reason, Message: "spec.rollout.workloadRef: " + message})
+	about := v1alpha1.ConditionResolvedRefs
+	if reason == v1alpha1.ReasonRolloutNotSupported {
+		about = v1alpha1.ConditionProgressing
+	}
+	f.out.Problems = append(f.out.Problems, gateway.Problem{Reason: reason, Message: "spec.rollout.workloadRef: " + message, For: about})
 }

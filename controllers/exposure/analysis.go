@@ -30,5 +30,7 @@ func (r *run) checkAnalysis() {
 }
 
 func (r *run) cannotShip(message string) {
-	r.shipping.Problems = append(r.shipping.Problems, gateway.Problem{Reason: v1alpha1.ReasonRolloutNotSupported, Message: message})
+	r.shipping.Problems = append(r.shipping.Problems, gateway.Problem{
+		Reason: v1alpha1.ReasonRolloutNotSupported, Message: message, For: v1alpha1.ConditionProgressing,
+	})
 }

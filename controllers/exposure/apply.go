@@ -15,7 +15,7 @@ import (
 // apply applies the objects in their order and stops at the first that fails: what comes later
 // may refer to it, and what is there goes on as it is.
 func (r *run) apply(ctx context.Context) {
-	if r.blocked() {
+	if r.expansion.Blocked {
 		return
 	}
 	for _, object := range r.expansion.Objects {
@@ -45,7 +45,7 @@ func (r *run) applyOne(ctx context.Context, object gateway.Object) bool {
 		}
 	}
 	if err := r.inventory.Apply(ctx, k, object); err != nil {
-		r.exposing.Refused(object, err)
+		r.exposing.Refused(gateway.PartDataPlane, object, err)
 		return false
 	}
 	return true
@@ -56,7 +56,7 @@ func (r *run) applyOne(ctx context.Context, object gateway.Object) bool {
 // data plane's controller has seen the new route, because it may hear of the removal first and
 // answer calls with errors for that moment.
 func (r *run) prune(ctx context.Context) {
-	if r.blocked() || !r.exposing.Went() || !r.shipping.Went() {
+	if r.expansion.Blocked || !r.exposing.Went() || !r.shipping.Went() {
 		return
 	}
 	seen := r.routeSeen()
@@ -99,7 +99,7 @@ func (r *run) routeSeen() bool {
 
 // releaseFinalizer takes the finalizer away when nothing is left in other namespaces.
 func (r *run) releaseFinalizer(ctx context.Context) {
-	if r.blocked() || !r.exposing.Went() || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
+	if r.expansion.Blocked || !r.exposing.Went() || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
 		return
 	}
 	for _, object := range r.expansion.Objects {

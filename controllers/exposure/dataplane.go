@@ -3,7 +3,6 @@ package exposure
 import (
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"k8s.io/utils/ptr"
-	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
@@ -12,38 +11,7 @@ import (
 // dataPlane gathers the objects whose statuses the data plane's controller writes. Those of others
 // that merely have a name that is needed are left out; a shared Gateway is not.
 func (r *run) dataPlane() gateway.Live {
-	live := gateway.Live{Gateway: r.found.Gateway}
-	if r.found.Class != nil {
-		live.Controller = r.found.Class.Spec.ControllerName
-	}
-	patchRef := gateway.PatchRef(r.exs, gateway.GatewayRef(r.exs).Namespace)
-	for ref, object := range r.inventory.Owned() {
-		switch o := object.(type) {
-		case *gwapiv1.Gateway:
-			if gateway.Owned(r.exs) && ref == gateway.GatewayRef(r.exs) {
-				live.Gateway = o
-			}
-		case *gwapiv1.GRPCRoute:
-			if o.Name == r.exs.Name {
-				live.Route = o
-			}
-		case *egv1a1.BackendTrafficPolicy:
-			if o.Name == r.exs.Name {
-				live.TrafficPolicy = o
-			}
-		case *egv1a1.EnvoyProxy:
-			if o.Name == r.exs.Name {
-				live.Proxy = o
-			}
-		case *egv1a1.EnvoyPatchPolicy:
-			if ref == patchRef {
-				live.PatchPolicy = o
-			}
-		case *egv1a1.Backend:
-			live.Backends = append(live.Backends, o)
-		}
-	}
-	return live
+	return gateway.LiveOf(r.exs, r.found.Facts, r.inventory.Owned())
 }
 
 // fallbackOf is the backend that the live fallback stands for.

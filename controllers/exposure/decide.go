@@ -23,10 +23,10 @@ import (
 // follows it: a crash after that is harmless, because the next incarnation reads the decision.
 func (r *run) decide(ctx context.Context) error {
 	r.Calls.Watch(r.exs, func() signals.Query {
-		return calls.Query(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs))
+		return calls.Query(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs, r.found.Facts))
 	})
 	r.Compared.Watch(r.exs, func() signals.Query {
-		return calls.SidesQuery(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs))
+		return calls.SidesQuery(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs, r.found.Facts))
 	})
 	if !r.followsAny() {
 		return nil

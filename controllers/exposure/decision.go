@@ -73,18 +73,12 @@ func decisionConditionsOf(
 ) []metav1.Condition {
 	conditions := conditionsOf(exs.Status.Conditions, decisionConditions)
 	for _, c := range out.Conditions {
-		meta.SetStatusCondition(&conditions, metav1.Condition{
-			Type: c.Type, Status: c.Status, Reason: string(c.Reason), Message: c.Message,
-			ObservedGeneration: exs.Generation, LastTransitionTime: now,
-		})
+		meta.SetStatusCondition(&conditions, c.At(exs.Generation, now))
 	}
 	if progressing := shipping.Condition; progressing == nil {
 		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionProgressing)
 	} else {
-		meta.SetStatusCondition(&conditions, metav1.Condition{
-			Type: progressing.Type, Status: progressing.Status, Reason: string(progressing.Reason), Message: progressing.Message,
-			ObservedGeneration: exs.Generation, LastTransitionTime: now,
-		})
+		meta.SetStatusCondition(&conditions, progressing.At(exs.Generation, now))
 	}
 	if signals == nil {
 		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionSignalsAvailable)

@@ -3,25 +3,26 @@ package exposure
 import (
 	"slices"
 
-	"github.com/headgate/headgate/api/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/headgate/headgate/gateway"
 )
 
 // judge makes the conditions from what the steps of the run have come to and what the data planes say.
 func (r *run) judge() gateway.Verdict {
-	// What was applied is judged as it is now.
-	live := r.dataPlane()
-	expansion := r.expansion.With(r.refusals, slices.Concat(r.served.problems, r.shipping.Problems))
-	expansion.Blocked = r.blocked()
-	if expansion.Blocked && live.Route == nil {
-		expansion.FailoverReason = v1alpha1.ReasonUnknown
-		expansion.FailoverMessage = "nothing is exposed yet"
-	}
+	expansion := r.expansion.With(slices.Concat(r.served.problems, r.shipping.Problems)...)
+	failures := slices.Concat(r.exposing.Failures, r.shipping.Failures)
 	var verdict gateway.Verdict
 	if r.xdsOnly() {
-		verdict = judgeXDS(r.exs, expansion, r.served)
+		verdict = judgeXDS(r.exs, expansion, r.served, failures)
 	} else {
-		verdict = gateway.Judge(r.exs, expansion, live, slices.Concat(r.exposing.Failures, r.shipping.Failures))
+		key := client.ObjectKeyFromObject(r.exs)
+		verdict = gateway.Judge(r.exs, gateway.Findings{
+			// What was applied is judged as it is now.
+			Expansion: expansion, Live: r.dataPlane(), Failures: failures, Now: r.Clock.Now(), SilentSince: r.silences.of(key),
+		})
+		r.silences.keep(key, verdict.SilentSince)
+		r.exposing.RunAgain(verdict.Again)
 	}
 	if r.exs.Spec.XDS != nil {
 		verdict.Conditions = append(verdict.Conditions, judgeClients(r.exs, r.served))

@@ -39,9 +39,10 @@ func (r *run) refuseTakenNames(ctx context.Context) {
 	}
 }
 
+// refuse takes one object out of what is to be, and waits for its name.
 func (r *run) refuse(ref gateway.Ref, why string) {
 	r.exposing.WaitsFor = append(r.exposing.WaitsFor, ref)
-	r.refusals = append(r.refusals, gateway.Problem{
+	r.expansion = r.expansion.Without(ref, gateway.Problem{
 		Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf("%s %s/%s %s", ref.Kind, ref.Namespace, ref.Name, why),
 	})
 }

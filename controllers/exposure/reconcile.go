@@ -63,6 +63,8 @@ type Reconciler struct {
 	reports delays
 	// exposures wait for what is looked up for the first time.
 	exposures delays
+	// silences are since when data planes say nothing of the newest objects.
+	silences silences
 	// events are when events came that a decision may follow.
 	events eventTimes
 
@@ -189,6 +191,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.reports.forget(key)
 	r.exposures.forget(key)
 	r.events.forget(key)
+	r.silences.keep(key, time.Time{})
 	r.failures.Forget(key)
 	r.conflicts.Forget(key)
 }

@@ -29,8 +29,14 @@ func (r *run) refuseClaims(ctx context.Context) {
 			others = append(others, &list.Items[i])
 		}
 	}
-	if problem := routeConflict(r.exs, others); problem != nil {
-		r.refusals = append([]gateway.Problem{*problem}, r.refusals...)
+	problem := routeConflict(r.exs, others)
+	switch {
+	case problem == nil:
+	case r.live.Route != nil:
+		// It serves already. Gateway API gives the calls to the oldest route, and this one is kept current.
+		r.expansion = r.expansion.With(*problem)
+	default:
+		r.expansion = r.expansion.Without(gateway.RouteRef(r.exs), *problem)
 	}
 }
 

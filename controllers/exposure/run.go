@@ -43,8 +43,6 @@ type run struct {
 	// served is what this replica's xDS has made of it.
 	served xdsVerdict
 
-	// refusals are why nothing is to be applied: something that the user has to settle stands in the way.
-	refusals []gateway.Problem
 	// exposing is what has become of everything but the rollout, shipping of the rollout.
 	exposing, shipping kube.Step
 }
@@ -85,7 +83,7 @@ func (r *run) read(ctx context.Context) error {
 		Backend: r.Kinds.Has(kube.KindBackend), EnvoyPatchPolicy: r.Kinds.Has(kube.KindPatchPolicy),
 	})
 	r.found.LiveWeights = gateway.LiveWeights(r.exs, r.found.Canary, r.live.Route)
-	r.found.RouteAccepted = r.live.RouteAccepted()
+	r.found.LiveRoute, r.found.RouteAccepted = r.live.Route, r.live.RouteAccepted()
 	r.found.LiveFallback = fallbackOf(r.exs, r.live)
 	r.found.LiveHosts = gateway.LiveHosts(r.exs, r.live)
 	r.found.LiveHealthCheck = healthCheckOf(r.live.TrafficPolicy)
@@ -115,12 +113,9 @@ func (r *run) expand() {
 	}
 }
 
-// blocked: nothing is to be applied or removed.
-func (r *run) blocked() bool { return r.expansion.Blocked || len(r.refusals) > 0 }
-
 // weightsAreOnTheirWay: the next step of the weights is to follow as soon as this one is applied.
 func (r *run) weightsAreOnTheirWay() bool {
-	return r.expansion.Unfinished && !r.blocked() && r.exposing.Went() && r.shipping.Went()
+	return r.expansion.Unfinished && !r.expansion.Blocked && r.exposing.Went() && r.shipping.Went()
 }
 
 // followRollout makes true what was decided about the Deployments. The decision is in the status by now.

@@ -18,7 +18,8 @@ import (
 func (r *run) reportTransitions(ctx context.Context, before, after []metav1.Condition) {
 	log := logf.FromContext(ctx)
 	for _, conditionType := range []string{
-		v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover, v1alpha1.ConditionXDSAccepted,
+		v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover,
+		v1alpha1.ConditionXDSAccepted,
 	} {
 		now := meta.FindStatusCondition(after, conditionType)
 		if now == nil {
@@ -35,7 +36,7 @@ func (r *run) reportTransitions(ctx context.Context, before, after []metav1.Cond
 		switch v1alpha1.Reason(now.Reason) {
 		case v1alpha1.ReasonPending, v1alpha1.ReasonUnknown, v1alpha1.ReasonNotAccepted, v1alpha1.ReasonNotServed:
 			continue
-		case v1alpha1.ReasonAccepted:
+		case v1alpha1.ReasonAccepted, v1alpha1.ReasonResolvedRefs:
 			if was == nil {
 				// At first sight that is as expected.
 				continue

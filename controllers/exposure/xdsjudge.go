@@ -2,14 +2,15 @@ package exposure
 
 import (
 	"fmt"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/internal/condition"
 	"github.com/headgate/headgate/xds/resource"
 )
 
@@ -29,7 +30,7 @@ func (r *run) xdsVerdict() xdsVerdict {
 		return xdsVerdict{}
 	case r.XDS == nil:
 		return xdsVerdict{disabled: true, generation: r.exs.Generation, problems: []gateway.Problem{{
-			Reason: v1alpha1.ReasonXDSDisabled,
+			Reason: v1alpha1.ReasonXDSDisabled, For: v1alpha1.ConditionXDSAccepted,
 			Message: "spec.xds is set, but Headgate runs without its xDS server: install it with the chart's value " +
 				"xds.enabled=true (the flag --xds-bind-address), or remove spec.xds",
 		}}}
@@ -37,7 +38,7 @@ func (r *run) xdsVerdict() xdsVerdict {
 	served := r.XDS.Served(client.ObjectKeyFromObject(r.exs))
 	out := xdsVerdict{generation: served.Generation}
 	for _, problem := range served.Problems {
-		out.problems = append(out.problems, gateway.Problem(problem))
+		out.problems = append(out.problems, gateway.Problem{Reason: problem.Reason, Message: problem.Message, For: v1alpha1.ConditionXDSAccepted})
 	}
 	return out
 }
@@ -54,6 +55,12 @@ func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.
 		Backends:        resolved.Count(),
 		Gateway:         gateway.GatewayRef(exs),
 	}
+	if len(exs.Spec.Overrides) > 0 {
+		out.Ignored = append(out.Ignored, "spec.overrides")
+	}
+	if failover := exs.Spec.Failover; failover != nil && ptr.Deref(failover.Strategy, "") == v1alpha1.StrategyWeights {
+		out.Ignored = append(out.Ignored, "spec.failover.strategy: Weights")
+	}
 	if len(exs.Spec.Backends) == 1 {
 		out.FailoverReason = v1alpha1.ReasonSingleBackend
 		out.FailoverMessage = "there is one backend, and no other to turn to: add a second one to spec.backends"
@@ -62,47 +69,46 @@ func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.
 }
 
 // judgeXDS makes the conditions of an ExposedService that has no Gateway.
-func judgeXDS(exs *v1alpha1.ExposedService, expansion gateway.Expansion, served xdsVerdict) gateway.Verdict {
-	accepted := condition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "everything that the spec names is there")
-	if len(expansion.Problems) > 0 {
-		accepted = condition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, expansion.Problems[0].Reason, messages(expansion.Problems))
-	}
+func judgeXDS(exs *v1alpha1.ExposedService, expansion gateway.Expansion, served xdsVerdict, failures []gateway.Failure) gateway.Verdict {
+	accepted := gateway.Accepted(expansion, failures, "the xDS server")
+	resolved := gateway.ResolvedRefs(expansion)
 	exposed := judgeServed(exs, served)
-	failover := condition(v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, expansion.FailoverReason, expansion.FailoverMessage)
+	failover := condition.New(v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, expansion.FailoverReason, expansion.FailoverMessage)
 	if expansion.FailoverReason != v1alpha1.ReasonPriorities {
 		failover.Status = metav1.ConditionFalse
 	}
 
-	ready := condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
+	ready := condition.New(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
 		"calls are taken by the Envoys and gRPC clients that connect to Headgate: "+howToDial(exs))
-	for _, c := range []metav1.Condition{accepted, exposed} {
-		if c.Status != metav1.ConditionTrue {
-			ready = condition(v1alpha1.ConditionReady, c.Status, v1alpha1.Reason(c.Reason), c.Message)
-			break
-		}
+	like := func(c metav1.Condition) {
+		ready = condition.New(v1alpha1.ConditionReady, c.Status, v1alpha1.Reason(c.Reason), c.Message)
 	}
-	conditions := []metav1.Condition{ready, accepted, exposed, failover}
-	switch ready.Status {
-	case metav1.ConditionTrue:
-	case metav1.ConditionFalse:
-		conditions = append(conditions, condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
-	default:
-		conditions = append(conditions, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.Reason(ready.Reason), ready.Message))
+	switch {
+	case exposed.Reason == string(v1alpha1.ReasonNotAccepted):
+		like(accepted)
+	case exposed.Status != metav1.ConditionTrue:
+		like(exposed)
+	case !expansion.HasBackend():
+		like(resolved)
 	}
-	return gateway.Verdict{Conditions: observedAt(exs, conditions)}
+	conditions := []metav1.Condition{ready, accepted, resolved, exposed, failover}
+	if progress := gateway.Progress(ready.Status == metav1.ConditionFalse, ready); progress != nil {
+		conditions = append(conditions, *progress)
+	}
+	return gateway.Verdict{Conditions: condition.ObservedAt(exs.Generation, conditions)}
 }
 
 // judgeServed says whether clients are served the spec as it is.
 func judgeServed(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condition {
 	switch {
 	case len(served.problems) > 0:
-		return condition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
+		return condition.New(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
 			"nothing is exposed, because the spec is not accepted: see the Accepted condition")
 	case served.generation < exs.Generation:
-		return condition(v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending,
+		return condition.New(v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending,
 			"the xDS server has not taken in the newest spec yet")
 	}
-	return condition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
+	return condition.New(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
 		"Headgate serves it over xDS; the condition XDSAccepted says what the clients make of it")
 }
 
@@ -110,11 +116,11 @@ func judgeServed(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Conditi
 func judgeClients(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condition {
 	clients, acknowledged, rejecting := xdsfeed.Clients(exs)
 	say := func(status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
-		return observedAt(exs, []metav1.Condition{condition(v1alpha1.ConditionXDSAccepted, status, reason, message)})[0]
+		return condition.ObservedAt(exs.Generation, []metav1.Condition{condition.New(v1alpha1.ConditionXDSAccepted, status, reason, message)})[0]
 	}
 	switch {
 	case served.disabled:
-		return say(metav1.ConditionFalse, v1alpha1.ReasonXDSDisabled, messages(served.problems))
+		return say(metav1.ConditionFalse, v1alpha1.ReasonXDSDisabled, gateway.Messages(served.problems))
 	case len(served.problems) > 0:
 		return say(metav1.ConditionFalse, v1alpha1.ReasonNotServed,
 			"nothing is served over xDS, because the spec is not accepted: see the Accepted condition")
@@ -146,26 +152,4 @@ func howToDial(exs *v1alpha1.ExposedService) string {
 		out += fmt.Sprintf(", Envoys listen on port %d", *port)
 	}
 	return out
-}
-
-func messages(problems []gateway.Problem) string {
-	words := make([]string, 0, len(problems))
-	for _, problem := range problems {
-		words = append(words, problem.Message)
-	}
-	return strings.Join(words, "; ")
-}
-
-// maxConditionMessage is the API's bound, in bytes.
-const maxConditionMessage = 4096
-
-func condition(conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason, message string) metav1.Condition {
-	return metav1.Condition{Type: conditionType, Status: status, Reason: string(reason), Message: xdsfeed.Cut(message, maxConditionMessage)}
-}
-
-func observedAt(exs *v1alpha1.ExposedService, conditions []metav1.Condition) []metav1.Condition {
-	for i := range conditions {
-		conditions[i].ObservedGeneration = exs.Generation
-	}
-	return conditions
 }

@@ -41,13 +41,13 @@ func (r Reader) readGateway(ctx context.Context, exs *v1alpha1.ExposedService, o
 
 // proxyFamilies are the IP families of the Gateway's proxies, by the EndpointSlices of their Service. They matter to
 // hosts alone.
-func (r Reader) proxyFamilies(ctx context.Context, exs *v1alpha1.ExposedService) ([]corev1.IPFamily, error) {
+func (r Reader) proxyFamilies(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) ([]corev1.IPFamily, error) {
 	isHost := func(b v1alpha1.Backend) bool { return b.FQDN != nil }
 	if exs.Spec.Gateway == nil || !slices.ContainsFunc(exs.Spec.Backends, isHost) {
 		return nil, nil
 	}
 	var list discoveryv1.EndpointSliceList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{index.ByProxies: refs.Gateway(exs).String()}); err != nil {
+	if err := r.Client.List(ctx, &list, client.MatchingFields{index.ByProxies: gateway.ProxyKey(exs, known)}); err != nil {
 		return nil, fmt.Errorf("list the proxies of Gateway %s: %w", refs.Gateway(exs), err)
 	}
 	var out []corev1.IPFamily

@@ -76,7 +76,7 @@ func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked As
 	if err := r.readGrants(ctx, exs, &out); err != nil {
 		return out, err
 	}
-	if out.ProxyFamilies, err = r.proxyFamilies(ctx, exs); err != nil {
+	if out.ProxyFamilies, err = r.proxyFamilies(ctx, exs, out.Facts); err != nil {
 		return out, err
 	}
 	look := &look{Reader: r, exs: exs, asked: asked, out: &out}

@@ -41,7 +41,7 @@ const (
 	ByService = "headgate.service"
 	// ByServiceImport: EndpointSlices by the name of their ServiceImport.
 	ByServiceImport = "headgate.serviceimport"
-	// ByProxies: EndpointSlices by "namespace/name" of the Gateway whose proxies they hold.
+	// ByProxies: EndpointSlices by the Gateway, or the class, whose proxies they hold (gateway.ProxyKey).
 	ByProxies = "headgate.proxies"
 )
 
@@ -103,20 +103,13 @@ func byLabel(label string) client.IndexerFunc {
 	}
 }
 
-// Labels that Envoy Gateway puts on what it makes for a Gateway.
-const (
-	LabelOwningGateway          = "gateway.envoyproxy.io/owning-gateway-name"
-	LabelOwningGatewayNamespace = "gateway.envoyproxy.io/owning-gateway-namespace"
-)
-
 // byOwningGateway: the cluster copies the labels of a Service, here that of the proxies, to its
 // EndpointSlices.
 func byOwningGateway(object client.Object) []string {
-	labels := object.GetLabels()
-	if labels[LabelOwningGateway] == "" {
-		return nil
+	if key := gateway.ProxyKeyOf(object.GetLabels()); key != "" {
+		return []string{key}
 	}
-	return []string{types.NamespacedName{Namespace: labels[LabelOwningGatewayNamespace], Name: labels[LabelOwningGateway]}.String()}
+	return nil
 }
 
 func keys(names []types.NamespacedName) []string {

@@ -1,13 +1,12 @@
 package kube
 
 import (
-	"strings"
-
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -53,9 +52,7 @@ type Event struct {
 
 // Write writes an event about an ExposedService.
 func (w Events) Write(exs *v1alpha1.ExposedService, e Event) {
-	if len(e.Note) > maxNoteLength {
-		e.Note = strings.ToValidUTF8(e.Note[:maxNoteLength-3], "") + "..."
-	}
+	e.Note = text.Cut(e.Note, maxNoteLength)
 	var related runtime.Object
 	if e.Related != nil {
 		related = e.Related

@@ -165,13 +165,19 @@ func (i *Inventory) Prune(ctx context.Context, wanted func(gateway.Ref) bool, wa
 		}
 		for ref, object := range i.live {
 			if ref.Kind != k.GVK.Kind || ref.Group != k.GVK.Group || object.GetDeletionTimestamp() != nil ||
-				OwnershipOf(object, i.owner) != Ours || wanted(ref) {
+				!i.mayRemove(ref, object) || wanted(ref) {
 				continue
 			}
 			out.Fail(i.Remove(ctx, k, object))
 		}
 	}
 	return out
+}
+
+// mayRemove: Headgate has made the object itself. People copy objects with their labels and owner, and give objects of
+// their own an owner so that they go with it; those have other names, or were never applied.
+func (i *Inventory) mayRemove(ref gateway.Ref, object client.Object) bool {
+	return OwnershipOf(object, i.owner) == Ours && gateway.IsOurName(i.owner, ref) && object.GetAnnotations()[v1alpha1.AnnotationIntent] != ""
 }
 
 // ReadElsewhere reads our objects in other namespaces past the cache: this is the last chance to see one that

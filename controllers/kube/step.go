@@ -67,19 +67,19 @@ func (s *Step) Merge(other Step) {
 // Went says whether everything was done that the step was for.
 func (s *Step) Went() bool { return len(s.Failures) == 0 && len(s.Errs) == 0 && !s.Conflicted }
 
-// Refused notes that the API server did not take an object. A refusal of the content is the user's to settle,
+// Refused notes that the API server did not take an object, and what it is for. A refusal of the content is the user's to settle,
 // everything else is tried again.
-func (s *Step) Refused(object gateway.Object, err error) {
+func (s *Step) Refused(part gateway.Part, object gateway.Object, err error) {
 	name := fmt.Sprintf("%s %s/%s", object.GetObjectKind().GroupVersionKind().Kind, object.GetNamespace(), object.GetName())
 	switch {
 	case IsConflict(err):
 		s.Conflicted = true
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
-		s.Failures = append(s.Failures, gateway.Failure{Final: true, Message: fmt.Sprintf(
+		s.Failures = append(s.Failures, gateway.Failure{Part: part, Final: true, Message: fmt.Sprintf(
 			"%s is refused by the API server: %v; correct the field of the spec, or the override, that it comes from", name, err)})
 		s.RunAgain(refusalRetry)
 	default:
-		s.Failures = append(s.Failures, gateway.Failure{Message: fmt.Sprintf("%s cannot be applied: %v; it is tried again", name, err)})
+		s.Failures = append(s.Failures, gateway.Failure{Part: part, Message: fmt.Sprintf("%s cannot be applied: %v; it is tried again", name, err)})
 		s.Errs = append(s.Errs, fmt.Errorf("apply %s: %w", name, err))
 	}
 }

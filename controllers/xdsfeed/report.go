@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/text"
 	xdscache "github.com/headgate/headgate/xds/cache"
 )
 
@@ -156,7 +156,7 @@ func (r *Reporter) note(_ context.Context, event xdscache.Event) {
 	if n := len(event.Refusals); n > 0 {
 		last := event.Refusals[n-1]
 		report.refusal = &v1alpha1.XDSRefusal{
-			Node: Cut(last.Node, maxNodeLength), Type: last.Type.String(), Message: Cut(last.Words, maxRefusalMessage),
+			Node: text.Cut(last.Node, maxNodeLength), Type: last.Type.String(), Message: text.Cut(last.Words, maxRefusalMessage),
 			Time: metav1.NewMicroTime(now),
 		}
 	}
@@ -278,12 +278,3 @@ func replicaIn(exs *v1alpha1.ExposedService, name string) *v1alpha1.XDSReplica {
 }
 
 func count32(n int) int32 { return int32(min(n, 1<<30)) } //nolint:gosec // bounded
-
-// Cut shortens a text to so many bytes.
-func Cut(text string, most int) string {
-	text = strings.ToValidUTF8(text, "")
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-3], "") + "..."
-}

@@ -178,7 +178,7 @@ func TestDeletedServiceKeepsServing(t *testing.T) {
 	losesNothing(t, func(ctx context.Context, live *load.Run) {
 		live.Mark("Service deleted")
 		must(t, cluster.RemoveService(ctx, namespace, primary))
-		condition, err := cluster.UntilCondition(ctx, greeter, v1alpha1.ConditionAccepted, "False", v1alpha1.ReasonServiceNotFound)
+		condition, err := cluster.UntilCondition(ctx, greeter, v1alpha1.ConditionResolvedRefs, "False", v1alpha1.ReasonBackendNotFound)
 		must(t, err)
 		t.Log(condition.Message)
 		must(t, scene.Answered(ctx, live, primary, steady))

@@ -14,35 +14,37 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// Each reason that a condition can have is a heading of the page that people look it up in, and
-// nothing else is.
+// Each row of the table of reasons has its place on the page that people look it up in, under its condition: a heading,
+// or a row of a table. No heading is about anything else.
 func TestTroubleshootingHasEveryReason(t *testing.T) {
-	reasons := map[string]bool{}
-	for _, path := range []string{repository("api", "v1alpha1", "conditions.go"), repository("failover", "condition.go")} {
-		found := withPrefix(stringConstants(t, path), "Reason")
-		if len(found) == 0 {
-			t.Fatalf("found no reasons in %s: have they moved?", path)
-		}
-		maps.Copy(reasons, found)
-	}
-	page, err := os.ReadFile(repository("docs", "troubleshooting.md"))
+	text, err := os.ReadFile(repository("docs", "troubleshooting.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	headings := map[string]bool{}
-	for _, match := range regexp.MustCompile("(?m)^### `([A-Za-z]+)`$").FindAllStringSubmatch(string(page), -1) {
-		headings[match[1]] = true
-	}
-	for reason := range reasons {
-		if !headings[reason] {
-			t.Errorf("docs/troubleshooting.md does not explain the reason %s", reason)
+	page, reasons := string(text), map[string]bool{}
+	for _, row := range v1alpha1.Reasons() {
+		reasons[string(row.Reason)] = true
+		_, section, found := strings.Cut(page, "\n## "+row.Condition+"\n")
+		if !found {
+			t.Errorf("docs/troubleshooting.md has no section %s", row.Condition)
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		if strings.Contains(section, "### `"+string(row.Reason)+"`\n") || strings.Contains(section, "| `"+string(row.Reason)+"` |") {
+			continue
+		}
+		// A reason that several conditions have is explained once, and named in the sections of the others.
+		if !strings.Contains(page, "### `"+string(row.Reason)+"`\n") && row.Condition != v1alpha1.ConditionProgressing ||
+			!strings.Contains(section, "`"+string(row.Reason)+"`") && !strings.Contains(section, "`"+string(row.Reason)+"`]") {
+			t.Errorf("docs/troubleshooting.md does not explain the reason %s of %s", row.Reason, row.Condition)
 		}
 	}
-	for heading := range headings {
-		if !reasons[heading] {
-			t.Errorf("docs/troubleshooting.md explains %s, which is no reason", heading)
+	for _, match := range regexp.MustCompile("(?m)^### `([A-Za-z]+)`$").FindAllStringSubmatch(page, -1) {
+		if !reasons[match[1]] {
+			t.Errorf("docs/troubleshooting.md explains %s, which is no reason", match[1])
 		}
 	}
 }
@@ -53,7 +55,7 @@ func TestTroubleshootingHasEveryDecisionAndHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	health := stringConstants(t, repository("failover", "health.go"))
+	health := stringConstants(t, repository("api", "v1alpha1", "reasons.go"))
 	for section, reasons := range map[string]map[string]bool{
 		"## Events of decisions":    withPrefix(stringConstants(t, repository("api", "v1alpha1", "failover_types.go")), "Decision"),
 		"## Health of the backends": union(withPrefix(health, "Fault"), withPrefix(health, "Health")),
