@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -156,5 +157,47 @@ func TestBackendsOfOneServiceAreToldApart(t *testing.T) {
 	want := map[string]int32{"primary": 3, "backup": 2, "canary": 1}
 	if got := gateway.LiveWeights(exs, &v1alpha1.ServiceBackend{Name: "next", Namespace: ptr.To("shop"), Port: 80}, route); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestTheOwnNamespaceIsTheDefault: the API cannot compare a namespace that is written with the object's own.
+func TestTheOwnNamespaceIsTheDefault(t *testing.T) {
+	t.Parallel()
+	twin := &v1alpha1.ServiceBackend{Name: "greeter", Namespace: ptr.To("shop"), Port: 80}
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.ExposedService)
+		want   string
+	}{
+		"a backup that is the primary": {want: "spec.backends[1].service is the Service of spec.backends[0].service", change: func(exs *v1alpha1.ExposedService) {
+			exs.Spec.Backends = append(exs.Spec.Backends, v1alpha1.Backend{Name: "backup", Service: twin})
+		}},
+		"a canary that is the primary": {want: "spec.rollout.canary.service is the Service of spec.backends[0].service", change: func(exs *v1alpha1.ExposedService) {
+			exs.Spec.Rollout = &v1alpha1.Rollout{Canary: &v1alpha1.CanaryBackend{Service: *twin}}
+		}},
+		"another namespace": {change: func(exs *v1alpha1.ExposedService) {
+			far := *twin
+			far.Namespace = ptr.To("far")
+			exs.Spec.Backends = append(exs.Spec.Backends, v1alpha1.Backend{Name: "backup", Service: &far})
+		}},
+		"another port": {change: func(exs *v1alpha1.ExposedService) {
+			other := *twin
+			other.Port = 81
+			exs.Spec.Backends = append(exs.Spec.Backends, v1alpha1.Backend{Name: "backup", Service: &other})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			exs := oneBackend()
+			c.change(exs)
+			found := ""
+			for _, problem := range gateway.Resolve(exs, gateway.Facts{}).Problems() {
+				if problem.Reason == v1alpha1.ReasonServiceNotSupported {
+					found = problem.Message
+				}
+			}
+			if (found == "") != (c.want == "") || !strings.HasPrefix(found, c.want) {
+				t.Errorf("%q, want %q", found, c.want)
+			}
+		})
 	}
 }

@@ -143,23 +143,32 @@ func (r Resolved) proxyFamilies() []corev1.IPFamily {
 	return slices.Compact(out)
 }
 
-// hostStatus says what is known of a host. One that the proxies need an address of, and that has none, has
-// no endpoint. Over xDS nothing remembers the addresses, so that nothing is known of one that is not
+// hostStatus says what is known of a host. One that has no place in the route has no endpoint, whatever its
+// name resolves to. Over xDS nothing remembers the addresses, so that nothing is known of one that is not
 // resolved.
 func (r Resolved) hostStatus(b backend) v1alpha1.BackendStatus {
-	out := v1alpha1.BackendStatus{Name: b.Name, Message: b.hostTrouble()}
-	switch {
-	case b.host.known():
-	case sharesCluster(r.exs, r.facts.Class):
+	out := v1alpha1.BackendStatus{Name: b.Name}
+	e := r.outlined()
+	switch needed := NeedsAddresses(r.exs, r.facts.Class); {
+	case r.facts.Class != nil && !e.hasPlace(b) && (r.exs.Spec.XDS == nil || sharesCluster(r.exs, r.facts.Class) && !b.host.known()):
 		none := int32(0)
-		out.Ready, out.Total = &none, &none
-	case r.exs.Spec.XDS != nil:
-		out.Health = v1alpha1.BackendUnknown
-	default:
-		// Whoever carries the traffic resolves the name.
-		out.Message = ""
+		out.Ready, out.Total, out.Message = &none, &none, noPlace
+		if e.hostsWork() {
+			out.Message = b.hostTrouble()
+		}
+	case needed && !b.host.known():
+		out.Health, out.Message = v1alpha1.BackendUnknown, b.hostTrouble()
+	case needed:
+		out.Message = b.hostTrouble()
 	}
 	return out
+}
+
+const noPlace = "a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here"
+
+// outlined is an expansion of which only the outline of the shape is known.
+func (r Resolved) outlined() *expansion {
+	return &expansion{exs: r.exs, facts: r.facts, shape: outline(r.exs, r.facts)}
 }
 
 // hostTrouble says what is wrong with the addresses of a host; empty: nothing.
@@ -196,8 +205,7 @@ func (e *expansion) addHosts() {
 			e.add(e.hostBackend(b))
 		case i == 0:
 			e.problem(v1alpha1.ReasonBackendNotSupported,
-				"spec.backends[0].fqdn: a host outside the cluster needs the Backend API of Envoy Gateway, which is not available here: "+
-					"enable it, or make a Service without a selector and an EndpointSlice for the host")
+				"spec.backends[0].fqdn: "+noPlace+": enable it, or make a Service without a selector and an EndpointSlice for the host")
 		default:
 			e.out.Ignored = append(e.out.Ignored, fmt.Sprintf("spec.backends[%d].fqdn", i))
 		}

@@ -83,13 +83,22 @@ func TestHostsAreCountedWhereAddressesAreNeeded(t *testing.T) {
 			facts.LiveHosts = map[string]gateway.LiveHost{"eu": {Exists: true}}
 		}},
 		"a host is the first": {want: "up", change: func(exs *v1alpha1.ExposedService, _ *gateway.Facts) { exs.Spec.Backends = exs.Spec.Backends[1:] }},
-		"another class":       {want: "up", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) { facts.Class = other }},
+		"another class":       {want: "0", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) { facts.Class = other }},
 		"another class, and xds": {want: "unknown", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
 			facts.Class, exs.Spec.XDS = other, &v1alpha1.XDS{}
 		}},
 		"xds alone": {want: "unknown", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
 			facts.Class, exs.Spec.Gateway, exs.Spec.XDS = nil, nil, &v1alpha1.XDS{}
 		}},
+		"no Backend API": {want: "0", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) {
+			facts.Backends["eu"] = gateway.BackendFacts{Addresses: []string{"203.0.113.1"}}
+			facts.Capabilities.Backend = gateway.CapabilityOff
+		}},
+		"no Backend API, but xds": {want: "up", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
+			facts.Backends["eu"] = gateway.BackendFacts{Addresses: []string{"203.0.113.1"}}
+			facts.Capabilities.Backend, exs.Spec.XDS = gateway.CapabilityOff, &v1alpha1.XDS{}
+		}},
+		"no class":                   {want: "up", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) { facts.Class = nil }},
 		"xds beside a known Gateway": {want: "0", change: func(exs *v1alpha1.ExposedService, _ *gateway.Facts) { exs.Spec.XDS = &v1alpha1.XDS{} }},
 	} {
 		t.Run(name, func(t *testing.T) {

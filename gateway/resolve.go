@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -52,7 +53,42 @@ func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
 		r.statuses = append(r.statuses, r.status(b, messages[i]))
 	}
 	r.canary, r.canaryProblem = r.resolveCanary()
+	r.problems = append(r.problems, twins(exs)...)
 	return r
+}
+
+// twins says which Services stand in the spec twice: once with the ExposedService's own namespace, and
+// once without one. The API compares what is written; it does not know the object's namespace.
+func twins(exs *v1alpha1.ExposedService) []Problem {
+	type place struct {
+		namespace, name string
+		port            v1alpha1.PortNumber
+	}
+	placeOf := func(service *v1alpha1.ServiceBackend) place {
+		b := backend{Backend: v1alpha1.Backend{Service: service}}
+		return place{b.namespace(exs), service.Name, service.Port}
+	}
+	var out []Problem
+	first := map[place]string{}
+	check := func(field string, service *v1alpha1.ServiceBackend) {
+		at := placeOf(service)
+		if before, twice := first[at]; twice {
+			out = append(out, Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
+				"%s is the Service of %s, because namespace %s is that of the ExposedService: name another Service, or remove one of them",
+				field, before, at.namespace)})
+			return
+		}
+		first[at] = field
+	}
+	for i, b := range exs.Spec.Backends {
+		if b.Service != nil {
+			check(fmt.Sprintf("spec.backends[%d].service", i), b.Service)
+		}
+	}
+	if exs.Spec.Rollout != nil && exs.Spec.Rollout.Canary != nil {
+		check("spec.rollout.canary.service", &exs.Spec.Rollout.Canary.Service)
+	}
+	return out
 }
 
 func (r Resolved) status(b backend, message string) v1alpha1.BackendStatus {
@@ -67,7 +103,8 @@ func (r Resolved) granted(to Ref, from ...Ref) bool { return granted(r.exs, r.fa
 
 // expansion begins one, with the backends that the decision is about.
 func (r Resolved) expansion() *expansion {
-	e := &expansion{exs: r.exs, facts: r.facts, backends: r.takingPart(), shape: outline(r.exs, r.facts)}
+	e := r.outlined()
+	e.backends = r.takingPart()
 	e.out.Backends, e.out.Problems = slices.Clone(r.statuses), r.Problems()
 	return e
 }
