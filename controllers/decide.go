@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/rollout"
@@ -22,22 +23,23 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 	}
 	key := types.NamespacedName{Namespace: s.exs.Namespace, Name: s.exs.Name}
 	now := r.clock.Now()
-	counted := r.calls.take(key)
+	counted := r.calls.Take(key)
 	status := *s.exs.Status.DeepCopy()
 	failover.Resume(&status, r.memory.of(key))
 
 	status.Traffic = rollout.Gather(status.Traffic)
-	out := failover.Decide(&s.exs.Spec, status, observe(s, counted, now), now)
+	seen := observe(s, counted, now)
+	out := failover.Decide(&s.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(ctx, s, status, &out, now)
-	signals := r.calls.condition(s.exs)
+	signals := r.calls.Condition(s.exs, out.Active)
 	changed := out.Changed || decisionDiffers(s.exs, out, shipping, signals)
 	if rest := r.news.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
 		s.runAgain(rest)
 	} else if changed {
 		if err := r.writeDecision(ctx, s.exs, out, shipping, signals, now); err != nil {
 			// The calls were taken in by a decision that nobody will see.
-			r.calls.giveBack(key, counted)
-			r.compared.giveBack(key, compared)
+			r.calls.GiveBack(key, counted)
+			r.compared.GiveBack(key, compared)
 			return err
 		}
 		r.reportDecisions(s, out)
@@ -46,6 +48,9 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 	s.exs.Status.Rollout = shipping.Rollout.DeepCopy()
 	s.rollout.intents = shipping.Intents
 	r.memory.keep(key, out.State)
+	if r.calls.Decided(s.exs, seen) {
+		s.runAgain(time.Millisecond)
+	}
 	if !out.Next.IsZero() {
 		s.runAgain(max(out.Next.Sub(now), time.Millisecond))
 	}
@@ -55,10 +60,11 @@ func (r *exposureReconciler) decide(ctx context.Context, s *scope) error {
 
 // observe puts what was read into the decider's words. Endpoints come from the cache, which the API
 // server keeps current: a count of them is not too old until there is a newer one.
-func observe(s *scope, counted map[string]callCount, now time.Time) failover.Observation {
+func observe(s *scope, counted calls.Counts, now time.Time) failover.Observation {
 	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
 	for _, b := range gateway.Count(s.exs, s.facts) {
-		seen := failover.BackendObservation{Calls: counted[b.Name].forFailover()}
+		var seen failover.BackendObservation
+		counted.Observe(b.Name, &seen)
 		if b.Ready == nil || b.Total == nil {
 			seen.Endpoints.Counting = failover.Uncountable
 		} else {

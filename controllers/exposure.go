@@ -15,6 +15,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/signals"
 )
@@ -41,9 +42,11 @@ type exposureReconciler struct {
 	names  *takenNames
 	// xds is what this replica serves over xDS; nil: nothing.
 	xds   *xdsFeed
-	calls *callCounter
+	calls *calls.Counter
 	// compared counts the calls of canary and stable.
-	compared *callCounter
+	compared *calls.Counter
+	// queries makes the questions of both.
+	queries calls.Queries
 	// webhooks asks those of rollouts.
 	webhooks *webhookAsker
 	// pods remembers those of canaries.
@@ -106,8 +109,8 @@ func (r *exposureReconciler) reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 
 	// 3. Decide who serves, and say so before anything follows it. 4. Work out what is to be.
-	r.calls.watch(s, func() signals.Query { return r.callQuery(ctx, s) })
-	r.compared.watch(s, func() signals.Query { return r.sidesQuery(ctx, s) })
+	r.calls.Watch(exs, func() signals.Query { return r.queries.Backends(ctx, exs, s.facts) })
+	r.compared.Watch(exs, func() signals.Query { return r.queries.Sides(ctx, exs, s.facts, workloadOf(exs).Name) })
 	if err := r.decide(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -170,8 +173,8 @@ func (r *exposureReconciler) measureDecision(s *scope, stirred time.Time) {
 // forget drops what is kept in memory of an ExposedService that is gone.
 func (r *exposureReconciler) forget(key types.NamespacedName) {
 	r.names.forget(key)
-	r.calls.forget(key)
-	r.compared.forget(key)
+	r.calls.Forget(key)
+	r.compared.Forget(key)
 	r.webhooks.forget(key)
 	r.pods.forget(key)
 	r.config.forget(key)

@@ -62,7 +62,8 @@ func (r *exposureReconciler) patchFinalizer(
 // reconcileDeleted removes what is in other namespaces, then the finalizer. Everything else goes by
 // owner references. It needs neither facts nor an expansion, so that nothing can be missing for it.
 func (r *exposureReconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.ExposedService) (ctrl.Result, error) {
-	r.names.forget(client.ObjectKeyFromObject(exs))
+	// What holds it up may take long: nobody counts its calls, asks its webhooks or watches its configuration meanwhile.
+	r.forget(client.ObjectKeyFromObject(exs))
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}

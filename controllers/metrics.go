@@ -35,6 +35,8 @@ type metrics struct {
 	looks *prometheus.CounterVec
 	// lastLook is when a source was last read, in seconds since the epoch, by ExposedService and source.
 	lastLook *prometheus.GaugeVec
+	// scrapes counts requests to proxies for their statistics, by result: success, error.
+	scrapes *prometheus.CounterVec
 	// webhooks counts questions to the webhooks of rollouts, by result: agreed, declined, unanswered.
 	webhooks *prometheus.CounterVec
 	// kinds is 1 for each optional kind that the cluster has, and 0 for each that it lacks.
@@ -82,6 +84,10 @@ func newMetrics() *metrics {
 			Name: "headgate_source_last_success_timestamp_seconds",
 			Help: "When a source of call counts was last read, in seconds since the epoch, by ExposedService and source.",
 		}, []string{"namespace", "name", "source"}),
+		scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_proxy_scrapes_total",
+			Help: "Requests to proxies for their statistics, one for all ExposedServices of a Gateway, by result (success, error).",
+		}, []string{"result"}),
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headgate_webhook_questions_total",
 			Help: "Questions to the webhooks of rollouts, by result (agreed, declined, unanswered).",
@@ -97,7 +103,7 @@ func (m *metrics) register(registerer prometheus.Registerer, reader client.Reade
 	m.startAtZero()
 	for _, collector := range []prometheus.Collector{
 		m.applies, m.removals, m.drift, m.reconciles, m.lookups, m.webhooks, m.kinds,
-		m.decisions, m.decisionLatency, m.looks, m.lastLook, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
+		m.decisions, m.decisionLatency, m.looks, m.lastLook, m.scrapes, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return err
@@ -144,15 +150,20 @@ func (m *metrics) countWebhook(answer webhook.Answer) {
 	m.webhooks.WithLabelValues(result).Inc()
 }
 
-// observeLook takes in a look at a source for one ExposedService.
-func (m *metrics) observeLook(key types.NamespacedName, source signals.Source, err error) {
+// ObserveLook takes in a look at a source for one ExposedService.
+func (m *metrics) ObserveLook(key types.NamespacedName, source signals.Source, err error) {
 	m.looks.WithLabelValues(source.Name(), outcome(err)).Inc()
 	if last := source.Health().LastSuccess; !last.IsZero() {
 		m.lastLook.WithLabelValues(key.Namespace, key.Name, source.Name()).Set(float64(last.UnixMilli()) / 1000)
 	}
 }
 
-func (m *metrics) forgetLooks(key types.NamespacedName) {
+func (m *metrics) observeScrape(err error) {
+	m.scrapes.WithLabelValues(outcome(err)).Inc()
+}
+
+// ForgetLooks implements calls.Metrics.
+func (m *metrics) ForgetLooks(key types.NamespacedName) {
 	m.lastLook.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "name": key.Name})
 }
 

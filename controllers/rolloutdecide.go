@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/rollout"
 )
@@ -19,15 +20,15 @@ const podsPeriod = 2 * time.Second
 // the calls that were taken in.
 func (r *exposureReconciler) decideRollout(
 	ctx context.Context, s *scope, status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
-) (rollout.Outcome, map[string]callCount) {
+) (rollout.Outcome, calls.Counts) {
 	if !rollsOut(s.exs) {
 		return rollout.Outcome{}, nil
 	}
 	key := client.ObjectKeyFromObject(s.exs)
 	out.Apply(&status)
-	taken := r.compared.take(key)
-	calls := r.compared.comparedCalls(key, s.exs.Spec.Backends[0].Name, taken)
-	shipping := rollout.Decide(&s.exs.Spec, status, r.observeRollout(ctx, s, calls), now)
+	taken := r.compared.Take(key)
+	compared := r.compared.Compared(key, s.exs.Spec.Backends[0].Name, taken)
+	shipping := rollout.Decide(&s.exs.Spec, status, r.observeRollout(ctx, s, compared), now)
 
 	out.Traffic, out.History = *shipping.Traffic, shipping.History
 	out.Decisions = append(out.Decisions, shipping.Decisions...)

@@ -62,8 +62,3 @@ func serviceFrom(text string) *v1alpha1.ServiceBackend {
 func rollsOut(exs *v1alpha1.ExposedService) bool {
 	return exs.Spec.Rollout != nil || exs.Status.Rollout != nil
 }
-
-// comparesCalls says whether the calls of a canary are counted: from its making to its end.
-func comparesCalls(exs *v1alpha1.ExposedService) bool {
-	return exs.Status.Rollout != nil && exs.Status.Rollout.Phase != v1alpha1.RolloutIdle
-}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -28,6 +28,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
+	"github.com/headgate/headgate/internal/dial"
+	"github.com/headgate/headgate/signals"
 	"github.com/headgate/headgate/webhook"
 )
 
@@ -44,6 +47,13 @@ const (
 // has lost its connection.
 const reconcileTimeout = time.Minute
 
+const (
+	// sourceConnections is how many connections to one source are kept for the next look.
+	sourceConnections = 16
+	// callsWaiting is how many may wait in line to wake the reconciler, which takes them at once.
+	callsWaiting = 64
+)
+
 // defaultWorkers is how many ExposedServices are worked on at once.
 const defaultWorkers = 4
 
@@ -57,9 +67,10 @@ type Config struct {
 	NoRollouts bool
 	// Clock tells the time; nil: the system's.
 	Clock clock.WithTicker
-	// Transport leads to the sources of call counts; nil: directly, whatever proxy the environment names.
+	// Transport leads to the sources of call counts; nil: by Dial, whatever proxy the environment names.
 	Transport http.RoundTripper
-	// Dial connects to the webhooks of rollouts; nil: to anybody but this pod and what is link-local.
+	// Dial connects to what users name: sources of call counts and webhooks of rollouts; nil: to anybody but this pod and what is
+	// link-local.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
 	Resolver Resolver
@@ -76,8 +87,11 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}
+	if c.Dial == nil {
+		c.Dial = dial.Public
+	}
 	if c.Transport == nil {
-		c.Transport = &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
+		c.Transport = &http.Transport{DialContext: c.Dial, MaxIdleConnsPerHost: sourceConnections, IdleConnTimeout: time.Minute}
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
@@ -175,12 +189,16 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	if err := m.register(config.Registerer, mgr.GetCache()); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	callsCounted := make(chan event.GenericEvent, looksAtOnce)
-	counter := func(asked func(*v1alpha1.ExposedService) *callSource) *callCounter {
-		return &callCounter{
-			clock: config.Clock, reader: mgr.GetAPIReader(), http: &http.Client{Transport: config.Transport}, metrics: m,
-			asked: asked, wake: callsCounted, counted: map[types.NamespacedName]*countedCalls{},
-		}
+	callsCounted := make(chan event.GenericEvent, callsWaiting)
+	sources := &http.Client{Transport: config.Transport}
+	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.observeScrape})
+	counter := func(asked func(*v1alpha1.ExposedService) *calls.Source) *calls.Counter {
+		return calls.NewCounter(calls.Config{
+			Clock: config.Clock, HTTP: sources, Scraper: scraper, Metrics: m, Asked: asked, Wake: callsCounted,
+			Secret: func(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
+				return secretKey(ctx, mgr.GetAPIReader(), namespace, ref)
+			},
+		})
 	}
 	configs, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
@@ -192,7 +210,8 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	}
 	kinds := newServedKinds(off)
 	return &exposureReconciler{
-		calls: counter(errorSource), compared: counter(comparedSource),
+		calls: counter(calls.ErrorSource), compared: counter(calls.ComparedSource),
+		queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: indexProxies},
 		config: newConfigTracker(configs, callsCounted),
 		webhooks: newWebhookAsker(
 			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, callsCounted),

@@ -118,6 +118,7 @@ func (m *metrics) startAtZero() {
 			m.looks.WithLabelValues(string(source), result)
 		}
 		m.looks.WithLabelValues(string(v1alpha1.AnalysisWorkload), result)
+		m.scrapes.WithLabelValues(result)
 		m.lookups.WithLabelValues(result)
 		m.reconciles.WithLabelValues(result)
 	}

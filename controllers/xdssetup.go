@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/xds/bootstrap"
 	xdscache "github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/loadreport"
@@ -59,10 +60,9 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 	if err != nil {
 		return err
 	}
-	if err := setupLoads(mgr, config, r.calls, loads, xdsServer); err != nil {
+	if err := setupLoads(mgr, config, []*calls.Counter{r.calls, r.compared}, loads, xdsServer); err != nil {
 		return err
 	}
-	r.compared.loads = r.calls.loads
 	if err := config.Registerer.Register(&xdsCollector{feed: r.xds}); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -83,7 +83,7 @@ func setupXDS(mgr ctrl.Manager, config Config, r *exposureReconciler, w *watcher
 }
 
 // setupLoads has calls counted by what clients report to all replicas.
-func setupLoads(mgr ctrl.Manager, config Config, calls *callCounter, loads *loadreport.Server, xdsServer *server.Server) error {
+func setupLoads(mgr ctrl.Manager, config Config, counters []*calls.Counter, loads *loadreport.Server, xdsServer *server.Server) error {
 	if err := loads.RegisterMetrics(config.Registerer); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -95,9 +95,12 @@ func setupLoads(mgr ctrl.Manager, config Config, calls *callCounter, loads *load
 		cached: mgr.GetCache(), pods: mgr.GetAPIReader(), namespace: config.XDS.Namespace, self: config.XDS.Replica,
 		port: port, clock: config.Clock, known: map[string]podAddress{},
 	}
-	calls.loads = xdsLoads{loadreport.NewReplicas(loadreport.ReplicasConfig{
+	all := xdsLoads{loadreport.NewReplicas(loadreport.ReplicasConfig{
 		Local: loads, Credentials: xdsServer.ReplicaCredentials(), Addresses: replicas.of,
 	})}
+	for _, counter := range counters {
+		counter.CountLoads(all)
+	}
 	return nil
 }
 

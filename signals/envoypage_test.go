@@ -1,10 +1,12 @@
 package signals
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func testdata(t testing.TB, name string) []byte {
@@ -14,6 +16,19 @@ func testdata(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// parsePage reads a page, and all that it says of clusters.
+func parsePage(text []byte, codes Codes) (*page, error) {
+	stats, err := readStats(bytes.NewReader(text), time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	clusters, owned := map[string]bool{}, map[string]string{}
+	for name := range stats.clusters {
+		clusters[name], owned[name] = true, "somebody"
+	}
+	return stats.of(clusters, owned, codes)
 }
 
 func TestPagesOfARealEnvoy(t *testing.T) {

@@ -1,4 +1,4 @@
-package controllers
+package calls
 
 import (
 	"context"
@@ -8,32 +8,41 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/signals"
 )
 
-// callQuery says whose calls are to be counted, and where: at which proxies, in which clusters, and
+// Queries makes the questions of counters.
+type Queries struct {
+	// Reader reads EndpointSlices, which are indexed under ProxyIndex by the Gateway (namespace/name) whose proxies they are of.
+	Reader     client.Reader
+	ProxyIndex string
+}
+
+// Backends says whose calls are to be counted, and where: at which proxies, in which clusters, and
 // by the addresses of which endpoints.
-func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Query {
+func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) signals.Query {
 	query := signals.Query{
-		Namespace: s.exs.Namespace, Name: s.exs.Name, Cluster: gateway.ClusterName(s.exs), Proxies: r.proxies(ctx, s),
+		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: q.proxies(ctx, exs),
 	}
-	seen := gateway.Slices(s.exs, s.facts)
+	seen := gateway.Slices(exs, known)
 	ref := 0
-	backends := s.exs.Spec.Backends
+	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
 		// The route names the canary behind the others.
-		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: s.facts.Canary})
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: known.Canary})
 	}
 	for _, b := range backends {
-		facts := s.facts.Backends[b.Name]
+		facts := known.Backends[b.Name]
 		backend := signals.Backend{
 			Name:      b.Name,
 			Endpoints: signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port),
 		}
-		if _, named := s.facts.LiveWeights[b.Name]; named {
+		if _, named := known.LiveWeights[b.Name]; named {
 			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
 			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, ref)
 			ref++
@@ -52,25 +61,25 @@ func (r *exposureReconciler) callQuery(ctx context.Context, s *scope) signals.Qu
 	return query
 }
 
-// sidesQuery asks about the two sides of a rollout. Envoy is asked about all backends, whose calls share its statistics.
-func (r *exposureReconciler) sidesQuery(ctx context.Context, s *scope) signals.Query {
-	query := r.callQuery(ctx, s)
-	stable := s.exs.Spec.Backends[0].Name
-	workload := workloadOf(s.exs)
+// Sides asks about the two sides of a rollout, which is about a Deployment or, with an empty name, about Services alone. Envoy is asked
+// about all backends, whose calls share its statistics.
+func (q Queries) Sides(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts, deployment string) signals.Query {
+	query := q.Backends(ctx, exs, known)
+	stable := exs.Spec.Backends[0].Name
 	for i := range query.Backends {
 		switch side := &query.Backends[i]; side.Name {
 		case stable:
-			side.Side, side.Workload = sideStable, workload.Name
+			side.Side, side.Workload = sideStable, deployment
 		case v1alpha1.CanaryName:
 			side.Side = v1alpha1.CanaryName
-			if workload.Name != "" {
-				side.Workload = canaryKey(workload).Name
+			if deployment != "" {
+				side.Workload = workload.CanaryName(deployment)
 			}
 		}
 	}
-	asked := rolloutSource(s.exs)
+	asked := RolloutSource(exs)
 	if asked.Kind == v1alpha1.AnalysisWorkload && asked.Workload != nil {
-		r.addPods(s, &query, asked.Workload.Port.String())
+		addPods(known, &query, asked.Workload.Port.String())
 	}
 	if asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
 		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
@@ -80,14 +89,14 @@ func (r *exposureReconciler) sidesQuery(ctx context.Context, s *scope) signals.Q
 
 // addPods adds the pods of both sides, from the EndpointSlices of their Services. That of a canary of Headgate's own has the port of the
 // calls alone, so that a name is looked up at stable's.
-func (r *exposureReconciler) addPods(s *scope, query *signals.Query, port string) {
+func addPods(known gateway.Facts, query *signals.Query, port string) {
 	named := uint16(0)
 	for i := range query.Backends {
 		side := &query.Backends[i]
 		if side.Side == "" {
 			continue
 		}
-		slices := s.facts.Backends[side.Name].Slices
+		slices := known.Backends[side.Name].Slices
 		if side.Side == sideStable {
 			named = signals.PortOf(slices, port)
 		}
@@ -117,14 +126,15 @@ func endpointsAt(addresses []string) []signals.Endpoint {
 }
 
 // proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
-func (r *exposureReconciler) proxies(ctx context.Context, s *scope) []signals.Proxy {
-	if s.exs.Spec.Gateway == nil {
+func (q Queries) proxies(ctx context.Context, exs *v1alpha1.ExposedService) []signals.Proxy {
+	if exs.Spec.Gateway == nil {
 		return nil
 	}
 	var list discoveryv1.EndpointSliceList
-	if err := r.client.List(ctx, &list, client.MatchingFields{indexProxies: gatewayKey(s.exs).String()}); err != nil {
+	of := gateway.GatewayRef(exs)
+	if err := q.Reader.List(ctx, &list, client.MatchingFields{q.ProxyIndex: of.Namespace + "/" + of.Name}); err != nil {
 		// Only a cache that has stopped fails. Without proxies the calls are unknown.
-		s.log.Error(err, "list the proxies of the Gateway")
+		logf.FromContext(ctx).Error(err, "list the proxies of the Gateway")
 		return nil
 	}
 	var out []signals.Proxy

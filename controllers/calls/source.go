@@ -1,9 +1,10 @@
-package controllers
+package calls
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,8 +14,8 @@ import (
 	"github.com/headgate/headgate/signals"
 )
 
-// callSource is where an ExposedService asks its calls to be counted.
-type callSource struct {
+// Source is where an ExposedService asks its calls to be counted.
+type Source struct {
 	// Field is the path of what asks for it, for people.
 	Field string
 	Kind  v1alpha1.AnalysisSource
@@ -35,18 +36,31 @@ type prometheusServer struct {
 }
 
 // config tells whether a source is still what is asked for.
-func (s *callSource) config() string {
+func (s *Source) config() string {
 	text, _ := json.Marshal(s) //nolint:errchkjson,musttag // plain data, which nobody else reads
 	return string(text)
 }
 
-// errorSource is what an ExposedService asks for in spec.failover.errors; nil: nothing.
-func errorSource(exs *v1alpha1.ExposedService) *callSource {
+// target is the server that is asked, where ExposedServices share one: looks at one server are bounded. What they ask of proxies is shared
+// itself, and pods are their own.
+func (s *Source) target() string {
+	if s.Prometheus == nil {
+		return ""
+	}
+	address, err := url.Parse(s.Prometheus.Address)
+	if err != nil {
+		return ""
+	}
+	return address.Host
+}
+
+// ErrorSource is what an ExposedService asks for in spec.failover.errors; nil: nothing.
+func ErrorSource(exs *v1alpha1.ExposedService) *Source {
 	if exs.Spec.Failover == nil || exs.Spec.Failover.Errors == nil {
 		return nil
 	}
 	asked := exs.Spec.Failover.Errors
-	out := &callSource{Field: "spec.failover.errors", Kind: standardSource(exs)}
+	out := &Source{Field: "spec.failover.errors", Kind: standardSource(exs)}
 	if asked.Source != nil {
 		out.Kind = v1alpha1.AnalysisSource(*asked.Source)
 	}
@@ -59,13 +73,13 @@ func errorSource(exs *v1alpha1.ExposedService) *callSource {
 	return out
 }
 
-// rolloutSource is where the calls of both sides of a rollout are to be counted; nil: there is none.
-func rolloutSource(exs *v1alpha1.ExposedService) *callSource {
+// RolloutSource is where the calls of both sides of a rollout are to be counted; nil: there is none.
+func RolloutSource(exs *v1alpha1.ExposedService) *Source {
 	if exs.Spec.Rollout == nil {
-		return &callSource{Field: "spec.rollout", Kind: standardSource(exs), Sides: true}
+		return &Source{Field: "spec.rollout", Kind: standardSource(exs), Sides: true}
 	}
 	analysis := ptr.Deref(exs.Spec.Rollout.Analysis, v1alpha1.Analysis{})
-	out := &callSource{
+	out := &Source{
 		Field: "spec.rollout.analysis", Sides: true,
 		Kind: ptr.Deref(analysis.Source, v1alpha1.AnalysisAuto),
 	}
@@ -106,8 +120,16 @@ func standardSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
 	return v1alpha1.AnalysisEnvoy
 }
 
+// Check says what has to be settled about a source before anything can be counted by it.
+func (c *Counter) Check(namespace string, asked *Source) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.newSource(namespace, asked)
+	return err
+}
+
 // newSource makes a source. The error is for the person who asks for it.
-func (c *callCounter) newSource(namespace string, asked *callSource) (signals.Source, error) {
+func (c *Counter) newSource(namespace string, asked *Source) (signals.Source, error) {
 	if err := asked.checkCodes(); err != nil {
 		return nil, err
 	}
@@ -117,7 +139,7 @@ func (c *callCounter) newSource(namespace string, asked *callSource) (signals.So
 			return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
 				"or set another source")
 		}
-		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.clock}), nil
+		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.config.Clock}), nil
 	case v1alpha1.AnalysisPrometheus:
 		return c.newPrometheus(namespace, asked)
 	case v1alpha1.AnalysisWorkload:
@@ -127,14 +149,14 @@ func (c *callCounter) newSource(namespace string, asked *callSource) (signals.So
 		return signals.NewWorkload(signals.WorkloadConfig{
 			Path: ptr.Deref(asked.Workload.Path, ""), Calls: ptr.Deref(asked.Workload.Calls, ""),
 			CodeLabel: ptr.Deref(asked.Workload.CodeLabel, ""), Latencies: ptr.Deref(asked.Workload.Latencies, ""),
-			Codes: signals.CodesOf(asked.Codes), Client: c.http, Clock: c.clock,
+			Codes: signals.CodesOf(asked.Codes), Client: c.config.HTTP, Clock: c.config.Clock,
 		}), nil
 	}
-	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Client: c.http, Clock: c.clock}), nil
+	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Scraper: c.config.Scraper, Clock: c.config.Clock}), nil
 }
 
 // checkCodes says whether somebody chooses codes where nobody knows them.
-func (s *callSource) checkCodes() error {
+func (s *Source) checkCodes() error {
 	switch {
 	case len(s.Codes) == 0:
 		return nil
@@ -146,16 +168,27 @@ func (s *callSource) checkCodes() error {
 	return nil
 }
 
-func (c *callCounter) newPrometheus(namespace string, asked *callSource) (signals.Source, error) {
+func (c *Counter) newPrometheus(namespace string, asked *Source) (signals.Source, error) {
 	server := asked.Prometheus
 	if server == nil {
 		return nil, errors.New("prometheus is required with source: Prometheus: name the server's address and the queries")
 	}
 	return signals.NewPrometheus(signals.PrometheusConfig{
 		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Latencies: server.Latencies, Sides: asked.Sides,
-		Client: c.http, Clock: c.clock,
+		Client: c.config.HTTP, Clock: c.config.Clock,
 		Credentials: func(ctx context.Context) (signals.Credentials, error) {
 			return c.credentials(ctx, namespace, server)
 		},
 	})
+}
+
+// credentials reads what a Prometheus server is asked with. The error says what to do about it.
+func (c *Counter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
+	var out signals.Credentials
+	var err error
+	if out.Token, err = c.config.Secret(ctx, namespace, server.Token); err != nil {
+		return out, err
+	}
+	out.CA, err = c.config.Secret(ctx, namespace, server.CA)
+	return out, err
 }
