@@ -212,7 +212,7 @@ func newExposureReconciler(mgr ctrl.Manager, config Config) (*exposureReconciler
 	return &exposureReconciler{
 		calls: counter(calls.ErrorSource), compared: counter(calls.ComparedSource),
 		queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: indexProxies},
-		config: newConfigTracker(configs, callsCounted),
+		config:  newConfigTracker(configs, callsCounted),
 		webhooks: newWebhookAsker(
 			mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, callsCounted),
 		callsCounted: callsCounted, stirred: newStirred(),

@@ -64,9 +64,9 @@ func fetch(ctx context.Context, client *http.Client, address string, timeout tim
 	case errors.Is(err, errTooLarge):
 		return &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", maxBytes)}
 	case body.from != nil && body.err == nil:
-		return &trouble{UnknownGarbage, presentable(err.Error())}
+		return &trouble{UnknownGarbage, quoted(err.Error())}
 	}
-	return &trouble{UnknownUnreachable, presentable(err.Error())}
+	return &trouble{UnknownUnreachable, quoted(err.Error())}
 }
 
 // bodyReader tells an answer that could not be read from one that says something wrong.

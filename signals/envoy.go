@@ -178,7 +178,7 @@ func (e *Envoy) ask(ctx context.Context, query Query) []answer {
 func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
 	page, err := stats.of(look.clusters, look.owned, e.config.Codes)
 	if err != nil {
-		return &trouble{UnknownGarbage, presentable("the answer is not Envoy's statistics: " + err.Error())}
+		return &trouble{UnknownGarbage, quoted("the answer is not Envoy's statistics: " + err.Error())}
 	}
 	l, known := e.proxies[proxy.ID]
 	if !known {
@@ -195,12 +195,10 @@ func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
 		look.gap = fmt.Sprintf("proxy %s was last read %s ago: calls are counted from now on", proxy.Name, gap.Round(time.Second))
 	}
 	l.byEndpoint = !look.byCode && (l.byEndpoint || page.hasEndpoints())
+	look.own(l, page)
 	look.learn(l, page, at.baseline)
 	look.addLatencies(l.grow(page, at.baseline))
-	l.count(page, at, func(key seriesKey, increase float64, failed bool) {
-		look.add(l, key, increase, failed)
-	})
-	look.remember(l, page)
+	l.count(page, at, func(of series, increase float64) { look.add(l, of, increase) })
 	return nil
 }
 

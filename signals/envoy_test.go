@@ -30,7 +30,9 @@ type gate struct {
 	t       *testing.T
 	clock   *clocktesting.FakePassiveClock
 	proxies []*fakeProxy
-	query   Query
+	// config is what further sources are made with.
+	config EnvoyConfig
+	query  Query
 }
 
 // fakeProxy is a proxy on a real socket.
@@ -69,6 +71,7 @@ func newGate(t *testing.T, proxies int, change ...func(*gateConfig)) *gate {
 	}
 	t.Cleanup(config.scraper.Client.CloseIdleConnections)
 	config.Scraper = NewScraper(config.scraper)
+	g.config = config.EnvoyConfig
 	g.Envoy = NewEnvoy(config.EnvoyConfig)
 	g.query = Query{Namespace: "shop", Name: "greeter", Cluster: sharedCluster, Backends: []Backend{
 		{Name: "primary", Service: "primary", Endpoints: endpointsAt("10.0.0.1:50051", "10.0.0.2:50051")},
@@ -358,7 +361,9 @@ func TestADeadProxyMakesItsOwnPartUnknown(t *testing.T) {
 }
 
 func TestManySlowProxiesDoNotHoldUpALook(t *testing.T) {
-	g := newGate(t, 9, func(c *gateConfig) { c.scraper.Timeout, c.LookTimeout, c.Parallel = time.Minute, 50*time.Millisecond, 2 })
+	g := newGate(t, 9, func(c *gateConfig) {
+		c.scraper.Timeout, c.LookTimeout, c.Parallel = time.Minute, 50*time.Millisecond, 2
+	})
 	for _, proxy := range g.proxies {
 		proxy.says(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	}

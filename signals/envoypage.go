@@ -7,7 +7,7 @@ import (
 
 // page is what a proxy's statistics say of the clusters of one ExposedService.
 type page struct {
-	series map[seriesKey]sample
+	series []series
 	// uptime is for how long the process has been running, in seconds; -1: the page does not say.
 	uptime float64
 	// calls is how many calls each cluster has had at all: it says that a cluster is used.
@@ -29,9 +29,14 @@ type seriesKey struct {
 	labels string
 }
 
-type sample struct {
-	value  float64
-	failed bool
+// series is a counter on a page.
+type series struct {
+	*statsSample
+
+	// fails: it counts failed calls.
+	fails bool
+	// owner is the backend whose calls it counts; empty: nobody's.
+	owner string
 }
 
 // Labels and suffixes of Envoy's statistics. A prefix would be less certain than a suffix: methods leak

@@ -20,7 +20,7 @@ func testdata(t testing.TB, name string) []byte {
 
 // parsePage reads a page, and all that it says of clusters.
 func parsePage(text []byte, codes Codes) (*page, error) {
-	stats, err := readStats(bytes.NewReader(text), time.Time{})
+	stats, err := readStats(bytes.NewReader(text), time.Time{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +116,9 @@ func FuzzParsePage(f *testing.F) {
 		l := newLedger()
 		total := 0.0
 		for range 2 {
-			l.count(page, asOf{}, func(key seriesKey, increase float64, _ bool) {
-				if increase < 0 || key.cluster == "" {
-					t.Errorf("%+v grew by %v", key, increase)
+			l.count(page, asOf{}, func(of series, increase float64) {
+				if increase < 0 || of.key.cluster == "" {
+					t.Errorf("%+v grew by %v", of.key, increase)
 				}
 				total += increase
 			})

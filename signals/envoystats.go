@@ -23,6 +23,8 @@ type envoyStats struct {
 	times sampleTimes
 	// clusters are those that the page has statistics of, by name.
 	clusters map[string]*clusterStats
+	// words are strings on it that come again on the next page, such as names of clusters.
+	words map[string]string
 }
 
 // clusterStats is what a page says of one cluster.
@@ -100,6 +102,9 @@ func kindOfStats(name string) (kind statsKind, code int) {
 	return statsOther, noCode
 }
 
+// mostWords is how many strings are remembered from page to page. Some of them come no more.
+const mostWords = 1_000_000
+
 // longestLine bounds a line of statistics: the names of methods are chosen by clients.
 const longestLine = 64 << 10
 
@@ -110,17 +115,21 @@ type statsReader struct {
 	name string
 	kind statsKind
 	code int
-	// words are strings that come again and again, such as names of clusters.
-	words  map[string]string
+	// last is the last page, or one with nothing on it: most of what is on this one was there already.
+	last *envoyStats
+	// known are the counters of the page so far.
+	known  map[seriesKey]bool
 	labels []promLabel
 }
 
-// readStats reads a page. The error says what is wrong with it as a whole.
-func readStats(page io.Reader, taken time.Time) (*envoyStats, error) {
-	r := &statsReader{
-		out:   &envoyStats{taken: taken, uptime: -1, clusters: map[string]*clusterStats{}},
-		words: map[string]string{},
+// readStats reads a page that follows another one; nil: it is the first. The error says what is wrong with it as a whole.
+func readStats(page io.Reader, taken time.Time, last *envoyStats) (*envoyStats, error) {
+	r := &statsReader{last: last}
+	if last == nil || len(last.words) > mostWords {
+		r.last = &envoyStats{words: map[string]string{}}
 	}
+	r.out = &envoyStats{taken: taken, uptime: -1, clusters: make(map[string]*clusterStats, len(r.last.clusters)), words: r.last.words}
+	r.known = map[seriesKey]bool{}
 	lines := bufio.NewReaderSize(page, longestLine)
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -182,6 +191,10 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) error {
 	of := r.out.clusters[key.cluster]
 	if of == nil {
 		of = &clusterStats{}
+		if before := r.last.clusters[key.cluster]; before != nil {
+			of.samples = make([]statsSample, 0, len(before.samples))
+			of.latencies = make([]cumulative, 0, len(before.latencies))
+		}
 		r.out.clusters[key.cluster] = of
 	}
 	if of.wrong != nil {
@@ -205,11 +218,16 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) error {
 		of.calls = value
 		return nil
 	}
-	if len(of.samples) >= mostCounters {
+	switch {
+	case r.known[key]:
+		of.wrong = fmt.Errorf("two values of %s for %s", key.metric, key.address)
+		return nil
+	case len(of.samples) >= mostCounters:
 		of.wrong = fmt.Errorf("more than %d counters", mostCounters)
 		of.samples = nil
 		return nil
 	}
+	r.known[key] = true
 	of.times.add(times)
 	of.samples = append(of.samples, statsSample{key: key, value: value, failed: r.kind == statsError, code: r.code})
 	return nil
@@ -237,20 +255,20 @@ func (r *statsReader) key() (key seriesKey, le string) {
 }
 
 func (r *statsReader) labelValue(label promLabel) string {
-	if known, ok := r.words[string(label.value)]; ok {
+	if known, ok := r.out.words[string(label.value)]; ok {
 		return known
 	}
 	value := label.plain()
-	r.words[string(label.value)] = value
+	r.out.words[string(label.value)] = value
 	return value
 }
 
 func (r *statsReader) word(text []byte) string {
-	if known, ok := r.words[string(text)]; ok {
+	if known, ok := r.out.words[string(text)]; ok {
 		return known
 	}
 	word := string(text)
-	r.words[word] = word
+	r.out.words[word] = word
 	return word
 }
 
@@ -261,7 +279,7 @@ func (s *envoyStats) empty() bool { return s.uptime < 0 && len(s.clusters) == 0 
 // those tell what failed, wherever there are codes.
 func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes Codes) (*page, error) {
 	out := &page{
-		series: map[seriesKey]sample{}, uptime: s.uptime, calls: map[string]float64{}, latencies: map[string]Histogram{}, times: s.times,
+		uptime: s.uptime, calls: map[string]float64{}, latencies: map[string]Histogram{}, times: s.times,
 	}
 	for name := range clusters {
 		of := s.clusters[name]
@@ -271,9 +289,7 @@ func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes
 		if of.wrong != nil {
 			return nil, fmt.Errorf("%s: %w", name, of.wrong)
 		}
-		if err := out.take(of, codes); err != nil {
-			return nil, err
-		}
+		out.take(of, codes)
 		out.calls[name] = of.calls
 		if owned[name] == "" || len(of.latencies) == 0 {
 			continue
@@ -287,22 +303,16 @@ func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes
 	return out, nil
 }
 
-func (p *page) take(of *clusterStats, codes Codes) error {
-	for _, s := range of.samples {
-		if _, twice := p.series[s.key]; twice {
-			return fmt.Errorf("two values of %s for %s %s", s.key.metric, s.key.cluster, s.key.address)
-		}
-		failed := s.failed
+func (p *page) take(of *clusterStats, codes Codes) {
+	for i := range of.samples {
+		s := &of.samples[i]
+		fails := s.failed
 		if s.code != noCode {
-			failed = codes.failed(s.code)
+			fails = codes.failed(s.code)
 		}
-		p.series[s.key] = sample{value: s.value, failed: failed}
-	}
-	if len(p.series) > mostCounters {
-		return fmt.Errorf("%d counters, more than %d", len(p.series), mostCounters)
+		p.series = append(p.series, series{statsSample: s, fails: fails})
 	}
 	p.times.add(of.times)
-	return nil
 }
 
 // checkCounter refuses what no counter can be. Above 2^53 a float64 no longer counts by one.

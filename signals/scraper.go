@@ -133,10 +133,11 @@ func (s *Scraper) start(address netip.AddrPort, proxy *scraped, now time.Time) {
 	ctx, cancel := context.WithCancel(context.Background())
 	under := &flight{done: make(chan struct{}), soon: make(chan struct{}), cancel: cancel}
 	proxy.flight = under
+	last := proxy.page
 	grace := time.AfterFunc(graceOfSilent, func() { close(under.soon) })
 	go func() {
 		defer cancel()
-		under.page, under.trouble = s.ask(ctx, address, now)
+		under.page, under.trouble = s.ask(ctx, address, now, last)
 		grace.Stop()
 		s.mu.Lock()
 		proxy.flight = nil
@@ -149,9 +150,9 @@ func (s *Scraper) start(address netip.AddrPort, proxy *scraped, now time.Time) {
 	}()
 }
 
-func (s *Scraper) ask(ctx context.Context, address netip.AddrPort, now time.Time) (page *envoyStats, bad *trouble) {
+func (s *Scraper) ask(ctx context.Context, address netip.AddrPort, now time.Time, last *envoyStats) (page *envoyStats, bad *trouble) {
 	bad = fetch(ctx, s.config.Client, statsURL(address), s.config.Timeout, s.config.MaxBytes, func(from io.Reader) (err error) {
-		if page, err = readStats(from, now); err != nil {
+		if page, err = readStats(from, now, last); err != nil {
 			return fmt.Errorf("the answer is not Envoy's statistics: %w", err)
 		}
 		return nil

@@ -164,6 +164,12 @@ func labelsOf(metric *dto.Metric) string {
 	return strings.Join(words, ",")
 }
 
+// sample is the value of a counter, and whether it counts failed calls.
+type sample struct {
+	value  float64
+	failed bool
+}
+
 // parseText turns a panic of the parser into an error: prometheus/common v0.70.1 panics at a sample without a
 // name after a TYPE line, and what a pod answers must not end the operator.
 func parseText(text []byte) (families map[string]*dto.MetricFamily, err error) {
