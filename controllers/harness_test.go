@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -209,7 +210,11 @@ type operatorOption func(*Config, *transport)
 // with the test, if not before.
 func (w *world) startOperator(options ...operatorOption) *operator {
 	w.t.Helper()
-	config := Config{Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}}
+	config := Config{
+		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace},
+		// What a test has asked is on a loopback address.
+		Dial: (&net.Dialer{}).DialContext,
+	}
 	o := &operator{t: w.t, transport: &transport{}, ended: make(chan error, 1), runs: runs{counts: map[types.NamespacedName]int{}}}
 	for _, option := range options {
 		option(&config, o.transport)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -35,6 +36,8 @@ import (
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
 	"github.com/headgate/headgate/controllers/xdsfeed"
+	"github.com/headgate/headgate/internal/dial"
+	"github.com/headgate/headgate/signals"
 	"github.com/headgate/headgate/webhook"
 )
 
@@ -51,6 +54,9 @@ const (
 // has lost its connection.
 const reconcileTimeout = time.Minute
 
+// sourceConnections is how many connections to one source of call counts are kept for the next look.
+const sourceConnections = 16
+
 // defaultWorkers is how many ExposedServices are worked on at once.
 const defaultWorkers = 4
 
@@ -64,9 +70,10 @@ type Config struct {
 	NoRollouts bool
 	// Clock tells the time; nil: the system's.
 	Clock clock.WithTicker
-	// Transport leads to the sources of call counts; nil: directly, whatever proxy the environment names.
+	// Transport leads to the sources of call counts; nil: by Dial, whatever proxy the environment names.
 	Transport http.RoundTripper
-	// Dial connects to the webhooks of rollouts; nil: to anybody but this pod and what is link-local.
+	// Dial connects to what users name: sources of call counts and webhooks of rollouts; nil: to anybody but this pod and what is
+	// link-local.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
 	Resolver facts.Resolver
@@ -83,8 +90,11 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}
+	if c.Dial == nil {
+		c.Dial = dial.Public
+	}
 	if c.Transport == nil {
-		c.Transport = &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
+		c.Transport = &http.Transport{DialContext: c.Dial, MaxIdleConnsPerHost: sourceConnections, IdleConnTimeout: time.Minute}
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
@@ -150,7 +160,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	}
 	r := exposure.New(exposure.Config{
 		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), XDS: feed,
-		Calls: p.calls, Compared: p.compared, Deployments: p.deployments, Namespaces: config.Namespaces,
+		Calls: p.calls, Compared: p.compared,
+		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
 		return nil, err
@@ -198,10 +209,14 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Kinds: kube.NewServedKinds(off), Metrics: m,
 		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)},
 	}
+	sources := &http.Client{Transport: config.Transport}
+	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.ObserveScrape})
 	counter := func(asked func(*v1alpha1.ExposedService) *calls.Source) *calls.Counter {
-		return calls.NewCounter(calls.CounterConfig{
-			Clock: config.Clock, Reader: mgr.GetAPIReader(), HTTP: &http.Client{Transport: config.Transport}, Metrics: m,
-			Asked: asked, Wake: wake,
+		return calls.NewCounter(calls.Config{
+			Clock: config.Clock, HTTP: sources, Scraper: scraper, Metrics: m, Asked: asked, Wake: wake.Wake,
+			Secret: func(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
+				return kube.SecretKey(ctx, mgr.GetAPIReader(), namespace, ref)
+			},
 		})
 	}
 	return &parts{

@@ -59,10 +59,9 @@ func setupXDS(mgr ctrl.Manager, config Config, p *parts, w *watcher, kindsChange
 	if err != nil {
 		return nil, err
 	}
-	if err := setupLoads(mgr, config, p.calls, loads, xdsServer); err != nil {
+	if err := setupLoads(mgr, config, []*calls.Counter{p.calls, p.compared}, loads, xdsServer); err != nil {
 		return nil, err
 	}
-	p.compared.Loads = p.calls.Loads
 	if err := config.Registerer.Register(&xdsfeed.Collector{Feed: feed}); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -83,7 +82,7 @@ func setupXDS(mgr ctrl.Manager, config Config, p *parts, w *watcher, kindsChange
 }
 
 // setupLoads has calls counted by what clients report to all replicas.
-func setupLoads(mgr ctrl.Manager, config Config, counter *calls.Counter, loads *loadreport.Server, xdsServer *server.Server) error {
+func setupLoads(mgr ctrl.Manager, config Config, counters []*calls.Counter, loads *loadreport.Server, xdsServer *server.Server) error {
 	if err := loads.RegisterMetrics(config.Registerer); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -95,9 +94,12 @@ func setupLoads(mgr ctrl.Manager, config Config, counter *calls.Counter, loads *
 		Cached: mgr.GetCache(), Pods: mgr.GetAPIReader(), Namespace: config.XDS.Namespace, Self: config.XDS.Replica,
 		Port: port, Clock: config.Clock,
 	})
-	counter.Loads = xdsfeed.Loads{Replicas: loadreport.NewReplicas(loadreport.ReplicasConfig{
+	all := xdsfeed.Loads{Replicas: loadreport.NewReplicas(loadreport.ReplicasConfig{
 		Local: loads, Credentials: xdsServer.ReplicaCredentials(), Addresses: replicas.Of,
 	})}
+	for _, counter := range counters {
+		counter.CountLoads(all)
+	}
 	return nil
 }
 

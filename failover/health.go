@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -18,7 +19,10 @@ type fault struct {
 // assess takes in what was observed of a backend: what is wrong with it, and whether it is up.
 func (l *look) assess(b *backend, observed BackendObservation) {
 	b.takeEndpoints(observed.Endpoints, l.now)
-	failing := takeCalls(b, observed.Calls, l.settings.test, l.now)
+	var failing *fault
+	for _, calls := range observed.counted(l.now) {
+		failing = cmp.Or(takeCalls(b, calls, l.settings.test, l.now), failing)
+	}
 	for _, check := range []func(*backend, settings) *fault{noneReady, tooFewReady} {
 		if b.fault == nil {
 			b.fault = check(b, l.settings)

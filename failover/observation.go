@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,20 @@ type Observation struct {
 // BackendObservation is what was found of one backend.
 type BackendObservation struct {
 	Endpoints Endpoints
-	Calls     Calls
+	// Earlier were counted before Calls, in this order, and no look has taken them in yet. They hold as long as Calls do.
+	Earlier []Calls
+	Calls   Calls
+}
+
+// counted are all calls that were counted since the last look, in order.
+func (o BackendObservation) counted(now time.Time) []Calls {
+	out := slices.Clone(o.Earlier)
+	if o.Calls.tell(now) {
+		for i := range out {
+			out[i].StaleAfter = 0
+		}
+	}
+	return append(out, o.Calls)
 }
 
 // Counting says whether the endpoints of a backend were counted.

@@ -73,7 +73,7 @@ func twins(exs *v1alpha1.ExposedService) []Problem {
 	check := func(field string, service *v1alpha1.ServiceBackend) {
 		at := placeOf(service)
 		if before, twice := first[at]; twice {
-			out = append(out, Problem{v1alpha1.ReasonServiceNotSupported, fmt.Sprintf(
+			out = append(out, Problem{Reason: v1alpha1.ReasonServiceNotSupported, Message: fmt.Sprintf(
 				"%s is the Service of %s, because namespace %s is that of the ExposedService: name another Service, or remove one of them",
 				field, before, at.namespace)})
 			return

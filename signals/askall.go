@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -36,20 +37,48 @@ func askAll[A any](
 	return answers
 }
 
+// noAnswer is what all have in common who waited in vain.
+var noAnswer = &trouble{UnknownUnreachable, "no answer in time"}
+
 func notAsked() *trouble { return &trouble{UnknownUnreachable, "was not asked in time"} }
 
-// fetch reads a page of metrics of at most so many bytes, or says why there is none.
-func fetch(ctx context.Context, client *http.Client, address string, timeout time.Duration, maxBytes int64) ([]byte, *trouble) {
+// fetch reads a page of metrics of at most so many bytes, or says why there is none. The errors of read are about what the
+// page says.
+func fetch(ctx context.Context, client *http.Client, address string, timeout time.Duration, maxBytes int64, read func(io.Reader) error) *trouble {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	body, err := get(ctx, client, address, maxBytes)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, &trouble{UnknownUnreachable, "no answer in time"}
-	case errors.Is(err, errTooLarge):
-		return nil, &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", maxBytes)}
-	case err != nil:
-		return nil, &trouble{UnknownUnreachable, presentable(err.Error())}
+	var body bodyReader
+	err := get(ctx, client, address, maxBytes, func(from io.Reader) error {
+		body.from = from
+		return read(&body)
+	})
+	if body.err != nil {
+		// What was read came to its end too early, whatever whoever read it made of that.
+		err = body.err
 	}
-	return body, nil
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return noAnswer
+	case errors.Is(err, errTooLarge):
+		return &trouble{UnknownGarbage, fmt.Sprintf("the answer has more than %d bytes", maxBytes)}
+	case body.from != nil && body.err == nil:
+		return &trouble{UnknownGarbage, quoted(err.Error())}
+	}
+	return &trouble{UnknownUnreachable, quoted(err.Error())}
+}
+
+// bodyReader tells an answer that could not be read from one that says something wrong.
+type bodyReader struct {
+	from io.Reader
+	err  error
+}
+
+func (b *bodyReader) Read(into []byte) (int, error) {
+	n, err := b.from.Read(into)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
 }

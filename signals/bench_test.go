@@ -26,7 +26,9 @@ func BenchmarkLook(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
 	defer server.Close()
 	clock := clocktesting.NewFakePassiveClock(noon)
-	source := NewEnvoy(EnvoyConfig{Client: server.Client(), Clock: clock, FrozenAfter: time.Hour})
+	source := NewEnvoy(EnvoyConfig{
+		Scraper: NewScraper(ScraperConfig{Client: server.Client(), Clock: clock}), Clock: clock, FrozenAfter: time.Hour,
+	})
 	query := Query{Cluster: sharedCluster, Backends: backends, Proxies: []Proxy{
 		{ID: "a", Name: "a", Address: netip.MustParseAddrPort(server.Listener.Addr().String())},
 	}}

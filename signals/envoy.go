@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -17,16 +16,14 @@ type EnvoyConfig struct {
 	// Codes are the gRPC status codes that count as errors; nil: those that are the service's fault. With codes calls are known only where
 	// a cluster is one backend's alone: elsewhere Envoy does not tell codes apart.
 	Codes Codes
-	// Client asks the proxies. Required.
-	Client *http.Client
+	// Scraper reads the pages of the proxies. All sources of a process share one. Required.
+	Scraper *Scraper
 	// Clock says when. Required.
 	Clock clock.PassiveClock
-	// Timeout bounds the answer of one proxy, and LookTimeout a whole look. The defaults are 2 s and 5 s.
-	Timeout, LookTimeout time.Duration
+	// LookTimeout bounds a whole look. The default is 5 s.
+	LookTimeout time.Duration
 	// Parallel is how many proxies are asked at the same time. The default is 16.
 	Parallel int
-	// MaxBytes bounds the answer of one proxy. The default is 8 MiB.
-	MaxBytes int64
 	// Bound is how long a reading may be used. The default is 15 s.
 	Bound time.Duration
 	// MaxGap is how long ago the last look at a proxy may be for its counts to be used. The default is Bound: what failed
@@ -38,10 +35,8 @@ type EnvoyConfig struct {
 }
 
 func (c *EnvoyConfig) setDefaults() {
-	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
 	c.LookTimeout = cmp.Or(c.LookTimeout, 5*time.Second)
 	c.Parallel = cmp.Or(c.Parallel, 16)
-	c.MaxBytes = cmp.Or(c.MaxBytes, 8<<20)
 	c.Bound = cmp.Or(c.Bound, 15*time.Second)
 	c.MaxGap = cmp.Or(c.MaxGap, c.Bound)
 	c.FrozenAfter = cmp.Or(c.FrozenAfter, 30*time.Second)
@@ -74,7 +69,6 @@ var _ Source = (*Envoy)(nil)
 // NewEnvoy makes the source for one ExposedService.
 func NewEnvoy(config EnvoyConfig) *Envoy {
 	config.setDefaults()
-	config.Client = noRedirects(config.Client)
 	return &Envoy{config: config, proxies: map[string]*ledger{}, since: map[string]time.Time{}}
 }
 
@@ -87,7 +81,6 @@ func (e *Envoy) Read(ctx context.Context, query Query) (Reading, error) {
 	defer e.mu.Unlock()
 
 	now := e.config.Clock.Now()
-	reading := Reading{Source: e.Name(), Taken: now, Bound: e.config.Bound, Asked: len(query.Proxies)}
 	if now.Before(e.last) {
 		// What lies between the looks cannot be told, so everything starts anew.
 		clear(e.proxies)
@@ -96,13 +89,15 @@ func (e *Envoy) Read(ctx context.Context, query Query) (Reading, error) {
 	e.last = now
 	e.looks++
 
+	answers := e.ask(ctx, query)
+	now = oldest(answers, now)
+	reading := Reading{Source: e.Name(), Taken: now, Bound: e.config.Bound, Asked: len(query.Proxies)}
 	look := newLook(query, now)
 	look.byCode = e.config.Codes != nil
-	answers := e.ask(ctx, query)
 	for i, proxy := range query.Proxies {
 		trouble := answers[i].trouble
 		if trouble == nil {
-			trouble = e.take(look, proxy, answers[i].page)
+			trouble = e.take(look, proxy, answers[i].stats)
 		}
 		if trouble == nil {
 			reading.Answered++
@@ -143,68 +138,77 @@ type trouble struct {
 	message string
 }
 
+// err is the same as an error; nil: there is no trouble.
+func (t *trouble) err() error {
+	if t == nil {
+		return nil
+	}
+	return errors.New(t.message)
+}
+
 type answer struct {
-	page    *page
+	stats   *envoyStats
 	trouble *trouble
 }
 
-// ask asks all proxies. The answers are in the order of the proxies; the order of asking changes
-// from look to look, so that slow ones do not always keep the same others waiting.
+// oldest is when the oldest of the pages was taken: calls that have ended by then are on all of them. Without any it is now.
+func oldest(answers []answer, now time.Time) time.Time {
+	for _, a := range answers {
+		if a.trouble == nil && a.stats.taken.Before(now) {
+			now = a.stats.taken
+		}
+	}
+	return now
+}
+
+// ask asks all proxies for pages that are newer than the last ones. The answers are in the order of the proxies; the order of
+// asking changes from look to look, so that slow ones do not always keep the same others waiting.
 func (e *Envoy) ask(ctx context.Context, query Query) []answer {
-	filter := statsFilter(query.Cluster, ownClusters(query))
 	return askAll(ctx, e.config.LookTimeout, e.config.Parallel, len(query.Proxies), e.looks, func(ctx context.Context, i int) answer {
-		return e.askOne(ctx, query.Proxies[i], filter)
+		var last time.Time
+		if l := e.proxies[query.Proxies[i].ID]; l != nil {
+			last = l.read
+		}
+		stats, trouble := e.config.Scraper.read(ctx, query.Proxies[i].Address, last)
+		return answer{stats, trouble}
 	}, answer{trouble: notAsked()})
 }
 
-func (e *Envoy) askOne(ctx context.Context, proxy Proxy, filter string) answer {
-	body, failed := fetch(ctx, e.config.Client, statsURL(proxy.Address, filter), e.config.Timeout, e.config.MaxBytes)
-	if failed != nil {
-		return answer{trouble: failed}
-	}
-	page, err := parsePage(body, e.config.Codes)
+// take counts what a page says of these clusters, and tells why it cannot be used.
+func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
+	page, err := stats.of(look.clusters, look.owned, e.config.Codes)
 	if err != nil {
-		return answer{trouble: &trouble{UnknownGarbage, presentable("the answer is not Envoy's statistics: " + err.Error())}}
+		return &trouble{UnknownGarbage, quoted("the answer is not Envoy's statistics: " + err.Error())}
 	}
-	if page.uptime < 0 && len(page.series) == 0 && len(page.calls) == 0 {
-		return answer{trouble: &trouble{UnknownEmpty, "the answer has no statistics"}}
-	}
-	return answer{page: page}
-}
-
-// take counts what a page says, and tells why it cannot be used.
-func (e *Envoy) take(look *look, proxy Proxy, page *page) *trouble {
 	l, known := e.proxies[proxy.ID]
 	if !known {
 		l = newLedger()
 	}
-	if trouble := e.timeTrouble(l, known, page, look.now); trouble != nil {
+	if trouble := e.timeTrouble(l, known, page, stats.taken); trouble != nil {
 		return trouble
 	}
 	e.proxies[proxy.ID] = l
 
-	at := asOf{now: look.now, clusters: look.clusters, baseline: !known}
-	if gap := look.now.Sub(l.read); known && gap > e.config.MaxGap {
+	at := asOf{now: stats.taken, clusters: look.clusters, baseline: !known}
+	if gap := at.now.Sub(l.read); known && gap > e.config.MaxGap {
 		at.baseline = true
 		look.gap = fmt.Sprintf("proxy %s was last read %s ago: calls are counted from now on", proxy.Name, gap.Round(time.Second))
 	}
 	l.byEndpoint = !look.byCode && (l.byEndpoint || page.hasEndpoints())
+	look.own(l, page)
 	look.learn(l, page, at.baseline)
 	look.addLatencies(l.grow(page, at.baseline))
-	l.count(page, at, func(key seriesKey, increase float64, failed bool) {
-		look.add(l, key, increase, failed)
-	})
-	look.remember(l, page)
+	l.count(page, at, func(of series, increase float64) { look.add(l, of, increase) })
 	return nil
 }
 
 // timeTrouble says whether the page is from another time than now.
 func (e *Envoy) timeTrouble(l *ledger, known bool, page *page, now time.Time) *trouble {
-	if !page.newest.IsZero() && page.newest.Sub(now) > e.config.Bound {
-		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s in the future", page.newest.Sub(now).Round(time.Second))}
+	if !page.times.newest.IsZero() && page.times.newest.Sub(now) > e.config.Bound {
+		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s in the future", page.times.newest.Sub(now).Round(time.Second))}
 	}
-	if !page.oldest.IsZero() && now.Sub(page.oldest) > e.config.Bound {
-		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s old", now.Sub(page.oldest).Round(time.Second))}
+	if !page.times.oldest.IsZero() && now.Sub(page.times.oldest) > e.config.Bound {
+		return &trouble{UnknownTime, fmt.Sprintf("its statistics are %s old", now.Sub(page.times.oldest).Round(time.Second))}
 	}
 	if !known {
 		return nil
@@ -257,16 +261,6 @@ func (e *Envoy) conclude(look *look) map[string]Counts {
 	for name := range e.since {
 		if _, asked := out[name]; !asked {
 			delete(e.since, name)
-		}
-	}
-	return out
-}
-
-func ownClusters(query Query) []string {
-	var out []string
-	for _, backend := range query.Backends {
-		if backend.Cluster != "" {
-			out = append(out, backend.Cluster)
 		}
 	}
 	return out

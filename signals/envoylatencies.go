@@ -1,34 +1,5 @@
 package signals
 
-import (
-	"fmt"
-	"strings"
-
-	dto "github.com/prometheus/client_model/go"
-)
-
-// suffixTime ends the name of Envoy's histogram of how long the calls of a cluster took, in milliseconds. There is none by endpoint.
-const suffixTime = "_cluster_upstream_rq_time"
-
-// addTime takes the latencies of a cluster.
-func (p *page) addTime(name string, metric *dto.Metric) error {
-	histogram := metric.GetHistogram()
-	cluster, _ := labelOf(metric, labelCluster)
-	if histogram == nil || cluster == "" || !strings.HasSuffix(name, suffixTime) {
-		return nil
-	}
-	var buckets []cumulative
-	for _, b := range histogram.GetBucket() {
-		buckets = append(buckets, cumulative{b.GetUpperBound() / 1000, float64(b.GetCumulativeCount())})
-	}
-	found, err := classic(buckets)
-	if err != nil {
-		return fmt.Errorf("%s of %s: %w", name, cluster, err)
-	}
-	p.latencies[cluster] = found
-	return nil
-}
-
 // grow is what a proxy's histograms grew by since it was last read, by cluster, by the rules of counters: one that fell has started again.
 // It remembers what they are.
 func (l *ledger) grow(p *page, baseline bool) map[string]Histogram {

@@ -7,7 +7,7 @@ import (
 )
 
 // ownClusterGate has a proxy that shows pages of a real Envoy, in which each side has a cluster of its own.
-func ownClusterGate(t *testing.T, change ...func(*EnvoyConfig)) *gate {
+func ownClusterGate(t *testing.T, change ...func(*gateConfig)) *gate {
 	t.Helper()
 	g := newGate(t, 1, change...)
 	g.query.Backends = []Backend{
@@ -46,7 +46,7 @@ func TestEnvoyThatStartsAgainHasNewLatencies(t *testing.T) {
 	if got := g.look(45 * time.Second).Backends["canary"]; got.Known() {
 		t.Fatalf("after a gap: %+v", got)
 	}
-	g = ownClusterGate(t, func(config *EnvoyConfig) { config.MaxGap = time.Minute })
+	g = ownClusterGate(t, func(config *gateConfig) { config.MaxGap = time.Minute })
 	g.proxies[0].shows(string(testdata(t, "own_latencies_2.txt")))
 	g.look(0)
 	g.proxies[0].shows(string(testdata(t, "own_latencies_1.txt")))
@@ -74,7 +74,7 @@ func TestEnvoyCountsTheCodesThatSomebodyChose(t *testing.T) {
 		errors uint64
 	}{"by default": {nil, 28}, "NotFound": {[]string{"NotFound"}, 16}, "both": {[]string{"NotFound", "Internal"}, 44}} {
 		t.Run(name, func(t *testing.T) {
-			g := ownClusterGate(t, func(config *EnvoyConfig) { config.Codes = CodesOf(c.codes) })
+			g := ownClusterGate(t, func(config *gateConfig) { config.Codes = CodesOf(c.codes) })
 			g.proxies[0].shows(string(testdata(t, "own_latencies_1.txt")))
 			g.look(0)
 			g.proxies[0].shows(string(testdata(t, "own_latencies_2.txt")))
@@ -84,7 +84,7 @@ func TestEnvoyCountsTheCodesThatSomebodyChose(t *testing.T) {
 }
 
 func TestWhereEnvoyKnowsNoCodesNothingIsKnownOfThem(t *testing.T) {
-	g := newGate(t, 1, func(config *EnvoyConfig) { config.Codes = CodesOf([]string{"NotFound"}) })
+	g := newGate(t, 1, func(config *gateConfig) { config.Codes = CodesOf([]string{"NotFound"}) })
 	g.proxies[0].shows(page3(1, outcome{}, outcome{}, outcome{}))
 	g.look(0)
 	g.proxies[0].shows(page3(6, outcome{success: 5}, outcome{}, outcome{}))

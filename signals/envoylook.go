@@ -75,9 +75,9 @@ func (l *look) learn(of *ledger, page *page, baseline bool) {
 	if l.from.IsZero() || of.read.Before(l.from) {
 		l.from = of.read
 	}
-	for key := range page.series {
-		if of.counts(key) {
-			l.seen[l.ownerOf(of, key)] = true
+	for _, s := range page.series {
+		if of.counts(s.key) {
+			l.seen[s.owner] = true
 		}
 	}
 	if page.calls[l.query.Cluster] > 0 && !of.byEndpoint {
@@ -89,8 +89,8 @@ func (l *look) learn(of *ledger, page *page, baseline bool) {
 func (l *ledger) counts(key seriesKey) bool { return (key.address != "") == l.byEndpoint }
 
 func (p *page) hasEndpoints() bool {
-	for key := range p.series {
-		if key.address != "" {
+	for _, s := range p.series {
+		if s.key.address != "" {
 			return true
 		}
 	}
@@ -112,25 +112,24 @@ func (l *look) ownerOf(of *ledger, key seriesKey) string {
 	return ""
 }
 
-// remember notes whose the counters are, for the time when their addresses are nobody's any more.
-func (l *look) remember(of *ledger, page *page) {
-	for key := range page.series {
-		of.counters[key].owner = l.ownerOf(of, key)
+// own says whose each counter of the page is. The ledger remembers it for the time when an address is nobody's any more.
+func (l *look) own(of *ledger, page *page) {
+	for i := range page.series {
+		page.series[i].owner = l.ownerOf(of, page.series[i].key)
 	}
 }
 
-func (l *look) add(of *ledger, key seriesKey, increase float64, failed bool) {
-	if !of.counts(key) || !l.clusters[key.cluster] {
+func (l *look) add(of *ledger, s series, increase float64) {
+	if !of.counts(s.key) || !l.clusters[s.key.cluster] {
 		return
 	}
-	owner := l.ownerOf(of, key)
-	tally := l.counted[owner]
+	tally := l.counted[s.owner]
 	if tally == nil {
-		l.strays[key.address] += increase
+		l.strays[s.key.address] += increase
 		return
 	}
 	tally.calls += increase
-	if failed {
+	if s.fails {
 		tally.errors += increase
 	}
 }

@@ -1,32 +1,20 @@
 package signals
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
-// page is what a proxy's statistics say.
+// page is what a proxy's statistics say of the clusters of one ExposedService.
 type page struct {
-	series map[seriesKey]sample
-	// uptime is for how long the process has been running, in seconds, as of its last flush of
-	// statistics (each 5 s by default); -1: the page does not say.
+	series []series
+	// uptime is for how long the process has been running, in seconds; -1: the page does not say.
 	uptime float64
-	// calls is envoy_cluster_upstream_rq_total by cluster: it says that a cluster is used.
+	// calls is how many calls each cluster has had at all: it says that a cluster is used.
 	calls map[string]float64
-	// latencies are those of clusters, by name.
+	// latencies are those of clusters that are one backend's alone, by name.
 	latencies map[string]Histogram
-	// oldest and newest are the timestamps on the samples. Envoy gives none; they are zero then.
-	oldest, newest time.Time
+	times     sampleTimes
 }
 
 // seriesKey names a counter of a proxy.
@@ -41,9 +29,14 @@ type seriesKey struct {
 	labels string
 }
 
-type sample struct {
-	value  float64
-	failed bool
+// series is a counter on a page.
+type series struct {
+	*statsSample
+
+	// fails: it counts failed calls.
+	fails bool
+	// owner is the backend whose calls it counts; empty: nobody's.
+	owner string
 }
 
 // Labels and suffixes of Envoy's statistics. A prefix would be less certain than a suffix: methods leak
@@ -57,131 +50,13 @@ const (
 	suffixTotal   = "_cluster_upstream_rq_total"
 	suffixUptime  = "_server_uptime"
 	infixGRPC     = "_cluster_grpc_"
+	// suffixTime ends the name of the histogram of how long the calls of a cluster took, in milliseconds. There is none by endpoint.
+	suffixTime = "_cluster_upstream_rq_time"
 )
 
-// mostCounters is how many counters of interest a page may hold. The names of methods are chosen by
+// mostCounters is how many counters of interest a cluster may have. The names of methods are chosen by
 // clients, and each that a client made up has its own counters.
 const mostCounters = 50_000
-
-// parsePage reads Envoy's statistics in Prometheus's text format.
-func parsePage(text []byte, codes Codes) (*page, error) {
-	families, err := parseText(text)
-	if err != nil {
-		return nil, err
-	}
-	out := &page{series: map[seriesKey]sample{}, uptime: -1, calls: map[string]float64{}, latencies: map[string]Histogram{}}
-	for name, family := range families {
-		for _, metric := range family.GetMetric() {
-			if err := out.add(name, metric, codes); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if len(out.series) > mostCounters {
-		return nil, fmt.Errorf("%d counters, more than %d", len(out.series), mostCounters)
-	}
-	return out, nil
-}
-
-// parseText turns a panic of the parser into an error: prometheus/common v0.70.1 panics at a sample without a
-// name after a TYPE line, and what a proxy answers must not end the operator.
-func parseText(text []byte) (families map[string]*dto.MetricFamily, err error) {
-	defer func() {
-		if recover() != nil {
-			families, err = nil, errors.New("a line that cannot be read")
-		}
-	}()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(bytes.NewReader(text))
-}
-
-func (p *page) add(name string, metric *dto.Metric, codes Codes) error {
-	value, ok := valueOf(metric)
-	if !ok {
-		return p.addTime(name, metric)
-	}
-	key := keyOf(name, metric)
-	var counter sample
-	switch code, isCode := grpcCode(name); {
-	case strings.HasSuffix(name, suffixUptime):
-		p.note(metric)
-		p.uptime = value
-		return checkCounter(name, value)
-	case key.cluster == "":
-		return nil
-	case key.address != "" && strings.HasSuffix(name, suffixSuccess):
-		counter = sample{value: value}
-	case key.address != "" && strings.HasSuffix(name, suffixError):
-		counter = sample{value: value, failed: true}
-	case key.address == "" && strings.HasSuffix(name, suffixTotal):
-		p.calls[key.cluster] = value
-		return checkCounter(name, value)
-	case key.address == "" && isCode:
-		counter = sample{value: value, failed: codes.failed(code)}
-	default:
-		return nil
-	}
-	if err := checkCounter(name, value); err != nil {
-		return err
-	}
-	if _, twice := p.series[key]; twice {
-		return fmt.Errorf("two values of %s for %s %s", name, key.cluster, key.address)
-	}
-	p.note(metric)
-	p.series[key] = counter
-	return nil
-}
-
-// checkCounter refuses what no counter can be. Above 2^53 a float64 no longer counts by one.
-func checkCounter(name string, value float64) error {
-	if math.IsNaN(value) || value < 0 || value > 1<<53 {
-		return fmt.Errorf("%s is %v, which no counter can be", name, value)
-	}
-	return nil
-}
-
-func (p *page) note(metric *dto.Metric) {
-	if metric.TimestampMs == nil {
-		return
-	}
-	when := time.UnixMilli(metric.GetTimestampMs())
-	if p.oldest.IsZero() || when.Before(p.oldest) {
-		p.oldest = when
-	}
-	if when.After(p.newest) {
-		p.newest = when
-	}
-}
-
-func valueOf(metric *dto.Metric) (float64, bool) {
-	switch {
-	case metric.GetCounter() != nil:
-		return metric.GetCounter().GetValue(), true
-	case metric.GetGauge() != nil:
-		return metric.GetGauge().GetValue(), true
-	case metric.GetUntyped() != nil:
-		return metric.GetUntyped().GetValue(), true
-	}
-	return 0, false
-}
-
-func keyOf(name string, metric *dto.Metric) seriesKey {
-	key := seriesKey{metric: name}
-	var others []string
-	for _, label := range metric.GetLabel() {
-		switch label.GetName() {
-		case labelCluster:
-			key.cluster = label.GetValue()
-		case labelEndpoint:
-			key.address = label.GetValue()
-		default:
-			others = append(others, strconv.Quote(label.GetName())+"="+strconv.Quote(label.GetValue()))
-		}
-	}
-	slices.Sort(others)
-	key.labels = strings.Join(others, ",")
-	return key
-}
 
 // grpcCode says which status code a counter of Envoy's gRPC statistics counts: the number at the
 // end of its name.

@@ -1,10 +1,12 @@
 package signals
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func testdata(t testing.TB, name string) []byte {
@@ -14,6 +16,19 @@ func testdata(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// parsePage reads a page, and all that it says of clusters.
+func parsePage(text []byte, codes Codes) (*page, error) {
+	stats, err := readStats(bytes.NewReader(text), time.Time{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	clusters, owned := map[string]bool{}, map[string]string{}
+	for name := range stats.clusters {
+		clusters[name], owned[name] = true, "somebody"
+	}
+	return stats.of(clusters, owned, codes)
 }
 
 func TestPagesOfARealEnvoy(t *testing.T) {
@@ -101,9 +116,9 @@ func FuzzParsePage(f *testing.F) {
 		l := newLedger()
 		total := 0.0
 		for range 2 {
-			l.count(page, asOf{}, func(key seriesKey, increase float64, _ bool) {
-				if increase < 0 || key.cluster == "" {
-					t.Errorf("%+v grew by %v", key, increase)
+			l.count(page, asOf{}, func(of series, increase float64) {
+				if increase < 0 || of.key.cluster == "" {
+					t.Errorf("%+v grew by %v", of.key, increase)
 				}
 				total += increase
 			})

@@ -61,8 +61,8 @@ func (l *ledger) same(p *page) bool {
 	if p.uptime != l.uptime {
 		return false
 	}
-	for key, now := range p.series {
-		if was, ok := l.counters[key]; !ok || now.value != was.value {
+	for _, now := range p.series {
+		if was, ok := l.counters[now.key]; !ok || now.value != was.value {
 			return false
 		}
 	}
@@ -77,25 +77,25 @@ func (l *ledger) same(p *page) bool {
 //   - a counter that is new adds what it is if its cluster was looked at before, because it
 //     started after that look;
 //   - one that has vanished adds nothing, and if it comes back only what it grew by.
-func (l *ledger) count(p *page, at asOf, add func(key seriesKey, increase float64, failed bool)) {
+func (l *ledger) count(p *page, at asOf, add func(of series, increase float64)) {
 	if !l.same(p) {
 		l.moved = at.now
 	}
-	for key, now := range p.series {
-		was := l.counters[key]
+	for _, now := range p.series {
+		was := l.counters[now.key]
 		if was == nil {
 			was = &counter{}
-			l.counters[key] = was
+			l.counters[now.key] = was
 		}
 		switch {
-		case at.baseline || !l.clusters[key.cluster]:
+		case at.baseline || !l.clusters[now.key.cluster]:
 			// Remembered, and not counted.
 		case now.value < was.value:
-			add(key, now.value, now.failed)
+			add(now, now.value)
 		default:
-			add(key, now.value-was.value, now.failed)
+			add(now, now.value-was.value)
 		}
-		was.value, was.seen = now.value, at.now
+		was.value, was.seen, was.owner = now.value, at.now, now.owner
 	}
 	l.read, l.uptime, l.clusters = at.now, p.uptime, at.clusters
 	l.forget(at.now)

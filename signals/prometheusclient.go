@@ -147,7 +147,7 @@ func (s *session) query(ctx context.Context, expression string, at time.Time) (a
 	value, warnings, err := s.api.Query(ctx, expression, at)
 	var out answerOf
 	for _, warning := range warnings {
-		out.warnings = append(out.warnings, presentable(warning, s.token))
+		out.warnings = append(out.warnings, quoted(warning, s.token))
 	}
 	if err != nil {
 		return out, s.troubleOf(ctx, err)
@@ -190,13 +190,13 @@ func (s *session) troubleOf(ctx context.Context, err error) *trouble {
 	}
 	answered, ok := errors.AsType[*promv1.Error](err)
 	if !ok {
-		return &trouble{UnknownGarbage, presentable("the answer is not Prometheus's: "+err.Error(), s.token)}
+		return &trouble{UnknownGarbage, quoted("the answer is not Prometheus's: "+err.Error(), s.token)}
 	}
 	switch answered.Type {
 	case promv1.ErrBadData, promv1.ErrExec:
-		return &trouble{UnknownGarbage, presentable("the server refuses the query: "+answered.Msg, s.token)}
+		return &trouble{UnknownGarbage, quoted("the server refuses the query: "+answered.Msg, s.token)}
 	case promv1.ErrBadResponse:
-		return &trouble{UnknownGarbage, presentable("the answer is not Prometheus's: "+answered.Msg, s.token)}
+		return &trouble{UnknownGarbage, quoted("the answer is not Prometheus's: "+answered.Msg, s.token)}
 	}
-	return &trouble{UnknownUnreachable, presentable(err.Error(), s.token)}
+	return &trouble{UnknownUnreachable, quoted(err.Error(), s.token)}
 }

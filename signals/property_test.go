@@ -86,7 +86,9 @@ func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func newWorld() *world {
 	w := &world{now: noon, proxies: map[string]*modelProxy{}, clock: clocktesting.NewFakePassiveClock(noon)}
-	w.source = NewEnvoy(EnvoyConfig{Client: &http.Client{Transport: w}, Clock: w.clock, MaxGap: time.Minute})
+	w.source = NewEnvoy(EnvoyConfig{
+		Scraper: NewScraper(ScraperConfig{Client: &http.Client{Transport: w}, Clock: w.clock}), Clock: w.clock, MaxGap: time.Minute,
+	})
 	return w
 }
 

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
-	"strings"
 )
 
 // StatsPort is the port at which Envoy Gateway's proxies show their statistics.
@@ -20,8 +18,8 @@ const StatsPort = 19001
 var errTooLarge = errors.New("the answer is too large")
 
 // statsURL asks a proxy for what is counted of the clusters and for nothing else.
-func statsURL(address netip.AddrPort, filter string) string {
-	query := url.Values{"filter": {filter}}
+func statsURL(address netip.AddrPort) string {
+	query := url.Values{"filter": {statsFilter}}
 	u := url.URL{
 		Scheme: "http", Host: address.String(), Path: "/stats/prometheus",
 		RawQuery: "usedonly&" + query.Encode(),
@@ -29,51 +27,32 @@ func statsURL(address netip.AddrPort, filter string) string {
 	return u.String()
 }
 
-// statsFilter is the regular expression (RE2) for the names of Envoy's statistics that are of interest:
-// outcomes by endpoint, which calls the shared cluster had at all, and in clusters that are one
-// backend's alone outcomes by gRPC status code as well.
-func statsFilter(shared string, own []string) string {
-	var parts []string
-	if shared != "" {
-		parts = append(parts, `cluster\.`+regexp.QuoteMeta(shared)+`\.(endpoint\..+\.rq_(error|success)|upstream_rq_total)`)
-	}
-	if len(own) > 0 {
-		quoted := make([]string, 0, len(own))
-		for _, cluster := range own {
-			quoted = append(quoted, regexp.QuoteMeta(cluster))
-		}
-		slices.Sort(quoted)
-		parts = append(parts, `cluster\.(`+strings.Join(slices.Compact(quoted), "|")+
-			`)\.(endpoint\..+\.rq_(error|success)|upstream_rq_(total|time)|grpc\.(.+\.)?[0-9]+)`)
-	}
-	parts = append(parts, `server\.uptime`)
-	return "^(" + strings.Join(parts, "|") + ")$"
-}
+// statsFilter is the regular expression (RE2) for the names of Envoy's statistics that are of interest: of all clusters of
+// GRPCRoutes outcomes by endpoint and how many calls there were, and in clusters that are one backend's alone outcomes by gRPC status
+// code and latencies as well. It is the same for all who ask, so that one answer does for all of them.
+const statsFilter = `^(cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+(/backend/[0-9]+)?\.(endpoint\..+\.rq_(error|success)|upstream_rq_total)|` +
+	`cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+/backend/[0-9]+\.(upstream_rq_time|grpc\.(.+\.)?[0-9]+)|server\.uptime)$`
 
-// get reads an answer that must be complete and not too large. An answer that ends where the
+// get reads an answer that must be complete and not too large, and hands it to read. An answer that ends where the
 // connection ends is refused, because one that was cut off would look the same.
-func get(ctx context.Context, client *http.Client, address string, limit int64) ([]byte, error) {
+func get(ctx context.Context, client *http.Client, address string, limit int64, read func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request.Header.Set("Accept", "text/plain")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, withoutURL(err)
+		return withoutURL(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP status %s", response.Status)
+		return fmt.Errorf("HTTP status %s", response.Status)
 	}
 	if response.ProtoMajor < 2 && response.ContentLength < 0 && !response.Uncompressed && !slices.Contains(response.TransferEncoding, "chunked") {
-		return nil, errors.New("the answer does not say how long it is")
+		return errors.New("the answer does not say how long it is")
 	}
-	body, err := io.ReadAll(limited(response.Body, limit))
-	if err != nil {
-		return nil, err
-	}
-	return body, nil
+	return read(limited(response.Body, limit))
 }
 
 // withoutURL leaves away what http.Client puts before its errors: the URL is long, and said elsewhere.

@@ -5,8 +5,13 @@ import (
 	"unicode"
 )
 
-// longestMessage is how many bytes of somebody else's words are passed on.
-const longestMessage = 300
+const (
+	// longestMessage is how many bytes of an error are passed on.
+	longestMessage = 300
+	// longestQuote is how many bytes are where a part of them is from an answer: enough to see what is wrong with it. Who may name a
+	// source may not be the one who may read what it says.
+	longestQuote = 160
+)
 
 // presentable makes a text that came from outside fit for a condition or a log: one line, not too
 // long, and without the secrets.
@@ -23,9 +28,17 @@ func presentable(text string, secrets ...string) string {
 		}
 		return r
 	}, text)
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > longestMessage {
-		text = strings.ToValidUTF8(text[:longestMessage], "") + " …"
+	return cut(strings.Join(strings.Fields(text), " "), longestMessage)
+}
+
+// quoted is presentable for what holds a part of an answer.
+func quoted(text string, secrets ...string) string {
+	return cut(presentable(text, secrets...), longestQuote)
+}
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + " …"
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -144,15 +145,15 @@ func (w *Workload) ask(ctx context.Context, pods []podOf) []podAnswer {
 
 func (w *Workload) askOne(ctx context.Context, pod Pod) podAnswer {
 	address := url.URL{Scheme: "http", Host: pod.Address.String(), Path: w.config.Path}
-	body, failed := fetch(ctx, w.config.Client, address.String(), w.config.Timeout, w.config.MaxBytes)
-	if failed != nil {
-		return podAnswer{trouble: failed}
-	}
-	page, err := parseWorkload(body, metricNames{w.config.Calls, w.config.CodeLabel, w.config.Latencies}, w.config.Codes)
-	if err != nil {
-		return podAnswer{trouble: &trouble{UnknownGarbage, presentable(err.Error())}}
-	}
-	return podAnswer{page: page}
+	var page *workloadPage
+	trouble := fetch(ctx, w.config.Client, address.String(), w.config.Timeout, w.config.MaxBytes, func(from io.Reader) error {
+		body, err := io.ReadAll(from)
+		if err == nil {
+			page, err = parseWorkload(body, metricNames{w.config.Calls, w.config.CodeLabel, w.config.Latencies}, w.config.Codes)
+		}
+		return err
+	})
+	return podAnswer{page: page, trouble: trouble}
 }
 
 // take counts what a pod says.

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // Conventions of metrics of gRPC servers: those of the interceptors that most servers have (go-grpc-middleware, and its
@@ -159,4 +162,34 @@ func labelsOf(metric *dto.Metric) string {
 	}
 	slices.Sort(words)
 	return strings.Join(words, ",")
+}
+
+// sample is the value of a counter, and whether it counts failed calls.
+type sample struct {
+	value  float64
+	failed bool
+}
+
+// parseText turns a panic of the parser into an error: prometheus/common v0.70.1 panics at a sample without a
+// name after a TYPE line, and what a pod answers must not end the operator.
+func parseText(text []byte) (families map[string]*dto.MetricFamily, err error) {
+	defer func() {
+		if recover() != nil {
+			families, err = nil, errors.New("a line that cannot be read")
+		}
+	}()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(bytes.NewReader(text))
+}
+
+func valueOf(metric *dto.Metric) (float64, bool) {
+	switch {
+	case metric.GetCounter() != nil:
+		return metric.GetCounter().GetValue(), true
+	case metric.GetGauge() != nil:
+		return metric.GetGauge().GetValue(), true
+	case metric.GetUntyped() != nil:
+		return metric.GetUntyped().GetValue(), true
+	}
+	return 0, false
 }

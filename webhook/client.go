@@ -18,6 +18,8 @@ import (
 	"unicode"
 
 	"k8s.io/utils/clock"
+
+	"github.com/headgate/headgate/internal/dial"
 )
 
 const (
@@ -53,7 +55,7 @@ type Answer struct {
 type Client struct {
 	// Clock gives the time of the signature. Required.
 	Clock clock.PassiveClock
-	// Dial opens connections. Nil: with DialPublic.
+	// Dial opens connections. Nil: with dial.Public.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -106,12 +108,12 @@ func (c Client) post(ctx context.Context, target Target, question Question) (*ht
 }
 
 func (c Client) transport(target Target) (*http.Transport, error) {
-	dial := c.Dial
-	if dial == nil {
-		dial = DialPublic
+	connect := c.Dial
+	if connect == nil {
+		connect = dial.Public
 	}
 	// No proxy: the environment's is not the one that the author of a webhook means.
-	out := &http.Transport{DialContext: dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	out := &http.Transport{DialContext: connect, DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if len(target.CABundle) > 0 {
 		out.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !out.TLSClientConfig.RootCAs.AppendCertsFromPEM(target.CABundle) {

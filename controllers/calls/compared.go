@@ -6,7 +6,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/judge"
 	"github.com/headgate/headgate/signals"
@@ -14,16 +13,21 @@ import (
 
 // ComparedSource says where the calls of a rollout are counted while it is under way; nil: nobody asks for them.
 func ComparedSource(exs *v1alpha1.ExposedService) *Source {
-	if !refs.ComparesCalls(exs) {
+	if !comparesCalls(exs) {
 		return nil
 	}
 	return RolloutSource(exs)
 }
 
+// comparesCalls says whether the calls of a canary are counted: from its making to its end.
+func comparesCalls(exs *v1alpha1.ExposedService) bool {
+	return exs.Status.Rollout != nil && exs.Status.Rollout.Phase != v1alpha1.RolloutIdle
+}
+
 // Compared puts what was counted of both sides since the last time into the decider's words. The
 // two are compared over the same seconds or not at all.
-func (c *Counter) Compared(key types.NamespacedName, stable string, counted map[string]Count) rollout.Calls {
-	of, canary := counted[stable], counted[v1alpha1.CanaryName]
+func (c *Counter) Compared(key types.NamespacedName, stable string, taken Counts) rollout.Calls {
+	of, canary := taken.of(stable), taken.of(v1alpha1.CanaryName)
 	switch {
 	case !of.known():
 		return rollout.Calls{Why: c.why(key, stable)}
@@ -64,18 +68,4 @@ func buckets(histogram signals.Histogram) []judge.Bucket {
 		out[i] = judge.Bucket{UpTo: b.UpTo, Count: uint64(math.Round(max(0, b.Count)))}
 	}
 	return out
-}
-
-// why says why nothing is known of the calls of a backend; empty: there are none to tell of yet.
-func (c *Counter) why(key types.NamespacedName, backend string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	have := c.counted[key]
-	if have == nil {
-		return ""
-	}
-	if have.source == nil {
-		return have.invalid
-	}
-	return have.unknown[backend]
 }

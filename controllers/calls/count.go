@@ -7,14 +7,22 @@ import (
 	"github.com/headgate/headgate/signals"
 )
 
-// Count are the calls of one backend since the last time that anybody took them. The zero value knows nothing.
+// Count are the calls of one backend in one look. The zero value knows nothing.
 type Count struct {
+	// counts are the calls.
 	counts signals.Counts
 	// bound is how long they hold.
 	bound time.Duration
 	// source is who counted them.
 	source string
 }
+
+// Counts are the looks that nobody has taken yet, by backend, the oldest first.
+type Counts map[string][]Count
+
+// mostLooks is how many looks wait for somebody to take them. Of more than that the oldest become one, which is as good for who counts
+// them and says less about when they were.
+const mostLooks = 32
 
 func (c Count) known() bool { return c.source != "" }
 
@@ -39,8 +47,38 @@ func (c Count) and(then Count) Count {
 	return then
 }
 
-// ForFailover puts them into the words of the decider which backend serves.
-func (c Count) ForFailover() failover.Calls {
+// add appends a look.
+func (c Counts) add(backend string, looks ...Count) {
+	all := append(c[backend], looks...)
+	if more := len(all) - mostLooks; more > 0 {
+		all[more] = sum(all[:more+1])
+		all = all[more:]
+	}
+	c[backend] = all
+}
+
+// of are all calls of a backend, as one count.
+func (c Counts) of(backend string) Count { return sum(c[backend]) }
+
+func sum(looks []Count) Count {
+	var out Count
+	for _, look := range looks {
+		out = out.and(look)
+	}
+	return out
+}
+
+// Observe puts the calls of a backend into the words of the decider which backend serves.
+func (c Counts) Observe(backend string, into *failover.BackendObservation) {
+	for i, look := range c[backend] {
+		if i > 0 {
+			into.Earlier = append(into.Earlier, into.Calls)
+		}
+		into.Calls = look.forFailover()
+	}
+}
+
+func (c Count) forFailover() failover.Calls {
 	if !c.known() {
 		return failover.Calls{}
 	}

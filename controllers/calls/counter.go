@@ -2,79 +2,110 @@ package calls
 
 import (
 	"context"
-	"fmt"
+	"hash/maphash"
 	"net/http"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/kube"
-	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/signals"
 )
 
 const (
 	// lookInterval is how often calls are counted.
 	lookInterval = time.Second
-	// looksAtOnce bounds how many ExposedServices are counted at once.
-	looksAtOnce = 8
+	// reportInterval is how long counts wait at most, when nothing hangs on them. Sources' readings hold for longer than that.
+	reportInterval = 10 * time.Second
 )
+
+// Config is what a Counter is made with.
+type Config struct {
+	Clock clock.WithTicker
+	// HTTP asks Prometheus servers and pods.
+	HTTP *http.Client
+	// Scraper reads the statistics of proxies, for all counters.
+	Scraper *signals.Scraper
+	// Secret reads a key of a Secret; nil: none is named.
+	Secret func(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error)
+	// Metrics are told of every look.
+	Metrics Metrics
+	// Asked says what an ExposedService asks to be counted by; nil: nothing.
+	Asked func(*v1alpha1.ExposedService) *Source
+	// Wake tells the reconciler that there is something new.
+	Wake func(...types.NamespacedName)
+}
+
+// Metrics are told of looks at sources.
+type Metrics interface {
+	// ObserveLook is told of each look, and of its error.
+	ObserveLook(key types.NamespacedName, source signals.Source, err error)
+	// ForgetLooks is told that an ExposedService is no longer looked at.
+	ForgetLooks(key types.NamespacedName)
+}
 
 // Counter counts, beside the reconciler, the calls of the ExposedServices that ask for it: a source that is slow must not
 // keep anybody from seeing that a backend died. It runs on the leader only, like those who decide.
 type Counter struct {
-	CounterConfig
+	config Config
+	turns  *turns
+	seed   maphash.Seed
 
-	mu      sync.Mutex
-	counted map[types.NamespacedName]*countedCalls
+	mu sync.Mutex
+	// loads reads what clients report to the xDS servers; nil: there are none.
+	loads   signals.LoadReader
+	counted map[types.NamespacedName]*counted
 }
 
-// CounterConfig is what a Counter is made with.
-type CounterConfig struct {
-	Clock clock.WithTicker
-	// Reader reads Secrets past the cache.
-	Reader  client.Reader
-	HTTP    *http.Client
-	Metrics *metrics.Metrics
-	// Asked says what an ExposedService asks to be counted by; nil: nothing.
-	Asked func(*v1alpha1.ExposedService) *Source
-	// Loads reads what clients report to the xDS servers; nil: there are none.
-	Loads signals.LoadReader
-	// Wake is told that there is something new.
-	Wake *kube.WakeUps
+// NewCounter makes a Counter.
+func NewCounter(config Config) *Counter {
+	return &Counter{config: config, turns: newTurns(), seed: maphash.MakeSeed(), counted: map[types.NamespacedName]*counted{}}
 }
 
-// NewCounter counts nothing yet.
-func NewCounter(config CounterConfig) *Counter {
-	return &Counter{CounterConfig: config, counted: map[types.NamespacedName]*countedCalls{}}
+// CountLoads has the Counter read what clients report to the xDS servers.
+func (c *Counter) CountLoads(loads signals.LoadReader) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loads = loads
 }
 
-// countedCalls are the calls of one ExposedService that nobody has looked at yet.
-type countedCalls struct {
+// counted are the calls of one ExposedService.
+type counted struct {
 	// config tells whether the source is still what is asked for.
 	config string
 	// source is nil when it cannot be made; invalid says why.
 	source  signals.Source
 	invalid string
+	// target is the server that the source asks; empty: it shares none.
+	target  string
 	query   signals.Query
-	pending map[string]Count
+	pending Counts
 	// unknown is why nothing is known of the calls of each backend; empty: they are known.
 	unknown map[string]string
 	// begun are the backends whose last look was the first one. That is no trouble: it is told only if it comes twice.
 	begun  map[string]bool
 	looked bool
+	// looking: a look is under way, or waits for its turn.
+	looking bool
+
+	// foresight takes the counts in from the last decision on; nil: every look with calls matters.
+	foresight *failover.Foresight
+	// due: somebody has to decide, and has not yet. Reported is the interval of the last time that somebody did.
+	due      bool
+	reported int64
 }
 
-// Watch counts the calls of an ExposedService from now on, or no longer when it does not ask for it.
+// Watch counts the calls of an ExposedService from now on, or no longer when it does not ask for it. The query is made
+// before anything is locked: it may have to ask the API server.
 func (c *Counter) Watch(exs *v1alpha1.ExposedService, query func() signals.Query) {
 	key := client.ObjectKeyFromObject(exs)
-	asked := c.Asked(exs)
+	asked := c.config.Asked(exs)
 	if asked == nil {
 		c.Forget(key)
 		return
@@ -84,7 +115,9 @@ func (c *Counter) Watch(exs *v1alpha1.ExposedService, query func() signals.Query
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil || have.config != config {
-		have = &countedCalls{config: config, pending: map[string]Count{}, unknown: map[string]string{}, begun: map[string]bool{}}
+		have = &counted{
+			config: config, target: asked.target(), pending: Counts{}, unknown: map[string]string{}, begun: map[string]bool{},
+		}
 		source, err := c.newSource(exs.Namespace, asked)
 		if err != nil {
 			have.invalid = err.Error()
@@ -96,35 +129,24 @@ func (c *Counter) Watch(exs *v1alpha1.ExposedService, query func() signals.Query
 	have.query = where
 }
 
-// Forget counts nothing for an ExposedService any more.
+// Forget drops an ExposedService.
 func (c *Counter) Forget(key types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counted[key] != nil {
 		delete(c.counted, key)
-		c.Metrics.ForgetLooks(key)
+		c.config.Metrics.ForgetLooks(key)
 	}
-}
-
-// credentials reads what a Prometheus server is asked with. Headgate may read no Secret unless
-// somebody lets it: the error says how.
-func (c *Counter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
-	var out signals.Credentials
-	var err error
-	if out.Token, err = kube.SecretKey(ctx, c.Reader, namespace, server.Token); err != nil {
-		return out, err
-	}
-	out.CA, err = kube.SecretKey(ctx, c.Reader, namespace, server.CA)
-	return out, err
 }
 
 // Start counts until the context ends.
 func (c *Counter) Start(ctx context.Context) error {
-	ticker := c.Clock.NewTicker(lookInterval)
+	ticker := c.config.Clock.NewTicker(lookInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			c.turns.wait()
 			return nil
 		case <-ticker.C():
 			c.lookAtAll(ctx)
@@ -132,70 +154,114 @@ func (c *Counter) Start(ctx context.Context) error {
 	}
 }
 
-// NeedLeaderElection: what is counted is used by the leader only.
-func (c *Counter) NeedLeaderElection() bool { return true }
+// NeedLeaderElection implements manager.LeaderElectionRunnable: what is counted is used by the leader only.
+func (*Counter) NeedLeaderElection() bool { return true }
 
+// lookAtAll has each ExposedService looked at whose last look is over. It waits for nobody.
 func (c *Counter) lookAtAll(ctx context.Context) {
-	type job struct {
-		key    types.NamespacedName
-		source signals.Source
-		query  signals.Query
-	}
-	var jobs []job
-	c.mu.Lock()
-	for key, counted := range c.counted {
-		if counted.source != nil {
-			jobs = append(jobs, job{key, counted.source, counted.query})
-		}
-	}
-	c.mu.Unlock()
-	var group errgroup.Group
-	group.SetLimit(looksAtOnce)
-	for _, job := range jobs {
-		group.Go(func() error {
-			reading, err := job.source.Read(ctx, job.query)
-			c.Metrics.ObserveLook(job.key, job.source, err)
-			if c.add(job.key, job.source, reading) {
-				c.Wake.Wake(job.key)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // none of them returns an error
-}
-
-// add takes in a reading, and says whether it is news: calls, or that the calls are no longer known,
-// or known again.
-func (c *Counter) add(key types.NamespacedName, source signals.Source, reading signals.Reading) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	have := c.counted[key]
-	if have == nil || have.source != source {
+	for key, have := range c.counted {
+		if have.source == nil || have.looking {
+			continue
+		}
+		have.looking = true
+		c.turns.take(turn{namespace: key.Namespace, target: have.target, run: func() { c.look(ctx, key, have) }})
+	}
+}
+
+func (c *Counter) look(ctx context.Context, key types.NamespacedName, have *counted) {
+	c.mu.Lock()
+	query, gone := have.query, c.counted[key] != have
+	c.mu.Unlock()
+	if gone || ctx.Err() != nil {
+		return
+	}
+	reading, err := have.source.Read(ctx, query)
+	c.config.Metrics.ObserveLook(key, have.source, err)
+	if c.add(key, have, reading) {
+		c.config.Wake(key)
+	}
+}
+
+// add takes in a reading, and says whether somebody has to decide by it.
+func (c *Counter) add(key types.NamespacedName, have *counted, reading signals.Reading) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have.looking = false
+	if c.counted[key] != have {
 		return false
 	}
-	news := !have.looked
-	have.looked = true
+	news := have.take(reading)
+	return c.isDue(key, have, have.hear(reading, c.config.Clock.Now()) || news)
+}
+
+// take takes in a reading, and says whether calls are known that were not, or the other way round.
+func (h *counted) take(reading signals.Reading) bool {
+	news := !h.looked
+	h.looked = true
 	for name, counts := range reading.Backends {
 		why := ""
 		first := counts.Unknown == signals.UnknownFirstLook
-		if !counts.Known() && (!first || have.begun[name]) {
+		if !counts.Known() && (!first || h.begun[name]) {
 			why = string(counts.Unknown) + ": " + counts.Message
 		}
-		have.begun[name] = first
-		if (why == "") != (have.unknown[name] == "") {
+		h.begun[name] = first
+		if (why == "") != (h.unknown[name] == "") {
 			news = true
 		}
-		have.unknown[name] = why
+		h.unknown[name] = why
 		if counts.Known() {
-			news = news || counts.Calls > 0
-			have.pending[name] = have.pending[name].and(Count{counts: counts, bound: reading.Bound, source: reading.Source})
+			h.pending.add(name, Count{counts: counts, bound: reading.Bound, source: reading.Source})
 		}
 	}
 	return news
 }
 
+// hear says whether the counts of a look make a difference to who decides.
+func (h *counted) hear(reading signals.Reading, now time.Time) bool {
+	calls := map[string]failover.Calls{}
+	some := false
+	for name, counts := range reading.Backends {
+		if counts.Known() {
+			calls[name] = Count{counts: counts, bound: reading.Bound, source: reading.Source}.forFailover()
+			some = some || counts.Calls > 0
+		}
+	}
+	if h.foresight == nil {
+		return some
+	}
+	// What is due is not taken in by the foresight, and goes on being due until somebody has decided.
+	return !h.due && h.foresight.Hear(calls, now)
+}
+
+// isDue says whether the reconciler is to be woken: because of news, because it was and has not decided yet, or to report
+// what has come together.
+func (c *Counter) isDue(key types.NamespacedName, have *counted, news bool) bool {
+	waiting := have.hasCalls()
+	have.due = news || waiting && (have.due || have.foresight != nil && c.interval(key) != have.reported)
+	return have.due
+}
+
+func (h *counted) hasCalls() bool {
+	for _, looks := range h.pending {
+		for _, look := range looks {
+			if look.counts.Calls > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// interval counts report intervals. Each ExposedService has its own beginning, so that not all report in the same second.
+func (c *Counter) interval(key types.NamespacedName) int64 {
+	phase := int64(maphash.Comparable(c.seed, key) % uint64(reportInterval))
+	return (c.config.Clock.Now().UnixNano() + phase) / int64(reportInterval)
+}
+
 // Take hands out the calls since the last time.
-func (c *Counter) Take(key types.NamespacedName) map[string]Count {
+func (c *Counter) Take(key types.NamespacedName) Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
@@ -203,47 +269,62 @@ func (c *Counter) Take(key types.NamespacedName) map[string]Count {
 		return nil
 	}
 	taken := have.pending
-	have.pending = map[string]Count{}
+	have.pending, have.due = Counts{}, false
 	return taken
 }
 
 // GiveBack takes back what was handed out for a decision that came to nothing.
-func (c *Counter) GiveBack(key types.NamespacedName, calls map[string]Count) {
+func (c *Counter) GiveBack(key types.NamespacedName, counts Counts) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.counted[key]
 	if have == nil {
 		return
 	}
-	for name, counted := range calls {
-		if later, ok := have.pending[name]; ok {
-			counted = counted.and(later)
-		}
-		have.pending[name] = counted
+	for name, earlier := range counts {
+		later := have.pending[name]
+		delete(have.pending, name)
+		have.pending.add(name, append(earlier, later...)...)
 	}
+	have.due = true
 }
 
-// Condition says whether the calls of the serving backend are counted; nil: nobody asks for it, or
-// nobody has looked yet.
-func (c *Counter) Condition(exs *v1alpha1.ExposedService) *metav1.Condition {
+// Decided tells what was decided by the calls that were handed out, which are taken in by it: the status, and the endpoints that
+// were seen. From here on somebody is woken when calls make a difference, and not at each look that has some. It says
+// whether those do that were counted since.
+func (c *Counter) Decided(exs *v1alpha1.ExposedService, seen failover.Observation) bool {
+	status := v1alpha1.ExposedServiceStatus{
+		Active: exs.Status.Active, Traffic: rollout.Gather(exs.Status.Traffic), Backends: exs.Status.Backends,
+		History: exs.Status.History, Failover: exs.Status.Failover,
+	}
+	foresight := failover.Foresee(
+		&v1alpha1.ExposedServiceSpec{Backends: exs.Spec.Backends, Failover: exs.Spec.Failover}, *status.DeepCopy(), seen)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	have := c.counted[client.ObjectKeyFromObject(exs)]
-	if have == nil || have.source != nil && !have.looked {
-		return nil
+	key := client.ObjectKeyFromObject(exs)
+	have := c.counted[key]
+	if have == nil {
+		return false
 	}
-	condition := &metav1.Condition{Type: v1alpha1.ConditionSignalsAvailable}
-	why := have.unknown[exs.Status.Active]
-	switch {
-	case have.source == nil:
-		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceInvalid)
-		condition.Message = "spec.failover.errors: " + have.invalid
-	case why != "":
-		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceUnknown)
-		condition.Message = fmt.Sprintf("the calls of %s cannot be counted (%s): nothing is decided from errors", exs.Status.Active, why)
-	default:
-		condition.Status, condition.Reason = metav1.ConditionTrue, string(v1alpha1.ReasonSourceRead)
-		condition.Message = "the calls of " + exs.Status.Active + " are counted by " + have.source.Name()
+	have.foresight, have.reported = foresight, c.interval(key)
+	have.due = have.hearPending(c.config.Clock.Now())
+	return have.due
+}
+
+// hearPending has the foresight hear all looks that nobody has taken yet, one after the other.
+func (h *counted) hearPending(now time.Time) bool {
+	for i := 0; ; i++ {
+		calls := map[string]failover.Calls{}
+		for name, looks := range h.pending {
+			if i < len(looks) {
+				calls[name] = looks[i].forFailover()
+			}
+		}
+		if len(calls) == 0 {
+			return false
+		}
+		if h.foresight.Hear(calls, now) {
+			return true
+		}
 	}
-	return condition
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -19,11 +18,11 @@ func (*silent) Name() string { return "Envoy" }
 // Where the count begins nothing is wrong: after a restart it is no news, which would be written. Twice in a row it is.
 func TestTheFirstLookAtCallsIsNoTrouble(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "greeter"}}
-	exs.Status.Active = "primary"
-	key, source := client.ObjectKeyFromObject(exs), &silent{}
-	c := &Counter{counted: map[types.NamespacedName]*countedCalls{key: {
-		source: source, pending: map[string]Count{}, unknown: map[string]string{}, begun: map[string]bool{},
-	}}}
+	key, have := client.ObjectKeyFromObject(exs), &counted{
+		source: &silent{}, pending: Counts{}, unknown: map[string]string{}, begun: map[string]bool{},
+	}
+	c := newCounter(t, nil)
+	c.counted[key] = have
 	for i, look := range []struct {
 		unknown signals.Unknown
 		reason  v1alpha1.Reason
@@ -35,8 +34,8 @@ func TestTheFirstLookAtCallsIsNoTrouble(t *testing.T) {
 		{signals.UnknownUnreachable, v1alpha1.ReasonSourceUnknown},
 		{signals.UnknownFirstLook, v1alpha1.ReasonSourceRead},
 	} {
-		c.add(key, source, signals.Reading{Source: "Envoy", Backends: map[string]signals.Counts{"primary": {Unknown: look.unknown}}})
-		if got := c.Condition(exs); got == nil || got.Reason != string(look.reason) {
+		c.add(key, have, signals.Reading{Source: "Envoy", Backends: map[string]signals.Counts{"primary": {Unknown: look.unknown}}})
+		if got := c.Condition(exs, "primary"); got == nil || got.Reason != string(look.reason) {
 			t.Errorf("look %d, unknown %q: %+v, want %s", i, look.unknown, got, look.reason)
 		}
 	}

@@ -11,32 +11,38 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/index"
-	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/signals"
 )
 
-// Query says whose calls are to be counted, and where: at which proxies, in which clusters, and
+// Queries makes the questions of counters.
+type Queries struct {
+	// Reader reads EndpointSlices, which are indexed under ProxyIndex by the Gateway (namespace/name) whose proxies they are of.
+	Reader     client.Reader
+	ProxyIndex string
+}
+
+// Backends says whose calls are to be counted, and where: at which proxies, in which clusters, and
 // by the addresses of which endpoints.
-func Query(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.Proxy) signals.Query {
+func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) signals.Query {
 	query := signals.Query{
-		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: proxies,
+		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: q.proxies(ctx, exs, known),
 	}
-	seen := gateway.Slices(exs, facts)
+	seen := gateway.Slices(exs, known)
 	ref := 0
 	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
 		// The route names the canary behind the others.
-		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: facts.Canary})
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: known.Canary})
 	}
 	for _, b := range backends {
-		known := facts.Backends[b.Name]
+		facts := known.Backends[b.Name]
 		backend := signals.Backend{
 			Name:      b.Name,
 			Endpoints: signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port),
 		}
-		if _, named := facts.LiveWeights[b.Name]; named {
+		if _, named := known.LiveWeights[b.Name]; named {
 			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
 			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, ref)
 			ref++
@@ -45,9 +51,9 @@ func Query(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.
 			backend.Service = b.Service.Name
 		}
 		addresses := seen[b.Name].Addresses
-		if known.OwnService != nil {
+		if facts.OwnService != nil {
 			// Envoy is given the ClusterIP of the fallback as well.
-			addresses = append(slices.Clip(addresses), known.OwnService.Spec.ClusterIP)
+			addresses = append(slices.Clip(addresses), facts.OwnService.Spec.ClusterIP)
 		}
 		backend.Endpoints = append(backend.Endpoints, endpointsAt(addresses)...)
 		query.Backends = append(query.Backends, backend)
@@ -55,25 +61,25 @@ func Query(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.
 	return query
 }
 
-// SidesQuery asks about the two sides of a rollout. Envoy is asked about all backends, whose calls share its statistics.
-func SidesQuery(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []signals.Proxy) signals.Query {
-	query := Query(exs, facts, proxies)
+// Sides asks about the two sides of a rollout, which is about a Deployment or, with an empty name, about Services alone. Envoy is asked
+// about all backends, whose calls share its statistics.
+func (q Queries) Sides(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts, deployment string) signals.Query {
+	query := q.Backends(ctx, exs, known)
 	stable := exs.Spec.Backends[0].Name
-	workload := refs.Workload(exs)
 	for i := range query.Backends {
 		switch side := &query.Backends[i]; side.Name {
 		case stable:
-			side.Side, side.Workload = sideStable, workload.Name
+			side.Side, side.Workload = sideStable, deployment
 		case v1alpha1.CanaryName:
 			side.Side = v1alpha1.CanaryName
-			if workload.Name != "" {
-				side.Workload = refs.CanaryName(workload).Name
+			if deployment != "" {
+				side.Workload = workload.CanaryName(deployment)
 			}
 		}
 	}
 	asked := RolloutSource(exs)
 	if asked.Kind == v1alpha1.AnalysisWorkload && asked.Workload != nil {
-		addPods(facts, &query, asked.Workload.Port.String())
+		addPods(known, &query, asked.Workload.Port.String())
 	}
 	if asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
 		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
@@ -83,14 +89,14 @@ func SidesQuery(exs *v1alpha1.ExposedService, facts gateway.Facts, proxies []sig
 
 // addPods adds the pods of both sides, from the EndpointSlices of their Services. That of a canary of Headgate's own has the port of the
 // calls alone, so that a name is looked up at stable's.
-func addPods(facts gateway.Facts, query *signals.Query, port string) {
+func addPods(known gateway.Facts, query *signals.Query, port string) {
 	named := uint16(0)
 	for i := range query.Backends {
 		side := &query.Backends[i]
 		if side.Side == "" {
 			continue
 		}
-		slices := facts.Backends[side.Name].Slices
+		slices := known.Backends[side.Name].Slices
 		if side.Side == sideStable {
 			named = signals.PortOf(slices, port)
 		}
@@ -119,13 +125,13 @@ func endpointsAt(addresses []string) []signals.Endpoint {
 	return out
 }
 
-// Proxies are the running proxies of the Gateway, by the EndpointSlices of their Service in the cache.
-func Proxies(ctx context.Context, cached client.Reader, exs *v1alpha1.ExposedService, facts gateway.Facts) []signals.Proxy {
+// proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
+func (q Queries) proxies(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) []signals.Proxy {
 	if exs.Spec.Gateway == nil {
 		return nil
 	}
 	var list discoveryv1.EndpointSliceList
-	if err := cached.List(ctx, &list, client.MatchingFields{index.ByProxies: gateway.ProxyKey(exs, facts)}); err != nil {
+	if err := q.Reader.List(ctx, &list, client.MatchingFields{q.ProxyIndex: gateway.ProxyKey(exs, known)}); err != nil {
 		// Only a cache that has stopped fails. Without proxies the calls are unknown.
 		logf.FromContext(ctx).Error(err, "list the proxies of the Gateway")
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +39,19 @@ type prometheusServer struct {
 func (s *Source) config() string {
 	text, _ := json.Marshal(s) //nolint:errchkjson,musttag // plain data, which nobody else reads
 	return string(text)
+}
+
+// target is the server that is asked, where ExposedServices share one: looks at one server are bounded. What they ask of proxies is shared
+// itself, and pods are their own.
+func (s *Source) target() string {
+	if s.Prometheus == nil {
+		return ""
+	}
+	address, err := url.Parse(s.Prometheus.Address)
+	if err != nil {
+		return ""
+	}
+	return address.Host
 }
 
 // ErrorSource is what an ExposedService asks for in spec.failover.errors; nil: nothing.
@@ -106,6 +120,14 @@ func standardSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
 	return v1alpha1.AnalysisEnvoy
 }
 
+// Check says what has to be settled about a source before anything can be counted by it.
+func (c *Counter) Check(namespace string, asked *Source) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.newSource(namespace, asked)
+	return err
+}
+
 // newSource makes a source. The error is for the person who asks for it.
 func (c *Counter) newSource(namespace string, asked *Source) (signals.Source, error) {
 	if err := asked.checkCodes(); err != nil {
@@ -113,11 +135,11 @@ func (c *Counter) newSource(namespace string, asked *Source) (signals.Source, er
 	}
 	switch asked.Kind {
 	case v1alpha1.AnalysisLoadReports:
-		if c.Loads == nil {
+		if c.loads == nil {
 			return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
 				"or set another source")
 		}
-		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.Loads, Clock: c.Clock}), nil
+		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.config.Clock}), nil
 	case v1alpha1.AnalysisPrometheus:
 		return c.newPrometheus(namespace, asked)
 	case v1alpha1.AnalysisWorkload:
@@ -127,10 +149,10 @@ func (c *Counter) newSource(namespace string, asked *Source) (signals.Source, er
 		return signals.NewWorkload(signals.WorkloadConfig{
 			Path: ptr.Deref(asked.Workload.Path, ""), Calls: ptr.Deref(asked.Workload.Calls, ""),
 			CodeLabel: ptr.Deref(asked.Workload.CodeLabel, ""), Latencies: ptr.Deref(asked.Workload.Latencies, ""),
-			Codes: signals.CodesOf(asked.Codes), Client: c.HTTP, Clock: c.Clock,
+			Codes: signals.CodesOf(asked.Codes), Client: c.config.HTTP, Clock: c.config.Clock,
 		}), nil
 	}
-	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Client: c.HTTP, Clock: c.Clock}), nil
+	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Scraper: c.config.Scraper, Clock: c.config.Clock}), nil
 }
 
 // checkCodes says whether somebody chooses codes where nobody knows them.
@@ -153,15 +175,20 @@ func (c *Counter) newPrometheus(namespace string, asked *Source) (signals.Source
 	}
 	return signals.NewPrometheus(signals.PrometheusConfig{
 		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Latencies: server.Latencies, Sides: asked.Sides,
-		Client: c.HTTP, Clock: c.Clock,
+		Client: c.config.HTTP, Clock: c.config.Clock,
 		Credentials: func(ctx context.Context) (signals.Credentials, error) {
 			return c.credentials(ctx, namespace, server)
 		},
 	})
 }
 
-// CheckSource says what is wrong with what an ExposedService asks for; nil: nothing.
-func (c *Counter) CheckSource(namespace string, asked *Source) error {
-	_, err := c.newSource(namespace, asked)
-	return err
+// credentials reads what a Prometheus server is asked with. The error says what to do about it.
+func (c *Counter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
+	var out signals.Credentials
+	var err error
+	if out.Token, err = c.config.Secret(ctx, namespace, server.Token); err != nil {
+		return out, err
+	}
+	out.CA, err = c.config.Secret(ctx, namespace, server.CA)
+	return out, err
 }

@@ -12,7 +12,7 @@ func (r *run) checkAnalysis() {
 		return
 	}
 	asked := calls.RolloutSource(r.exs)
-	if err := r.Compared.CheckSource(r.exs.Namespace, asked); err != nil {
+	if err := r.Compared.Check(r.exs.Namespace, asked); err != nil {
 		r.cannotShip(asked.Field + ": " + err.Error())
 		return
 	}

@@ -23,10 +23,10 @@ import (
 // follows it: a crash after that is harmless, because the next incarnation reads the decision.
 func (r *run) decide(ctx context.Context) error {
 	r.Calls.Watch(r.exs, func() signals.Query {
-		return calls.Query(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs, r.found.Facts))
+		return r.Queries.Backends(ctx, r.exs, r.found.Facts)
 	})
 	r.Compared.Watch(r.exs, func() signals.Query {
-		return calls.SidesQuery(r.exs, r.found.Facts, calls.Proxies(ctx, r.Client, r.exs, r.found.Facts))
+		return r.Queries.Sides(ctx, r.exs, r.found.Facts, refs.Workload(r.exs).Name)
 	})
 	if !r.followsAny() {
 		return nil
@@ -37,9 +37,10 @@ func (r *run) decide(ctx context.Context) error {
 	failover.Resume(&status, r.states.of(key))
 
 	status.Traffic = rollout.Gather(status.Traffic)
-	out := failover.Decide(&r.exs.Spec, status, r.observe(counted, now), now)
+	seen := r.observe(counted, now)
+	out := failover.Decide(&r.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(ctx, status, &out, now)
-	counting := r.Calls.Condition(r.exs)
+	counting := r.Calls.Condition(r.exs, out.Active)
 	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting)
 	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
 		r.exposing.RunAgain(rest)
@@ -56,6 +57,9 @@ func (r *run) decide(ctx context.Context) error {
 	r.exs.Status.Rollout = shipping.Rollout.DeepCopy()
 	r.intents = shipping.Intents
 	r.states.keep(key, out.State)
+	if r.Calls.Decided(r.exs, seen) {
+		r.exposing.RunAgain(time.Millisecond)
+	}
 	if !out.Next.IsZero() {
 		r.exposing.RunAgain(max(out.Next.Sub(now), time.Millisecond))
 	}
@@ -65,10 +69,11 @@ func (r *run) decide(ctx context.Context) error {
 
 // observe puts what was read into the decider's words. Endpoints come from the cache, which the API
 // server keeps current: a count of them is not too old until there is a newer one.
-func (r *run) observe(counted map[string]calls.Count, now time.Time) failover.Observation {
+func (r *run) observe(counted calls.Counts, now time.Time) failover.Observation {
 	out := failover.Observation{Backends: map[string]failover.BackendObservation{}}
 	for _, b := range r.resolved.Count() {
-		seen := failover.BackendObservation{Calls: counted[b.Name].ForFailover()}
+		var seen failover.BackendObservation
+		counted.Observe(b.Name, &seen)
 		switch {
 		case b.Health == v1alpha1.BackendUnknown:
 			seen.Endpoints.Why = b.Message
@@ -87,7 +92,7 @@ func (r *run) observe(counted map[string]calls.Count, now time.Time) failover.Ob
 // the calls that were taken in.
 func (r *run) decideRollout(
 	ctx context.Context, status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
-) (rollout.Outcome, map[string]calls.Count) {
+) (rollout.Outcome, calls.Counts) {
 	if !refs.RollsOut(r.exs) {
 		return rollout.Outcome{}, nil
 	}

@@ -46,7 +46,9 @@ type Config struct {
 	XDS *xdsfeed.Feed
 	// Calls counts those of all backends, Compared those of canary and stable.
 	Calls, Compared *calls.Counter
-	Deployments     *deployments.Follower
+	// Queries makes the questions of both.
+	Queries     calls.Queries
+	Deployments *deployments.Follower
 	// Namespaces limit where Headgate looks; empty: everywhere.
 	Namespaces []string
 	// Reconciled, if set, is told of every run (for tests).

@@ -36,6 +36,8 @@ type Metrics struct {
 	Looks *prometheus.CounterVec
 	// LastLook is when a source was last read, in seconds since the epoch, by ExposedService and source.
 	LastLook *prometheus.GaugeVec
+	// Scrapes counts requests to proxies for their statistics, by result: success, error.
+	Scrapes *prometheus.CounterVec
 	// Webhooks counts questions to the webhooks of rollouts, by result: agreed, declined, unanswered.
 	Webhooks *prometheus.CounterVec
 	// KindsServed is 1 for each optional kind that the cluster has, and 0 for each that it lacks.
@@ -84,6 +86,10 @@ func New() *Metrics {
 			Name: "headgate_source_last_success_timestamp_seconds",
 			Help: "When a source of call counts was last read, in seconds since the epoch, by ExposedService and source.",
 		}, []string{"namespace", "name", "source"}),
+		Scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headgate_proxy_scrapes_total",
+			Help: "Requests to proxies for their statistics, one for all ExposedServices of a Gateway, by result (success, error).",
+		}, []string{"result"}),
 		Webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headgate_webhook_questions_total",
 			Help: "Questions to the webhooks of rollouts, by result (agreed, declined, unanswered).",
@@ -100,7 +106,7 @@ func (m *Metrics) Register(registerer prometheus.Registerer, reader client.Reade
 	m.startAtZero()
 	for _, collector := range []prometheus.Collector{
 		m.Applies, m.Removals, m.Drift, m.Reconciles, m.Lookups, m.Webhooks, m.KindsServed,
-		m.Decisions, m.DecisionLatency, m.Looks, m.LastLook, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
+		m.Decisions, m.DecisionLatency, m.Looks, m.LastLook, m.Scrapes, &conditionCollector{reader: reader}, &trafficCollector{reader: reader},
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return err
@@ -159,6 +165,11 @@ func (m *Metrics) ObserveLook(key types.NamespacedName, source signals.Source, e
 	if last := source.Health().LastSuccess; !last.IsZero() {
 		m.LastLook.WithLabelValues(key.Namespace, key.Name, source.Name()).Set(float64(last.UnixMilli()) / 1000)
 	}
+}
+
+// ObserveScrape takes in a request to a proxy for its statistics.
+func (m *Metrics) ObserveScrape(err error) {
+	m.Scrapes.WithLabelValues(outcome(err)).Inc()
 }
 
 // ForgetLooks drops what is told of the sources of an ExposedService.

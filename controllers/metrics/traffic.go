@@ -118,6 +118,7 @@ func (m *Metrics) startAtZero() {
 			m.Looks.WithLabelValues(string(source), result)
 		}
 		m.Looks.WithLabelValues(string(v1alpha1.AnalysisWorkload), result)
+		m.Scrapes.WithLabelValues(result)
 		m.Lookups.WithLabelValues(result)
 		m.Reconciles.WithLabelValues(result)
 	}

@@ -63,11 +63,6 @@ func RollsOut(exs *v1alpha1.ExposedService) bool {
 	return exs.Spec.Rollout != nil || exs.Status.Rollout != nil
 }
 
-// ComparesCalls says whether the calls of a canary are counted: from its making to its end.
-func ComparesCalls(exs *v1alpha1.ExposedService) bool {
-	return exs.Status.Rollout != nil && exs.Status.Rollout.Phase != v1alpha1.RolloutIdle
-}
-
 // Workloads is the "namespace/name" of the Deployment that an ExposedService rolls out, if there is one.
 func Workloads(exs *v1alpha1.ExposedService) []string {
 	if name := Workload(exs); name.Name != "" {

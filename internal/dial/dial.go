@@ -1,4 +1,5 @@
-package webhook
+// Package dial connects to addresses that users name.
+package dial
 
 import (
 	"context"
@@ -8,9 +9,9 @@ import (
 	"syscall"
 )
 
-// DialPublic connects to anybody but this pod itself and what is link-local, such as a cloud's metadata service: whoever may write an
+// Public connects to anybody but this pod itself and what is link-local, such as a cloud's metadata service: whoever may write an
 // ExposedService could otherwise have either asked. It looks at the address that a name has led to.
-func DialPublic(ctx context.Context, network, address string) (net.Conn, error) {
+func Public(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error { return refuseLocal(address) }}
 	return dialer.DialContext(ctx, network, address)
 }
