@@ -56,6 +56,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 		kubeconfig := strings.TrimSpace(runProgram(t, program, "kubeconfig"))
 		runProgram(t, filepath.Join(cluster.Tools(), "kubectl"), "--kubeconfig", kubeconfig, "get", "--raw", "/readyz")
 	})
+	t.Run("an address is published when it works", func(t *testing.T) { expectNewAddressesWork(t, cluster, program) })
 	t.Run("an image is loaded once", func(t *testing.T) {
 		for _, want := range []string{"loaded", "unchanged"} {
 			if said := runProgram(t, program, "load", "example.test/pause:1", "./pieces/pause"); !strings.Contains(said, want) {

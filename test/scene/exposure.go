@@ -3,6 +3,7 @@ package scene
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -159,6 +160,23 @@ func Load(exs *v1alpha1.ExposedService, rate float64) (load.Config, error) {
 		// Long enough that a busy machine delays calls and does not fail them: the delay is in the report.
 		Timeout: 10 * time.Second,
 	}, nil
+}
+
+// UntilAnswered waits until a round of calls of its own, over connections of its own, has no failure. Whoever
+// counts the calls to an address that is new begins with it: a route or a listener that has just been accepted
+// may still be on its way to Envoy.
+func UntilAnswered(ctx context.Context, config load.Config) error {
+	config.Rate, config.Duration = 50, time.Second
+	return Until(ctx, "answers of "+config.Target, func(ctx context.Context) error {
+		live, err := load.Start(ctx, config)
+		if err != nil {
+			return err
+		}
+		if report := live.Wait(); report.Failed > 0 {
+			return errors.New(report.Summary())
+		}
+		return nil
+	})
 }
 
 // Answered waits until so many more calls have been answered by pods of an application, whose
