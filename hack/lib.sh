@@ -1,13 +1,10 @@
 # Shared by the scripts: what they say and how they fetch their tools. To be sourced.
 # shellcheck shell=bash
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$root/.cache
 
-export GOWORK=off
-if [[ ${GOFLAGS:-} != *-buildvcs* ]]; then
-  export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
-fi
+source "$root/hack/environment.sh"
 
 # say TEXT...: a line with the time since the script began.
 say() {

@@ -13,7 +13,7 @@
 # It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test
 # (.cache/test-long), and so is, when an end-to-end test fails, what the cluster looked like then.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 results=$cache/test

@@ -111,8 +111,8 @@ func isFilesFolder(source string) bool {
 // buildProgram builds a Go package into an empty folder, and returns the file.
 func buildProgram(ctx context.Context, pkg, folder string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", folder+string(filepath.Separator))
-	// As the module's own go.mod has it, whatever workspace there is around it.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+	// As the module's own go.mod has it, whatever workspace or flags there are around it.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
 	if info, err := os.Stat(pkg); err == nil && info.IsDir() {
 		cmd.Dir = pkg // it may be in a module below that of the working directory
 	} else {

@@ -52,6 +52,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 			t.Errorf("got %q, %v", output, err)
 		}
 	})
+	t.Run("what the user's environment has for other clusters leads exec nowhere else", func(t *testing.T) { expectOwnEnvironment(t, program) })
 	t.Run("the kubeconfig works on the host", func(t *testing.T) {
 		kubeconfig := strings.TrimSpace(runProgram(t, program, "kubeconfig"))
 		runProgram(t, filepath.Join(cluster.Tools(), "kubectl"), "--kubeconfig", kubeconfig, "get", "--raw", "/readyz")
