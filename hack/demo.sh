@@ -32,7 +32,7 @@ local_demo() {
   start_headgate "$GREETER_IMAGE"
   build_demo
   say 'curtain up'
-  cluster exec -- "$cache/bin/demo" -class "$class" -inside "go run ./test/cluster exec --"
+  cluster exec -- "${first[@]}" "$cache/bin/demo" -class "$class" -inside "go run ./test/cluster exec --"
 }
 
 # build_demo builds the demo, and the plugin of kubectl that it shows.

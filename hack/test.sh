@@ -169,7 +169,7 @@ e2e_on_local() {
   say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
   PROMETHEUS_IMAGE=$(cluster prometheus) || return
   export PROMETHEUS_IMAGE
-  run_e2e "$1" "$cache/bin/cluster" exec --
+  run_e2e "$1" "$cache/bin/cluster" exec -- "${first[@]}"
 }
 
 e2e_on_current() {
