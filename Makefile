@@ -6,10 +6,8 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# The modules are used one at a time. Version control is not asked, because a checkout may belong to
-# someone else.
-export GOWORK := off
-export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
+# What the user's environment may hold for other purposes is set anew: bash reads this before each recipe.
+export BASH_ENV := $(CURDIR)/hack/environment.sh
 
 TOOL := go tool -modfile=hack/tools/go.mod
 LINT := go tool -modfile=hack/tools/lint/go.mod golangci-lint

@@ -8,7 +8,7 @@
 #   hack/bench.sh peers [FLAGS]      how Flagger, Argo Rollouts and Headgate ship the same versions,
 #                                    on a cluster of their own, which is ended afterwards
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 name=${1:?say which: failover, idle, scale or peers}

@@ -8,7 +8,7 @@
 # images that it can pull: HEADGATE_IMAGE and GREETER_IMAGE. ENVOY_IMAGE names the Envoy of the third act,
 # if not that of the Docker Hub.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate}
@@ -32,7 +32,7 @@ local_demo() {
   start_headgate "$GREETER_IMAGE"
   build_demo
   say 'curtain up'
-  cluster exec -- "$cache/bin/demo" -class "$class" -inside "go run ./test/cluster exec --"
+  cluster exec -- "${first[@]}" "$cache/bin/demo" -class "$class" -inside "go run ./test/cluster exec --"
 }
 
 # build_demo builds the demo, and the plugin of kubectl that it shows.

@@ -2,7 +2,8 @@
 # Fails if anything generated is not current. It generates in a copy of the working tree and compares
 # the two, so it needs no list of generated files, and changes nothing.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
+source hack/environment.sh
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT

@@ -2,7 +2,7 @@
 # Checks style and common mistakes: golangci-lint in each Go module with code of its own, shellcheck
 # on every shell script.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 status=0

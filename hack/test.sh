@@ -13,7 +13,7 @@
 # It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test
 # (.cache/test-long), and so is, when an end-to-end test fails, what the cluster looked like then.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 results=$cache/test
@@ -175,7 +175,7 @@ e2e_on_local() {
   say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
   PROMETHEUS_IMAGE=$(cluster prometheus) || return
   export PROMETHEUS_IMAGE
-  run_e2e "$1" "$cache/bin/cluster" exec --
+  run_e2e "$1" "$cache/bin/cluster" exec -- "${first[@]}"
 }
 
 e2e_on_current() {

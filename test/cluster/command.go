@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/headgate/headgate/test/cluster/internal/environment"
 	"github.com/headgate/headgate/test/cluster/internal/layout"
 )
 
@@ -34,7 +35,7 @@ type session struct {
 	out, log io.Writer
 }
 
-const nameVariable = "HEADGATE_CLUSTER"
+const nameVariable = environment.ClusterVariable
 
 func commands() []command {
 	return []command{

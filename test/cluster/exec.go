@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 
+	"github.com/headgate/headgate/test/cluster/internal/environment"
 	"github.com/headgate/headgate/test/cluster/internal/layout"
 	"github.com/headgate/headgate/test/cluster/internal/netns"
 )
@@ -19,7 +19,8 @@ func execCommand() command {
 		summary: "Run a command in the cluster's network, with KUBECONFIG set and kubectl and helm in PATH.",
 		help: `
 The command reaches the addresses of Services, load balancers and pods. All else is as outside: files, working directory, user, input and
-output, exit code, signals. Names of Services are not resolved for it: use addresses, or ask the server 10.96.0.10.
+output, exit code, signals, and the environment but for what leads to another cluster or to a proxy. Names of Services are not resolved for
+it: use addresses, or ask the server 10.96.0.10.
 
   cluster exec -- kubectl get pods --all-namespaces`,
 		needs: 1, atLeast: true,
@@ -33,7 +34,8 @@ func becomeCommand(cluster layout.Cluster, args []string) error {
 	if !running {
 		return notRunning(cluster)
 	}
-	if err := os.Setenv("PATH", cluster.Tools()+":"+os.Getenv("PATH")); err != nil {
+	inside := environment.For(cluster, cluster.KubeconfigInside(), os.Environ())
+	if err := os.Setenv("PATH", environment.SearchPath(cluster, os.Getenv("PATH"))); err != nil {
 		return err
 	}
 	program, err := exec.LookPath(args[0])
@@ -43,17 +45,8 @@ func becomeCommand(cluster layout.Cluster, args []string) error {
 	if err := netns.Enter(init); err != nil {
 		return err
 	}
-	err = syscall.Exec(program, args, commandEnvironment(cluster, os.Environ()))
+	err = syscall.Exec(program, args, inside)
 	return exitError{126, fmt.Errorf("run %s: %w", program, err)}
-}
-
-// commandEnvironment adds what makes the cluster found, and keeps HTTP clients from asking a proxy for its addresses.
-func commandEnvironment(cluster layout.Cluster, environment []string) []string {
-	direct := strings.Join([]string{layout.Node.String(), layout.Pods.String(), layout.Services.String(), layout.LoadBalancers.String(), "127.0.0.0/8", "localhost", ".svc", ".cluster.local"}, ",")
-	return append(environment,
-		"KUBECONFIG="+cluster.KubeconfigInside(),
-		nameVariable+"="+cluster.Name,
-		"NO_PROXY="+direct, "no_proxy="+direct)
 }
 
 func notRunning(cluster layout.Cluster) error {

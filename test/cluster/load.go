@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/test/cluster/internal/addons"
+	"github.com/headgate/headgate/test/cluster/internal/filelock"
 	"github.com/headgate/headgate/test/cluster/internal/image"
+	"github.com/headgate/headgate/test/cluster/internal/layout"
 )
 
 func loadCommand() command {
@@ -51,13 +54,17 @@ Nothing is done if the image of that name has the same content already. Pods tha
 // load completes an image with what the source has, and loads it. An empty entrypoint is that of the source.
 func load(ctx context.Context, s session, content image.Image, source, entrypoint string) error {
 	began := time.Now()
-	temp, err := os.MkdirTemp(s.cluster.Temp(), "load-")
+	folder, err := programFolder(s.cluster, source)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(temp) }()
+	lock, err := filelock.Acquire(ctx, folder+".lock", nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	var program string
-	content.Files, program, err = collect(ctx, source, temp)
+	content.Files, program, err = collect(ctx, source, folder)
 	if err != nil {
 		return err
 	}
@@ -72,6 +79,16 @@ func load(ctx context.Context, s session, content image.Image, source, entrypoin
 	return nil
 }
 
+// programFolder is where the program of a source is built. It stays, because go does not link again what is there and has not changed.
+func programFolder(cluster layout.Cluster, source string) (string, error) {
+	path, err := filepath.Abs(source)
+	if err != nil {
+		return "", err
+	}
+	folder := cluster.Path("programs", fmt.Sprintf("%x", sha256.Sum256([]byte(path)))[:16])
+	return folder, os.MkdirAll(folder, 0o755)
+}
+
 func (s session) sayLoaded(image string, imported bool, took time.Duration) {
 	how := "unchanged"
 	if imported {
@@ -80,13 +97,13 @@ func (s session) sayLoaded(image string, imported bool, took time.Duration) {
 	fmt.Fprintf(s.log, "%s: %s (%.1f s)\n", image, how, took.Seconds())
 }
 
-// collect returns the files of a source, and the path in the image of its program if it is a Go package. That is built into the folder temp.
-func collect(ctx context.Context, source, temp string) (files []image.File, program string, err error) {
+// collect returns the files of a source, and the path in the image of its program if it is a Go package. That is built into the folder.
+func collect(ctx context.Context, source, folder string) (files []image.File, program string, err error) {
 	if isFilesFolder(source) {
 		files, err = image.Folder(source)
 		return files, "", err
 	}
-	built, err := buildProgram(ctx, source, temp)
+	built, err := buildProgram(ctx, source, folder)
 	if err != nil {
 		return nil, "", err
 	}
@@ -111,8 +128,8 @@ func isFilesFolder(source string) bool {
 // buildProgram builds a Go package into an empty folder, and returns the file.
 func buildProgram(ctx context.Context, pkg, folder string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", folder+string(filepath.Separator))
-	// As the module's own go.mod has it, whatever workspace there is around it.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+	// As the module's own go.mod has it, whatever workspace or flags there are around it.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
 	if info, err := os.Stat(pkg); err == nil && info.IsDir() {
 		cmd.Dir = pkg // it may be in a module below that of the working directory
 	} else {

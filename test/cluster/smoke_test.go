@@ -52,10 +52,12 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 			t.Errorf("got %q, %v", output, err)
 		}
 	})
+	t.Run("what the user's environment has for other clusters leads exec nowhere else", func(t *testing.T) { expectOwnEnvironment(t, program) })
 	t.Run("the kubeconfig works on the host", func(t *testing.T) {
 		kubeconfig := strings.TrimSpace(runProgram(t, program, "kubeconfig"))
 		runProgram(t, filepath.Join(cluster.Tools(), "kubectl"), "--kubeconfig", kubeconfig, "get", "--raw", "/readyz")
 	})
+	t.Run("an address is published when it works", func(t *testing.T) { expectNewAddressesWork(t, cluster, program) })
 	t.Run("an image is loaded once", func(t *testing.T) {
 		for _, want := range []string{"loaded", "unchanged"} {
 			if said := runProgram(t, program, "load", "example.test/pause:1", "./pieces/pause"); !strings.Contains(said, want) {

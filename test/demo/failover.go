@@ -44,7 +44,11 @@ func (d *demo) expose(ctx context.Context) error {
 	}
 	say("Ready after %.1f s, at %s, failover by %s to %s",
 		time.Since(start).Seconds(), address, d.exs.Status.Failover.Mode, d.exs.Status.Failover.Fallback)
-	return nil
+	config, err := scene.Load(d.exs, rate)
+	if err != nil {
+		return err
+	}
+	return scene.UntilAnswered(ctx, config)
 }
 
 func (d *demo) whoAnswers(ctx context.Context) error {

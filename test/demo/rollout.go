@@ -23,7 +23,7 @@ var rollout []byte
 
 const (
 	// rolloutPatience is how long a whole rollout may take.
-	rolloutPatience = 3 * time.Minute
+	rolloutPatience = 6 * time.Minute
 	// badShare of the calls to the bad version fail.
 	badShare = "0.05"
 )

@@ -61,6 +61,9 @@ func (d *demo) connectClients(ctx context.Context) error {
 	if config.Target, err = d.PublishOwnEnvoy(ctx, d.exs); err != nil {
 		return err
 	}
+	if err := scene.UntilAnswered(ctx, config); err != nil {
+		return err
+	}
 	configs[ownEnvoy] = config
 	if d.reachesPods(ctx) {
 		directory, err := os.MkdirTemp("", "headgate-demo-")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,16 +48,15 @@ func answers(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService, ch
 	return live.Wait()
 }
 
-// untilAllAnswered waits until a round of calls has no failure: a route or listener that has just
-// been accepted may still be on its way to Envoy.
+// untilAllAnswered waits until calls like those that will count are answered.
 func untilAllAnswered(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService, change func(*load.Config)) {
 	t.Helper()
-	must(t, scene.Until(ctx, "calls to "+exs.Name, func(ctx context.Context) error {
-		if report := answers(ctx, t, exs, change); report.Failed > 0 {
-			return errors.New(report.Summary())
-		}
-		return nil
-	}))
+	config, err := scene.Load(exs, calm)
+	must(t, err)
+	if change != nil {
+		change(&config)
+	}
+	must(t, scene.UntilAnswered(ctx, config))
 }
 
 // TestTLSListener: without its Secret the listener is not ready and the condition names it; with it

@@ -126,8 +126,8 @@ func TestPrometheusDownForAMinute(t *testing.T) {
 	trial.signals(metav1.ConditionTrue, v1alpha1.ReasonSourceRead)
 	trial.made(5 * calm)
 	trial.switches(1)
-	left := trial.leftByEvidence(trial.failing())
-	trial.onlyFailedBetween(unseen, left.Time.Add(arrival))
+	trial.leftByEvidence(trial.failing())
+	trial.onlyFailedBetween(unseen, trial.answeredAlone(backup))
 }
 
 func TestFailingPrimariesAreLeftByWhatPrometheusCounts(t *testing.T) {
@@ -136,9 +136,10 @@ func TestFailingPrimariesAreLeftByWhatPrometheusCounts(t *testing.T) {
 	trial.made(10 * calm)
 	trial.switches(0)
 	marked := trial.failing()
-	left := trial.leftByEvidence(marked)
+	trial.leftByEvidence(marked)
+	arrived := trial.answeredAlone(backup)
 	trial.answered(backup)
-	trial.onlyFailedBetween(marked, left.Time.Add(arrival))
+	trial.onlyFailedBetween(marked, arrived)
 }
 
 // TestPrometheusSaysWhoIsFailedOver: the alerts of the chart name the ExposedService, and every panel of

@@ -19,8 +19,8 @@ import (
 	"github.com/headgate/headgate/test/scene"
 )
 
-// rolloutPatience is how long a whole rollout may take.
-const rolloutPatience = 90 * time.Second
+// rolloutPatience is how long a whole rollout may take: it waits for evidence, of which a busy machine gives little.
+const rolloutPatience = 4 * time.Minute
 
 // errUnderWay: what a test waits for has not happened yet.
 var errUnderWay = errors.New("not yet")

@@ -77,7 +77,6 @@ func onStage(t *testing.T) context.Context {
 	t.Cleanup(func() { must(t, cluster.Delete(context.Background(), greeter)) })
 	must(t, cluster.Deploy(ctx, namespace, scene.App{Name: primary, Replicas: 2}, scene.App{Name: backup, Replicas: 1}))
 	must(t, cluster.UntilExposed(ctx, greeter))
-	// An address that has just been given may still be on its way through the cluster's network.
 	untilAllAnswered(ctx, t, greeter, nil)
 	return ctx
 }

@@ -63,6 +63,7 @@ func overXDS(t *testing.T, name string) *xdsTrial {
 	t.Cleanup(trial.print)
 	config, err := cluster.LoadThroughOwnEnvoy(ctx, exs, certificate, rate)
 	must(t, err)
+	must(t, scene.UntilAnswered(ctx, config))
 	trial.start(throughEnvoy, config)
 	conn, err := grpc.NewClient(config.Target, grpc.WithAuthority(config.Authority),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())

@@ -109,8 +109,9 @@ func (c *Cluster) Put(ctx context.Context, objects ...client.Object) error {
 
 const (
 	pollInterval = 25 * time.Millisecond
-	// Patience bounds every wait for the cluster to do something.
-	Patience = 90 * time.Second
+	// Patience bounds every wait for the cluster to do something. No test waits as long but on a machine that
+	// others keep busy, or where what is waited for never comes.
+	Patience = 3 * time.Minute
 	// lastQuestion is how long the question that patience runs out on may still take.
 	lastQuestion = 5 * time.Second
 )

@@ -3,6 +3,7 @@ package scene
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -156,9 +157,32 @@ func Load(exs *v1alpha1.ExposedService, rate float64) (load.Config, error) {
 	}
 	return load.Config{
 		Target: address, Rate: rate, Authority: Host, Group: load.GroupByDeployment,
-		// Long enough that a busy machine delays calls and does not fail them: the delay is in the report.
-		Timeout: 10 * time.Second,
+		Timeout: callTimeout, MaxInFlight: inFlight(rate),
 	}, nil
+}
+
+// callTimeout is long enough that a busy machine delays calls and does not fail them: the delay is in the report.
+const callTimeout = 10 * time.Second
+
+// inFlight bounds the calls under way to those of a tenth of a second, many times what a machine with processors to spare has. One that
+// cannot answer at the rate answers later, instead of taking on more and more calls until none has an answer within its deadline.
+func inFlight(rate float64) int { return max(10, int(rate/10)) }
+
+// UntilAnswered waits until a round of calls of its own, over connections of its own, has no failure. Whoever
+// counts the calls to an address that is new begins with it: a route or a listener that has just been accepted
+// may still be on its way to Envoy.
+func UntilAnswered(ctx context.Context, config load.Config) error {
+	config.Rate, config.Duration = 50, time.Second
+	return Until(ctx, "answers of "+config.Target, func(ctx context.Context) error {
+		live, err := load.Start(ctx, config)
+		if err != nil {
+			return err
+		}
+		if report := live.Wait(); report.Failed > 0 {
+			return errors.New(report.Summary())
+		}
+		return nil
+	})
 }
 
 // Answered waits until so many more calls have been answered by pods of an application, whose
@@ -178,4 +202,28 @@ func Answered(ctx context.Context, run *load.Run, app string, calls int) error {
 		}
 		return nil
 	})
+}
+
+// Alone waits until so many calls in a row have been answered by an application and none of them failed, and returns when that was so: the
+// route that leads there alone has arrived, however long a busy machine took.
+func Alone(ctx context.Context, run *load.Run, app string, calls int) (time.Time, error) {
+	_, seen := run.Recent(0)
+	err := Until(ctx, fmt.Sprintf("%d answers in a row of %s", calls, app), func(context.Context) error {
+		recent, all := run.Recent(seen)
+		others := recent.Failed
+		for pod, count := range recent.ByPod {
+			if !strings.HasPrefix(pod, app+"-") {
+				others += count
+			}
+		}
+		if others > 0 {
+			seen = all
+			return fmt.Errorf("%w: %d of the last %d were of others, or failed", errNotYet, others, recent.Calls)
+		}
+		if recent.Calls < calls {
+			return fmt.Errorf("%w: %d", errNotYet, recent.Calls)
+		}
+		return nil
+	})
+	return time.Now(), err
 }

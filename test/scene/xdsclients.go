@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/xds"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -131,6 +131,8 @@ func ownEnvoy(exs *v1alpha1.ExposedService, files, certificate string) *corev1.P
 					ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(XDSPort)}},
 					PeriodSeconds: 1,
 				},
+				// As Envoy Gateway's have: without a request it would get what all others leave.
+				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}},
 				VolumeMounts: []corev1.VolumeMount{
 					{Name: "files", MountPath: "/etc/headgate-envoy"}, {Name: "certificate", MountPath: "/var/run/headgate-xds"},
 				},
@@ -179,8 +181,7 @@ func (c *Cluster) LoadWithoutProxy(ctx context.Context, exs *v1alpha1.ExposedSer
 }
 
 func xdsLoad(rate float64) load.Config {
-	// Long enough that a busy machine delays calls and does not fail them: the delay is in the report.
-	return load.Config{Rate: rate, Group: load.GroupByDeployment, Timeout: 10 * time.Second}
+	return load.Config{Rate: rate, Group: load.GroupByDeployment, Timeout: callTimeout, MaxInFlight: inFlight(rate)}
 }
 
 // printBootstrap is what `kubectl headgate bootstrap` prints for an ExposedService.

@@ -41,6 +41,11 @@ type Config struct {
 	// Timeout is each call's deadline, counted from when it is sent; 0 means 2 s, for
 	// streams on top of the time that their intervals take.
 	Timeout time.Duration
+	// MaxInFlight bounds the calls that are under way; 0 means no bound. A call that is due
+	// while so many are waits for one of them to end, and its wait is in its latency and in
+	// the report's send lag. Without a bound a machine that cannot answer at the rate gets
+	// ever more calls, none of which has an answer before its deadline.
+	MaxInFlight int
 	// Connections take turns in carrying the calls; 0 means 4.
 	Connections int
 
@@ -124,6 +129,7 @@ func (c Config) validate() error {
 	check(c.Interval >= 0, "interval is %s: give 0 or more", c.Interval)
 	check(c.Timeout > 0, "timeout is %s: give more than 0", c.Timeout)
 	check(c.Connections > 0, "connections is %d: give 1 or more", c.Connections)
+	check(c.MaxInFlight >= 0, "max in flight is %d: give 0 (no bound) or more", c.MaxInFlight)
 	check(c.MaxBackoff > 0, "max backoff is %s: give more than 0", c.MaxBackoff)
 	check(c.Method != Stream || c.Timeout > c.streamTime(),
 		"timeout is %s but a stream takes at least %s: give more", c.Timeout, c.streamTime())

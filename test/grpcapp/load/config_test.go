@@ -8,13 +8,14 @@ import (
 
 func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		"target is empty":    {Rate: 1},
-		"rate is 0":          {Target: "a"},
-		"duration is -1s":    {Target: "a", Rate: 1, Duration: -time.Second},
-		`method is "SayBye"`: {Target: "a", Rate: 1, Method: "SayBye"},
-		"messages is -1":     {Target: "a", Rate: 1, Messages: -1},
-		"timeout is -1s":     {Target: "a", Rate: 1, Timeout: -time.Second},
-		"connections is -1":  {Target: "a", Rate: 1, Connections: -1},
+		"target is empty":     {Rate: 1},
+		"rate is 0":           {Target: "a"},
+		"duration is -1s":     {Target: "a", Rate: 1, Duration: -time.Second},
+		`method is "SayBye"`:  {Target: "a", Rate: 1, Method: "SayBye"},
+		"messages is -1":      {Target: "a", Rate: 1, Messages: -1},
+		"timeout is -1s":      {Target: "a", Rate: 1, Timeout: -time.Second},
+		"connections is -1":   {Target: "a", Rate: 1, Connections: -1},
+		"max in flight is -1": {Target: "a", Rate: 1, MaxInFlight: -1},
 		"timeout is 1s but a stream takes at least 2s": {
 			Target: "a", Rate: 1, Method: Stream, Messages: 3, Interval: time.Second, Timeout: time.Second,
 		},

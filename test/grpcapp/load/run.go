@@ -88,15 +88,23 @@ func (r *Run) run(ctx context.Context) {
 	defer close(r.done)
 	defer closeAll(r.connections)
 	var inFlight sync.WaitGroup
+	places := newPlaces(r.cfg.MaxInFlight)
 	r.schedule(ctx, func(number int, due time.Time) {
-		inFlight.Go(func() { r.call(number, due) })
+		if !places.take(ctx) {
+			return
+		}
+		r.recorder.sending()
+		inFlight.Go(func() {
+			defer places.leave()
+			r.call(number, due)
+		})
 	})
 	inFlight.Wait()
 	r.report = r.reportAt(time.Now())
 }
 
 // schedule starts each call when it is due. Calls that are overdue start at once: none
-// is left out, however late the scheduler is.
+// is left out, however late the scheduler is. It waits for start.
 func (r *Run) schedule(ctx context.Context, start func(number int, due time.Time)) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -109,7 +117,6 @@ func (r *Run) schedule(ctx context.Context, start func(number int, due time.Time
 			return
 		case <-timer.C:
 		}
-		r.recorder.sending()
 		start(number, due)
 	}
 }

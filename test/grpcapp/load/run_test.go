@@ -110,6 +110,39 @@ func TestCallsDoNotWaitForAnswers(t *testing.T) {
 	}
 }
 
+func TestCallsWaitForAPlaceWhereTheirNumberIsBounded(t *testing.T) {
+	local := serve(t, server.Config{})
+	local.Freeze(server.ScopeGRPC, 0)
+	const bound, duration = 10, 200 * time.Millisecond
+	began := time.Now()
+	run := begin(t, load.Config{
+		Target: local.GRPCAddress, Rate: 500, Duration: duration, Timeout: patient, WaitForReady: true, MaxInFlight: bound,
+	})
+	await.Until(t, "all calls are due", func() bool { return time.Since(began) > duration && run.Snapshot().InFlight >= bound })
+	if under := run.Snapshot().InFlight; under != bound {
+		t.Errorf("%d calls are under way, want %d", under, bound)
+	}
+	local.Thaw()
+	report := run.Wait()
+	assertVerdict(t, report, "failed: 0 of 100")
+	if report.MaxSendLag == 0 {
+		t.Error("no call had to wait")
+	}
+}
+
+func TestNoCallWaitsForAPlaceAfterTheEnd(t *testing.T) {
+	local := serve(t, server.Config{})
+	local.Freeze(server.ScopeGRPC, 0)
+	run := begin(t, load.Config{Target: local.GRPCAddress, Rate: 500, Timeout: patient, WaitForReady: true, MaxInFlight: 1})
+	await.Until(t, "the place is taken", func() bool { return run.Snapshot().InFlight == 1 })
+	ended := make(chan load.Report)
+	go func() { ended <- run.Stop() }()
+	local.Thaw()
+	if report := <-ended; report.InFlight != 0 || report.Failed != 0 {
+		t.Errorf("%d calls are under way after the end, %d failed", report.InFlight, report.Failed)
+	}
+}
+
 func TestFrozenServersMissTheDeadline(t *testing.T) {
 	local := serve(t, server.Config{})
 	run := begin(t, load.Config{Target: local.GRPCAddress, Rate: 100, Timeout: 100 * time.Millisecond, Connections: 1})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/headgate/headgate/test/cluster/internal/child"
+	"github.com/headgate/headgate/test/cluster/internal/environment"
 	"github.com/headgate/headgate/test/cluster/internal/layout"
 )
 
@@ -20,9 +21,7 @@ func apply(ctx context.Context, cluster layout.Cluster, manifests []byte) error 
 // runTool runs kubectl or helm, from the host, against the cluster.
 func runTool(ctx context.Context, cluster layout.Cluster, input []byte, tool string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(cluster.Tools(), tool), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig(),
-		// Helm and kubectl keep caches and read plugins and settings: of this cluster, not of the user.
-		"HOME="+cluster.Temp(), "XDG_CACHE_HOME="+cluster.Temp(), "XDG_CONFIG_HOME="+cluster.Temp(), "XDG_DATA_HOME="+cluster.Temp())
+	cmd.Env = environment.For(cluster, cluster.Kubeconfig(), os.Environ())
 	cmd.Stdin = bytes.NewReader(input)
 	if output, err := child.CombinedOutput(cmd); err != nil {
 		return fmt.Errorf("%s %s: %w\n%s", tool, args[0], err, output)

@@ -37,12 +37,27 @@ func (g Group) Create() error {
 	return nil
 }
 
+// weight is how many processes the group counts as when processors are short: to the kernel a group is as one, and a cluster is some sixty
+// programs. On a busy machine it would starve, while each of the user's programs had as much as all of it.
+const weight = 64
+
 // prepare does what a hierarchy wants before processes and further groups can be put into a new group.
 func (g Group) prepare(h Hierarchy) error {
 	if h.V2 {
-		return delegateControllers(h.Mount)
+		if err := delegateControllers(h.Mount); err != nil {
+			return err
+		}
 	}
-	if !h.Has("cpuset") {
+	if h.Has("cpu") {
+		file, one := "cpu.shares", 1024
+		if h.V2 {
+			file, one = "cpu.weight", 100
+		}
+		if err := write(filepath.Join(g.in(h), file), strconv.Itoa(weight*one)); err != nil {
+			return err
+		}
+	}
+	if h.V2 || !h.Has("cpuset") {
 		return nil
 	}
 	// A new cpuset is empty, and a process can't be added to one without processors and memory.

@@ -54,15 +54,15 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.do(ctx, http.MethodGet, path, "", nil, out)
 }
 
-// MergePatch changes an object by a JSON merge patch (RFC 7386).
-func (c *Client) MergePatch(ctx context.Context, path string, patch any) error {
+// MergePatch changes an object by a JSON merge patch (RFC 7386), and reads into out what it is then.
+func (c *Client) MergePatch(ctx context.Context, path string, patch, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	body, err := json.Marshal(patch)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPatch, path, "application/merge-patch+json", body, nil)
+	return c.do(ctx, http.MethodPatch, path, "application/merge-patch+json", body, out)
 }
 
 // Watch reads events from path, which carries the query, and gives each to handle until the server ends the stream or handle fails.

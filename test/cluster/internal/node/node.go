@@ -86,7 +86,8 @@ func (n *node) start(forwarder net.Listener) error {
 	n.keepRunning(scheduler(n.cluster))
 	n.keepRunning(kubelet(n.cluster))
 	n.keepRunning(kubeProxy(n.cluster))
-	go loadbalancer.Controller{Client: admin, Pool: layout.LoadBalancers}.Run(context.Background())
+	balancer := &loadbalancer.Controller{Client: admin, Pool: layout.LoadBalancers, Works: loadbalancer.Works}
+	go balancer.Run(context.Background())
 	return nil
 }
 

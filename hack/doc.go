@@ -1,0 +1,2 @@
+// Package hack tests the scripts of this folder.
+package hack
