@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,8 +37,33 @@ func (r Reader) readGateway(ctx context.Context, exs *v1alpha1.ExposedService, o
 		className = string(out.Gateway.Spec.GatewayClassName)
 	}
 	var err error
-	out.Class, err = kube.Get[gwapiv1.GatewayClass](ctx, r.Client, types.NamespacedName{Name: className})
-	return err
+	if out.Class, err = kube.Get[gwapiv1.GatewayClass](ctx, r.Client, types.NamespacedName{Name: className}); err != nil || out.Class == nil {
+		return err
+	}
+	if proxy := index.ProxyOfClass(out.Class); proxy.Name != "" && r.Kinds.Has(kube.KindProxy) {
+		if out.ClassProxy, err = get[egv1a1.EnvoyProxy](ctx, r, proxy); err != nil {
+			return err
+		}
+	}
+	return r.readGatewayPolicies(ctx, refs.Gateway(exs), out)
+}
+
+// readGatewayPolicies reads the BackendTrafficPolicies that target the Gateway, by its name or by its labels: Envoy
+// Gateway merges that of the route with them.
+func (r Reader) readGatewayPolicies(ctx context.Context, name types.NamespacedName, out *Found) error {
+	if !r.Kinds.Has(kube.KindTrafficPolicy) || !r.watches(name.Namespace) {
+		return nil
+	}
+	for _, target := range []string{name.Name, index.AnyGateway} {
+		var list egv1a1.BackendTrafficPolicyList
+		err := r.Client.List(ctx, &list, client.InNamespace(name.Namespace), client.MatchingFields{index.ByTargetGateway: target},
+			client.UnsafeDisableDeepCopy)
+		if err != nil {
+			return fmt.Errorf("list the BackendTrafficPolicies of Gateway %s: %w", name, err)
+		}
+		out.GatewayPolicies = append(out.GatewayPolicies, list.Items...)
+	}
+	return nil
 }
 
 // proxyFamilies are the IP families of the Gateway's proxies, by the EndpointSlices of their Service. They matter to

@@ -43,6 +43,8 @@ const (
 	ByServiceImport = "headgate.serviceimport"
 	// ByProxies: EndpointSlices by the Gateway, or the class, whose proxies they hold (gateway.ProxyKey).
 	ByProxies = "headgate.proxies"
+	// ByTargetGateway: BackendTrafficPolicies by the name of the Gateway that they target, or AnyGateway.
+	ByTargetGateway = "headgate.targetgateway"
 )
 
 // AddExposedServices adds the indexes of ExposedServices.
@@ -78,6 +80,8 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		indexes[ByProxies] = byOwningGateway
 	case kube.KindFlaggerCanary.GVK, kube.KindArgoRollout.GVK:
 		indexes[ByManaged] = kube.ManagedDeployment
+	case kube.KindTrafficPolicy.GVK:
+		indexes[ByTargetGateway] = targetGateways
 	case kube.KindGateway.GVK:
 		indexes[ByClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {

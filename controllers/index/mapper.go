@@ -40,6 +40,10 @@ func (m Mapper) HandlerFor(k kube.Kind) handler.EventHandler {
 		return m.handler(k, m.usersOfGateway)
 	case kube.KindClass.GVK:
 		return m.handler(k, m.usersOfClass)
+	case kube.KindTrafficPolicy.GVK:
+		return m.handler(k, m.usersOfPolicy)
+	case kube.KindProxy.GVK:
+		return m.handler(k, m.usersOfProxy)
 	case kube.KindDeployment.GVK:
 		return m.handler(k, m.usersOfDeployment)
 	case kube.KindFlaggerCanary.GVK, kube.KindArgoRollout.GVK:

@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/calls"
@@ -75,10 +74,14 @@ func measure(ctx context.Context, services, proxies int, budget time.Duration) (
 	}
 	defer stop()
 	var seen counts
-	wake := make(chan event.GenericEvent, services)
+	woken := make(chan types.NamespacedName, services)
 	web := &http.Client{Transport: &seen}
 	counter := calls.NewCounter(calls.Config{
-		Clock: clock.RealClock{}, HTTP: web, Metrics: &seen, Asked: calls.ErrorSource, Wake: wake,
+		Clock: clock.RealClock{}, HTTP: web, Metrics: &seen, Asked: calls.ErrorSource, Wake: func(names ...types.NamespacedName) {
+			for _, name := range names {
+				woken <- name
+			}
+		},
 		Scraper: signals.NewScraper(signals.ScraperConfig{Client: web, Clock: clock.RealClock{}, Scraped: seen.scraped}),
 		Secret:  func(context.Context, string, *corev1.SecretKeySelector) ([]byte, error) { return nil, nil },
 	})
@@ -94,9 +97,9 @@ func measure(ctx context.Context, services, proxies int, budget time.Duration) (
 			select {
 			case <-ctx.Done():
 				return
-			case woken := <-wake:
+			case name := <-woken:
 				seen.wakes.Add(1)
-				decide(counter, all[client.ObjectKeyFromObject(woken.Object)])
+				decide(counter, all[name])
 			}
 		}
 	}()
