@@ -12,21 +12,34 @@ import (
 	"github.com/headgate/headgate/gateway"
 )
 
-// apply applies the objects in their order and stops at the first that fails: what comes later
-// may refer to it, and what is there goes on as it is.
+// apply applies the objects in their order. One that fails stops what cannot do without it, and nothing else: what
+// keeps live traffic right comes first.
 func (r *run) apply(ctx context.Context) {
 	if r.expansion.Blocked {
 		return
 	}
-	for _, object := range r.expansion.Objects {
+	applied := map[gateway.Ref]bool{}
+	for object := r.nextObject(applied); object != nil; object = r.nextObject(applied) {
+		ref := gateway.RefOf(object)
+		applied[ref] = true
 		if !r.applyOne(ctx, object) {
-			return
+			r.expansion = r.expansion.Without(ref)
 		}
 	}
 	if r.decided && !r.noted.IsZero() && r.exposing.Went() && r.shipping.Went() {
 		// From an event to the objects that follow the decision which it led to.
 		r.Metrics.DecisionLatency.Observe(r.Clock.Since(r.noted).Seconds())
 	}
+}
+
+// nextObject is the first one that has not been applied; nil: all have.
+func (r *run) nextObject(applied map[gateway.Ref]bool) gateway.Object {
+	for _, object := range r.expansion.Objects {
+		if !applied[gateway.RefOf(object)] {
+			return object
+		}
+	}
+	return nil
 }
 
 // applyOne applies an object, and says whether it is as it should be now.
