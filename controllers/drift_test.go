@@ -160,7 +160,7 @@ func TestDeletedObjectsComeBack(t *testing.T) {
 func TestForeignFieldsAndLabelsSurvive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
-	o := w.startOperator()
+	o := w.startOperator(withOldServices)
 	exs := w.exposedService("greeter")
 	w.create(exs)
 	w.untilReady(exs)

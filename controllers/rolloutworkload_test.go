@@ -119,10 +119,9 @@ func TestWhatASourceDoesNotKnowIsSaid(t *testing.T) {
 		analysis v1alpha1.Analysis
 		words    []string
 	}{
-		"codes-of-envoy":        {v1alpha1.Analysis{Errors: codes}, []string{"spec.rollout.analysis.errors.codes", "Workload"}},
-		"latency-of-envoy":      {v1alpha1.Analysis{Latency: &v1alpha1.LatencyTolerance{}}, []string{"spec.rollout.analysis.latency", "Workload"}},
-		"codes-of-prometheus":   {v1alpha1.Analysis{Errors: codes, Prometheus: queries.Prometheus}, []string{"errors.codes", "query"}},
-		"codes-of-load-reports": {v1alpha1.Analysis{Errors: codes, Source: ptr.To(v1alpha1.AnalysisLoadReports)}, []string{"errors.codes"}},
+		"codes-of-envoy":      {v1alpha1.Analysis{Errors: codes}, []string{"spec.rollout.analysis.errors.codes", "Workload"}},
+		"latency-of-envoy":    {v1alpha1.Analysis{Latency: &v1alpha1.LatencyTolerance{}}, []string{"spec.rollout.analysis.latency", "Workload"}},
+		"codes-of-prometheus": {v1alpha1.Analysis{Errors: codes, Prometheus: queries.Prometheus}, []string{"errors.codes", "query"}},
 	} {
 		exs := w.exposedService(name, shipping("primary-svc"), func(exs *v1alpha1.ExposedService) {
 			exs.Spec.Rollout.Analysis = &c.analysis
