@@ -144,9 +144,9 @@ type Problem struct {
 	// ResolvedRefs: something that it names is not there. With any other, Accepted says it, but all that it stops
 	// is what that condition is about: Progressing a rollout, XDSAccepted what is served over xDS,
 	// SignalsAvailable the counting of calls.
-	For string `json:",omitempty"`
+	For string
 	// Backend is the name of the backend that it is about; empty: none.
-	Backend string `json:",omitempty"`
+	Backend string
 }
 
 // Expansion is what an ExposedService becomes. It is never changed by whoever gets it: With, Keep and Without

@@ -107,8 +107,8 @@ func isOlder(a, b metav1.Object) bool {
 
 func (e *expansion) isFor(targets *egv1a1.PolicyTargetReferences, listener string) bool {
 	refs := slices.Clone(targets.TargetRefs)
-	if targets.TargetRef != nil {
-		refs = append(refs, *targets.TargetRef)
+	if old := targets.TargetRef; old != nil { //nolint:staticcheck // people still write it, and Envoy Gateway reads it
+		refs = append(refs, *old)
 	}
 	for _, ref := range refs {
 		if ref.Group == gwapiv1.GroupName && ref.Kind == KindGateway && string(ref.Name) == e.out.Gateway.Name &&

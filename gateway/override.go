@@ -42,7 +42,7 @@ func (e *expansion) applyOverrides() {
 	}
 	for _, ref := range refused {
 		if !e.keepOverrides(ref) {
-			e.out.refuse(ref)
+			refuse(&e.out, ref)
 		}
 	}
 }

@@ -34,13 +34,13 @@ func (e Expansion) Keep(refs ...Ref) Expansion {
 // any more. The problems say why. The expansion itself is not changed.
 func (e Expansion) Without(ref Ref, problems ...Problem) Expansion {
 	e.Objects, e.Kept = slices.Clone(e.Objects), slices.Clone(e.Kept)
-	e = e.With(problems...)
-	e.refuse(ref)
-	return e
+	out := e.With(problems...)
+	refuse(&out, ref)
+	return out
 }
 
 // refuse changes the expansion in place.
-func (e *Expansion) refuse(ref Ref) {
+func refuse(e *Expansion, ref Ref) {
 	e.Objects = slices.DeleteFunc(e.Objects, func(object Object) bool { return RefOf(object) == ref })
 	if !slices.Contains(e.Kept, ref) {
 		e.Kept = append(e.Kept, ref)
@@ -53,10 +53,10 @@ func (e *Expansion) refuse(ref Ref) {
 	}
 	for _, object := range slices.Clone(e.Objects) {
 		if standsOn(object, ref) && !e.exists[RefOf(object)] {
-			e.refuse(RefOf(object))
+			refuse(e, RefOf(object))
 		}
 	}
-	e.unname(ref)
+	unname(e, ref)
 }
 
 // standsOn says whether an object that is not there yet must not be made while another is somebody else's, or is not
@@ -80,7 +80,7 @@ func standsOn(object Object, other Ref) bool {
 
 // unname takes an object out of the route, which goes on with the others. The weight that it had goes to the first of
 // them: all weights zero would be an error for every call. A route that has nothing else is left as it is.
-func (e *Expansion) unname(ref Ref) {
+func unname(e *Expansion, ref Ref) {
 	index := slices.IndexFunc(e.Objects, func(object Object) bool { _, ok := object.(*gwapiv1.GRPCRoute); return ok })
 	if index < 0 || ref.Kind != KindService && ref.Kind != KindBackend {
 		return
@@ -97,7 +97,7 @@ func (e *Expansion) unname(ref Ref) {
 		changed = true
 		first := slices.IndexFunc(refs, func(have gwapiv1.GRPCBackendRef) bool { return string(have.Name) != fallback })
 		if first < 0 {
-			e.refuse(RefOf(route))
+			refuse(e, RefOf(route))
 			return
 		}
 		if ref.Name != fallback {

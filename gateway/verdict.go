@@ -301,7 +301,7 @@ func describeHosts(names []v1alpha1.Hostname) string {
 	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
 }
 
-// HasBackend: calls have somewhere to go. At least one backend of the spec is there, or has endpoints of which a Service that is gone still knows.
+// HasBackend says whether calls have somewhere to go: a backend of the spec is there, or has endpoints of which a Service that is gone still knows.
 func (e Expansion) HasBackend() bool {
 	unresolved := map[string]bool{}
 	for _, problem := range e.Problems {
