@@ -179,14 +179,15 @@ func (r *statsReader) take(text []byte) error {
 		r.out.times.add(times)
 		return checkCounter(r.name, value)
 	}
-	return r.takeOfCluster(value, times)
+	r.takeOfCluster(value, times)
+	return nil
 }
 
-// takeOfCluster takes a sample of a cluster. The labels are those of the line.
-func (r *statsReader) takeOfCluster(value float64, times sampleTimes) error {
+// takeOfCluster takes a sample of a cluster. The labels are those of the line. What is wrong with it is the cluster's own trouble.
+func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	key, le := r.key()
 	if key.cluster == "" {
-		return nil
+		return
 	}
 	of := r.out.clusters[key.cluster]
 	if of == nil {
@@ -198,39 +199,43 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) error {
 		r.out.clusters[key.cluster] = of
 	}
 	if of.wrong != nil {
-		return nil
+		return
 	}
 	byEndpoint := r.kind == statsSuccess || r.kind == statsError
 	switch {
 	case byEndpoint != (key.address != ""):
-		return nil
+		return
 	case r.kind == statsTime:
-		bound, err := upperBound(le)
-		if of.wrong = err; err == nil {
-			of.latencies = append(of.latencies, cumulative{bound / 1000, value})
-		}
-		return nil
+		of.addBucket(le, value)
+		return
 	}
 	if of.wrong = checkCounter(r.name, value); of.wrong != nil {
-		return nil
+		return
 	}
 	if r.kind == statsTotal {
 		of.calls = value
-		return nil
+		return
 	}
 	switch {
 	case r.known[key]:
 		of.wrong = fmt.Errorf("two values of %s for %s", key.metric, key.address)
-		return nil
+		return
 	case len(of.samples) >= mostCounters:
-		of.wrong = fmt.Errorf("more than %d counters", mostCounters)
-		of.samples = nil
-		return nil
+		of.wrong, of.samples = fmt.Errorf("more than %d counters", mostCounters), nil
+		return
 	}
 	r.known[key] = true
 	of.times.add(times)
 	of.samples = append(of.samples, statsSample{key: key, value: value, failed: r.kind == statsError, code: r.code})
-	return nil
+}
+
+func (c *clusterStats) addBucket(le string, value float64) {
+	bound, err := upperBound(le)
+	if err != nil {
+		c.wrong = err
+		return
+	}
+	c.latencies = append(c.latencies, cumulative{bound / 1000, value})
 }
 
 // key puts the labels into the key of a series; le is that of a bucket.

@@ -95,7 +95,7 @@ func (s *Scraper) read(ctx context.Context, address netip.AddrPort, last time.Ti
 	}
 	if proxy.flight == nil {
 		s.forget(now)
-		s.start(address, proxy, now)
+		s.start(address, proxy, now) //nolint:contextcheck // the request is for all who come while it is under way
 	}
 	under := proxy.flight
 	under.waiting++

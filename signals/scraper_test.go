@@ -42,6 +42,23 @@ func (g *tenants) readings(after time.Duration) []Reading {
 	return out
 }
 
+// untilQuiet waits until no request is under way: the test's clock must not run ahead of them.
+func (g *tenants) untilQuiet() {
+	busy := func() bool {
+		g.config.Scraper.mu.Lock()
+		defer g.config.Scraper.mu.Unlock()
+		for _, proxy := range g.config.Scraper.proxies {
+			if proxy.flight != nil {
+				return true
+			}
+		}
+		return false
+	}
+	for busy() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // pageOf is a page with the clusters of all tenants: each has had so many calls.
 func (g *tenants) pageOf(uptime int, calls float64) string {
 	out := fmt.Sprintf("envoy_server_uptime{} %d\n", uptime)
@@ -170,6 +187,7 @@ func TestAProxyThatHangsIsWaitedForOnce(t *testing.T) {
 
 	g.proxies[1].shows(g.pageOf(106, 60))
 	for i := 6; ; i++ {
+		g.untilQuiet()
 		g.proxies[0].shows(g.pageOf(100+i, float64(10*i)))
 		readings := g.readings(time.Second)
 		if readings[0].Answered == 2 {

@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/failover"
@@ -49,7 +50,7 @@ func (c Count) and(then Count) Count {
 
 // add appends a look.
 func (c Counts) add(backend string, looks ...Count) {
-	all := append(c[backend], looks...)
+	all := slices.Concat(c[backend], looks)
 	if more := len(all) - mostLooks; more > 0 {
 		all[more] = sum(all[:more+1])
 		all = all[more:]

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func serve(proxies, services int) error {
 // writePage writes what a proxy says after so many seconds, in which each endpoint of a primary has had 30 calls a second.
 func writePage(w http.ResponseWriter, services int, seconds float64) {
 	out := bufio.NewWriterSize(w, 1<<16)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }()
 	for _, outcome := range []string{"error", "success"} {
 		fmt.Fprintf(out, "# TYPE envoy_cluster_endpoint_rq_%s counter\n", outcome)
 		for s := range services {
@@ -61,15 +60,7 @@ func writePage(w http.ResponseWriter, services int, seconds float64) {
 				if outcome == "error" {
 					value /= 100
 				}
-				out.WriteString("envoy_cluster_endpoint_rq_")
-				out.WriteString(outcome)
-				out.WriteString(`{envoy_cluster_name="`)
-				out.WriteString(cluster(s))
-				out.WriteString(`",envoy_endpoint_address="`)
-				out.WriteString(address(s, e))
-				out.WriteString(`"} `)
-				out.WriteString(strconv.Itoa(value))
-				out.WriteByte('\n')
+				fmt.Fprintf(out, "envoy_cluster_endpoint_rq_%s{envoy_cluster_name=%q,envoy_endpoint_address=%q} %d\n", outcome, cluster(s), address(s, e), value)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-// Command signals measures what it costs to count the calls of many ExposedServices on one shared Gateway: requests to its proxies, looks,
+// Command calls measures what it costs to count the calls of many ExposedServices on one shared Gateway: requests to its proxies, looks,
 // times that somebody is woken to decide, and the processor time and memory of all that.
 //
 // The proxies are a process of their own, so that their work is not counted. They answer as Envoy does: a cluster for each
