@@ -30,6 +30,8 @@ type plays struct {
 	heard   *Foresight
 	// late is how many counts wait for somebody to decide at most, when nobody is woken.
 	late int
+	// blind is for how many seconds nothing has been counted.
+	blind int
 	// runs counts how often somebody decided.
 	runs    int
 	decided []string
@@ -57,7 +59,7 @@ func (p *plays) decide() {
 		}
 		seen.Backends[b.Name] = o
 	}
-	p.pending = nil
+	p.pending, p.blind = nil, 0
 	out := Decide(&p.spec, p.status, seen, p.now)
 	out.Apply(&p.status)
 	p.next = out.Next
@@ -87,6 +89,10 @@ func (p *plays) pass(w weather) {
 		p.decide()
 	}
 	if w.blind {
+		// What was counted before is handed over before it is too old to count.
+		if p.blind++; len(p.pending) > 0 && p.blind >= p.late {
+			p.decide()
+		}
 		return
 	}
 	var counted [2]Calls

@@ -33,8 +33,8 @@ var moves = []func(*look, choice) (plan, bool){
 	waitToSee,
 	leaveDead,
 	climbRamp,
-	holdSwitch,
 	returnToPin,
+	holdSwitch,
 	tryBackup,
 	leaveFailing,
 	handBack,
@@ -159,7 +159,8 @@ func holdSwitch(l *look, c choice) (plan, bool) {
 	return p, true
 }
 
-// returnToPin: the pinned backend had no ready endpoint and has one again.
+// returnToPin: the pinned backend had no ready endpoint and has one again. Nothing bounds what a person has pinned, and it is no
+// switch that uses up what is allowed to others.
 func returnToPin(l *look, c choice) (plan, bool) {
 	return l.switchTo(c), c.pinned
 }
@@ -197,7 +198,7 @@ func (l *look) switchTo(c choice) plan {
 	p := l.atOnce(c, v1alpha1.DecisionSwitchedToBackup, "%s is down: %s; %s serves (%s)", from.name, from.describe(), to.name, to.describe())
 	switch {
 	case c.pinned:
-		p = l.atOnce(c, v1alpha1.DecisionPinned, "%s, which is pinned, has a ready endpoint again (%s)", to.name, to.describe())
+		return l.atOnce(c, v1alpha1.DecisionPinned, "%s, which is pinned, has a ready endpoint again (%s)", to.name, to.describe())
 	case !to.up():
 		p = l.atOnce(c, v1alpha1.DecisionNoBackendUp, "%s is down: %s; no backend is up, and %s has the most ready endpoints (%s)",
 			from.name, from.describe(), to.name, to.describe())

@@ -76,8 +76,6 @@ type history struct {
 	// switches are those that people did not cause, and allowed is the greatest maxSwitchesPerHour since the ramp began.
 	switches []time.Time
 	allowed  int
-	// obeyed: the pin has been obeyed since it was set.
-	obeyed bool
 }
 
 var (
@@ -152,7 +150,6 @@ func (h *history) setPin() {
 		names = append(names, b.Name)
 	}
 	h.spec.Failover.Pin = pick(h.t, "pin", names)
-	h.obeyed = false
 }
 
 // live lets something happen.
@@ -302,8 +299,7 @@ func (h *history) learn() {
 func (h *history) judgeSwitch(before v1alpha1.ExposedServiceStatus) {
 	most := int(*h.spec.Failover.MaxSwitchesPerHour)
 	pin := h.spec.Failover.Pin
-	byHand := h.edited || before.Traffic == nil || pin == h.last.Active && !h.obeyed
-	h.obeyed = h.obeyed || pin != "" && pin == h.last.Active
+	byHand := h.edited || before.Traffic == nil || pin != "" && pin == h.last.Active
 
 	relapse := before.Failover != nil && before.Failover.State.Ramp != nil && h.last.State.Ramp == nil && h.last.Active == before.Active
 	if !relapse && before.Active != h.last.Active {

@@ -157,16 +157,27 @@ func (c *Counter) Start(ctx context.Context) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable: what is counted is used by the leader only.
 func (*Counter) NeedLeaderElection() bool { return true }
 
-// lookAtAll has each ExposedService looked at whose last look is over. It waits for nobody.
+// lookAtAll has each ExposedService looked at whose last look is over. It waits for nobody: while a look hangs, what was
+// counted before it is reported as if nothing did, before it is too old to count.
 func (c *Counter) lookAtAll(ctx context.Context) {
+	var due []types.NamespacedName
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for key, have := range c.counted {
-		if have.source == nil || have.looking {
+		switch {
+		case have.source == nil:
+			continue
+		case have.looking:
+			if c.isDue(key, have, false) {
+				due = append(due, key)
+			}
 			continue
 		}
 		have.looking = true
 		c.turns.take(turn{namespace: key.Namespace, target: have.target, run: func() { c.look(ctx, key, have) }})
+	}
+	c.mu.Unlock()
+	if len(due) > 0 {
+		c.config.Wake(due...)
 	}
 }
 

@@ -213,3 +213,23 @@ func TestAQueryThatWaitsHoldsNobodyUp(t *testing.T) {
 	close(end)
 	<-over
 }
+
+// TestCountsAreReportedWhileALookHangs: what was counted before is handed over before it is too old to count.
+func TestCountsAreReportedWhileALookHangs(t *testing.T) {
+	exs, woken := counting("shop", "greeter"), 0
+	key := client.ObjectKeyFromObject(exs)
+	c := newCounter(t, func(...types.NamespacedName) { woken++ })
+	c.replace(exs, &scripted{})
+	have := c.counted[key]
+	have.foresight, have.looking, have.reported = failover.Foresee(&exs.Spec, exs.Status, failover.Observation{}), true, c.interval(key)
+	have.pending.add("primary", Count{counts: signals.Counts{Calls: 1}, source: "Envoy"})
+	c.lookAtAll(t.Context())
+	if woken != 0 {
+		t.Errorf("woken %d times at once", woken)
+	}
+	c.pass(reportInterval)
+	c.lookAtAll(t.Context())
+	if woken != 1 {
+		t.Errorf("woken %d times after an interval", woken)
+	}
+}
