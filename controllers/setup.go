@@ -166,7 +166,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
 		return nil, err
 	}
-	for _, runnable := range []manager.Runnable{p.facts.Hosts, p.facts.Probes, p.calls, p.compared, p.deployments.Webhooks, p.deployments.Config} {
+	for _, runnable := range []manager.Runnable{p.facts.Hosts, p.facts.Probes, p.calls, p.compared, p.deployments.Webhooks, p.deployments.Config, p.deployments.Inspector} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("add who works beside the controllers: %w", err)
 		}
@@ -227,8 +227,8 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 		},
 		calls: counter(calls.ErrorSource), compared: counter(calls.ComparedSource),
 		deployments: &deployments.Follower{
-			Objects: objects, Clock: config.Clock,
-			Config: deployments.NewConfigTracker(configs, wake),
+			Objects: objects, Config: deployments.NewConfigTracker(configs, wake),
+			Inspector: deployments.NewInspector(mgr.GetAPIReader(), config.Clock, wake),
 			Webhooks: deployments.NewWebhooks(
 				mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, wake),
 		},

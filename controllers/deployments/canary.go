@@ -37,7 +37,7 @@ func (f *following) canary(ctx context.Context, front *corev1.Service) {
 
 	canary, err := f.plannedCanary(ctx)
 	if err != nil {
-		f.out.Fail(err)
+		f.fail("no canary can be made", err)
 		return
 	}
 	if canary == nil || !f.applyForCanary(ctx, kube.KindDeployment, canary) || front == nil {
@@ -75,16 +75,12 @@ func (f *following) plannedCanary(ctx context.Context) (*appsv1.Deployment, erro
 		f.out.RunAgain(kube.ConflictRetry)
 		return nil, nil
 	}
-	others, err := f.serviceSelectors(ctx, d.Namespace, workload.CanaryName(d.Name))
-	if err != nil {
-		return nil, err
-	}
+	var others []workload.Selector
 	if live == nil || live.Annotations[annotationRevision] != want.Revision {
-		budgets, err := f.budgetSelectors(ctx, d.Namespace)
-		if err != nil {
+		// Labels of a canary that is there stay: what they are compared with need not be read in every run.
+		if others, err = f.otherSelectors(ctx, d); err != nil {
 			return nil, err
 		}
-		others = append(others, budgets...)
 	}
 	canary, err := workload.Canary(d, workload.Plan{
 		Owner: f.exs.Name, Revision: want.Revision, Config: f.state.config.hash, Replicas: want.Replicas, Others: others, Live: live,
@@ -104,11 +100,21 @@ func keptCanary(live *appsv1.Deployment, replicas int32) *appsv1.Deployment {
 	return out
 }
 
+// otherSelectors are those that must not catch the pods of a Deployment's canary.
+func (f *Follower) otherSelectors(ctx context.Context, d *appsv1.Deployment) ([]workload.Selector, error) {
+	services, err := f.serviceSelectors(ctx, d.Namespace, workload.CanaryName(d.Name))
+	if err != nil {
+		return nil, err
+	}
+	budgets, err := f.budgetSelectors(ctx, d.Namespace)
+	return append(services, budgets...), err
+}
+
 // serviceSelectors are those of all Services that must not catch the canary's pods: all of the namespace but
 // the canary's own.
 func (f *Follower) serviceSelectors(ctx context.Context, namespace, canary string) ([]workload.Selector, error) {
 	var services corev1.ServiceList
-	if err := f.Client.List(ctx, &services, client.InNamespace(namespace)); err != nil {
+	if err := f.Client.List(ctx, &services, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list the Services of namespace %s: %w", namespace, err)
 	}
 	var out []workload.Selector
@@ -126,6 +132,8 @@ func (f *Follower) serviceSelectors(ctx context.Context, namespace, canary strin
 // budgetSelectors are those of the PodDisruptionBudgets of a namespace. They are read when a canary is made, and
 // not watched: nothing else is asked of them.
 func (f *Follower) budgetSelectors(ctx context.Context, namespace string) ([]workload.Selector, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	var budgets policyv1.PodDisruptionBudgetList
 	if err := f.Reader.List(ctx, &budgets, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list the PodDisruptionBudgets of namespace %s: %w", namespace, err)

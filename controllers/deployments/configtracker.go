@@ -3,6 +3,8 @@ package deployments
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,7 +46,7 @@ type ConfigTracker struct {
 	stop context.CancelFunc
 
 	mu sync.Mutex
-	// watched are the objects, and wanted who wants which.
+	// watched are the objects, and wanted are those that each ExposedService wants, without repetition.
 	watched map[configRef]*watchedConfig
 	wanted  map[types.NamespacedName][]configRef
 	watches sync.WaitGroup
@@ -53,6 +55,8 @@ type ConfigTracker struct {
 // watchedConfig is what is known of an object.
 type watchedConfig struct {
 	end context.CancelFunc
+	// users are the ExposedServices that want it.
+	users map[types.NamespacedName]bool
 	// read: it was read, and digest is of its contents; empty: it does not exist.
 	read   bool
 	digest string
@@ -77,37 +81,55 @@ func (t *ConfigTracker) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection: only who decides looks.
+// NeedLeaderElection implements manager.LeaderElectionRunnable: only who decides looks.
 func (t *ConfigTracker) NeedLeaderElection() bool { return true }
 
-// follow watches the objects that an ExposedService wants, and no others for it.
+// follow watches the objects that an ExposedService wants, and no others for it. It looks at nothing but those that
+// it wants now and wanted before: it is called in every run of every rollout.
 func (t *ConfigTracker) follow(key types.NamespacedName, refs []configRef) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return // All watches have ended.
+	}
+	before := t.wanted[key]
+	if slices.Equal(before, refs) {
+		return
+	}
 	t.wanted[key] = refs
 	for _, ref := range refs {
-		if t.watched[ref] == nil && t.ctx.Err() == nil {
+		if t.watched[ref] == nil {
 			t.begin(ref)
 		}
+		t.watched[ref].users[key] = true
 	}
-	t.endUnwanted()
+	for _, ref := range before {
+		if !slices.Contains(refs, ref) {
+			t.release(key, ref)
+		}
+	}
 }
 
 // forget watches nothing for an ExposedService any more.
 func (t *ConfigTracker) forget(key types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, ref := range t.wanted[key] {
+		t.release(key, ref)
+	}
 	delete(t.wanted, key)
-	t.endUnwanted()
 }
 
-// endUnwanted ends the watches that nobody wants. The lock is held.
-func (t *ConfigTracker) endUnwanted() {
-	for ref, have := range t.watched {
-		if len(t.wantedBy(ref)) == 0 {
-			have.end()
-			delete(t.watched, ref)
-		}
+// release ends the watch of an object when its last user wants it no more. The lock is held.
+func (t *ConfigTracker) release(key types.NamespacedName, ref configRef) {
+	have := t.watched[ref]
+	if have == nil {
+		return
+	}
+	delete(have.users, key)
+	if len(have.users) == 0 {
+		have.end()
+		delete(t.watched, ref)
 	}
 }
 
@@ -131,7 +153,7 @@ func (t *ConfigTracker) configs(refs []configRef) (out []workload.Config, why st
 // begin watches one object. The lock is held.
 func (t *ConfigTracker) begin(ref configRef) {
 	ctx, end := context.WithCancel(t.ctx)
-	t.watched[ref] = &watchedConfig{end: end}
+	t.watched[ref] = &watchedConfig{end: end, users: map[types.NamespacedName]bool{}}
 	store := configStore{tracker: t, ref: ref}
 	reflector := toolscache.NewReflectorWithOptions(store.listWatch(), newConfigObject(ref.kind), store,
 		toolscache.ReflectorOptions{Name: "config " + ref.kind + " " + ref.String()})
@@ -146,23 +168,11 @@ func (t *ConfigTracker) note(ref configRef, change func(*watchedConfig)) {
 		before := *have
 		change(have)
 		if before.read != have.read || before.digest != have.digest || before.trouble != have.trouble {
-			tell = t.wantedBy(ref)
+			tell = slices.Collect(maps.Keys(have.users))
 		}
 	}
 	t.mu.Unlock()
 	t.wake.Wake(tell...)
-}
-
-func (t *ConfigTracker) wantedBy(ref configRef) []types.NamespacedName {
-	var out []types.NamespacedName
-	for key, refs := range t.wanted {
-		for _, wanted := range refs {
-			if wanted == ref {
-				out = append(out, key)
-			}
-		}
-	}
-	return out
 }
 
 // configStore is where a watch of one object puts what it finds.

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -30,20 +29,19 @@ const FieldManager = "headgate-workload"
 type Follower struct {
 	kube.Objects
 
-	Clock clock.PassiveClock
+	// Inspector reads what is not watched of the Deployments.
+	Inspector *Inspector
 	// Config watches what rollouts track.
 	Config *ConfigTracker
 	// Webhooks asks those of rollouts.
 	Webhooks *Webhooks
-
-	pods podMemory
 }
 
 // Forget drops what is kept in memory of an ExposedService.
 func (f *Follower) Forget(key types.NamespacedName) {
 	f.Webhooks.forget(key)
 	f.Config.forget(key)
-	f.pods.forget(key)
+	f.Inspector.forget(key)
 }
 
 // Follow makes true what was decided about the Deployments, and has the webhooks asked. The decision is in the
@@ -54,8 +52,9 @@ func (f *Follower) Follow(
 	var out kube.Step
 	run := &following{Follower: f, exs: exs, state: state, intents: intents, inventory: inventory, out: &out}
 	run.sayIgnored()
+	run.sayUnread()
 	run.holdWorkload(ctx)
-	out.Fail(run.undo(ctx))
+	run.fail("what has begun to roll out cannot be undone", run.undo(ctx))
 	run.canary(ctx, front)
 	f.Webhooks.follow(exs, intents)
 	return out
@@ -70,6 +69,16 @@ type following struct {
 	intents   rollout.Intents
 	inventory *kube.Inventory
 	out       *kube.Step
+}
+
+// fail notes an error after which the run goes on. What the API server forbids is told to people, and tried again
+// seldom.
+func (f *following) fail(what string, err error) {
+	if apierrors.IsForbidden(err) {
+		f.out.Forbidden("spec.rollout: "+what, err)
+		return
+	}
+	f.out.Fail(err)
 }
 
 // holdWorkload holds the user's Deployment, releases it, or gives it up.
@@ -94,12 +103,12 @@ func (f *following) holdWorkload(ctx context.Context) {
 			return
 		}
 		if err := f.applyWorkload(ctx, workload.Hold(d, paused, config)); err != nil {
-			f.out.Fail(err)
+			f.fail("the Deployment cannot be held or released", err)
 			return
 		}
 		logf.FromContext(ctx).Info("changed spec.paused", "deployment", d.Name, "paused", paused)
 	case rollout.WorkloadGivenUp:
-		f.out.Fail(f.GiveUp(ctx, f.exs))
+		f.fail("the Deployment cannot be given up", f.GiveUp(ctx, f.exs))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
@@ -70,6 +72,13 @@ func (f *following) sayIgnored() {
 	case f.state.deployment == nil:
 		f.problem(v1alpha1.ReasonWorkloadNotFound, "Deployment "+f.exs.Namespace+"/"+spec.WorkloadRef.Name+
 			" does not exist: create it, or correct the name")
+	}
+}
+
+// sayUnread says what Headgate has no right to read. The rollout goes on without.
+func (f *following) sayUnread() {
+	if err := f.Inspector.failure(client.ObjectKeyFromObject(f.exs)); apierrors.IsForbidden(err) {
+		f.problem(v1alpha1.ReasonRolloutNotSupported, err.Error()+": give Headgate the right, as its ClusterRole does")
 	}
 }
 

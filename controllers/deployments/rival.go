@@ -38,7 +38,8 @@ func (f *Follower) rivalFor(ctx context.Context, exs *v1alpha1.ExposedService, d
 			continue
 		}
 		list := k.NewList()
-		if err := f.Client.List(ctx, list, client.InNamespace(name.Namespace), client.MatchingFields{index.ByManaged: name.String()}); err != nil {
+		if err := f.Client.List(ctx, list, client.InNamespace(name.Namespace), client.MatchingFields{index.ByManaged: name.String()},
+			client.UnsafeDisableDeepCopy); err != nil {
 			return nil, fmt.Errorf("list the %ss that manage Deployment %s: %w", k.GVK.Kind, name, err)
 		}
 		if found := kube.FirstName(list); found != "" {
@@ -52,7 +53,7 @@ func (f *Follower) rivalFor(ctx context.Context, exs *v1alpha1.ExposedService, d
 // olderFor is an older ExposedService with the same workload.
 func (f *Follower) olderFor(ctx context.Context, exs *v1alpha1.ExposedService, name types.NamespacedName) (*rival, error) {
 	var list v1alpha1.ExposedServiceList
-	if err := f.Client.List(ctx, &list, client.MatchingFields{index.ByWorkload: name.String()}); err != nil {
+	if err := f.Client.List(ctx, &list, client.MatchingFields{index.ByWorkload: name.String()}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list the ExposedServices of Deployment %s: %w", name, err)
 	}
 	for i := range list.Items {

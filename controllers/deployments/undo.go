@@ -9,7 +9,6 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,7 +33,10 @@ func (f *following) undo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("Deployment %s: %w", d.Name, err)
 	}
-	listed, err := f.replicaSets(ctx, d)
+	// It is read as it is now: sizes are changed by it. The decision is written by now, and the next run is as good.
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	listed, err := replicaSets(ctx, f.Reader, subjectOf(d))
 	if err != nil {
 		return err
 	}
@@ -84,23 +86,4 @@ func (f *Follower) scale(ctx context.Context, exs *v1alpha1.ExposedService, set 
 			set.Name, *set.Spec.Replicas, replicas, refs.Workload(exs).Name),
 	})
 	return nil
-}
-
-// replicaSets are those of a Deployment. They are read past the cache, because they matter seldom.
-func (f *Follower) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-	if err != nil {
-		return nil, fmt.Errorf("read the selector of Deployment %s: %w", d.Name, err)
-	}
-	var list appsv1.ReplicaSetList
-	if err := f.Reader.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return nil, fmt.Errorf("list the ReplicaSets of Deployment %s: %w", d.Name, err)
-	}
-	own := list.Items[:0]
-	for i := range list.Items {
-		if metav1.IsControlledBy(&list.Items[i], d) {
-			own = append(own, list.Items[i])
-		}
-	}
-	return own, nil
 }

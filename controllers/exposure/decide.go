@@ -39,7 +39,7 @@ func (r *run) decide(ctx context.Context) error {
 	status.Traffic = rollout.Gather(status.Traffic)
 	seen := r.observe(counted, now)
 	out := failover.Decide(&r.exs.Spec, status, seen, now)
-	shipping, compared := r.decideRollout(ctx, status, &out, now)
+	shipping, compared := r.decideRollout(status, &out, now)
 	counting := r.Calls.Condition(r.exs, out.Active)
 	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting)
 	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
@@ -91,7 +91,7 @@ func (r *run) observe(counted calls.Counts, now time.Time) failover.Observation 
 // decision to everybody else: out gets the weights, the history and the decisions of both. It returns
 // the calls that were taken in.
 func (r *run) decideRollout(
-	ctx context.Context, status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
+	status v1alpha1.ExposedServiceStatus, out *failover.Outcome, now time.Time,
 ) (rollout.Outcome, calls.Counts) {
 	if !refs.RollsOut(r.exs) {
 		return rollout.Outcome{}, nil
@@ -100,7 +100,7 @@ func (r *run) decideRollout(
 	out.Apply(&status)
 	taken := r.Compared.Take(key)
 	compared := r.Compared.Compared(key, r.exs.Spec.Backends[0].Name, taken)
-	shipping := rollout.Decide(&r.exs.Spec, status, r.observeRollout(ctx, compared), now)
+	shipping := rollout.Decide(&r.exs.Spec, status, r.observeRollout(compared), now)
 
 	out.Traffic, out.History = *shipping.Traffic, shipping.History
 	out.Decisions = append(out.Decisions, shipping.Decisions...)
@@ -115,7 +115,7 @@ func (r *run) decideRollout(
 }
 
 // observeRollout puts what was read into the words of the decider about rollouts.
-func (r *run) observeRollout(ctx context.Context, compared rollout.Calls) rollout.Observation {
+func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 	annotations := r.exs.Annotations
 	out := rollout.Observation{
 		DataPlane: r.servedShare(), Calls: compared, Answers: r.Deployments.Webhooks.Answers(r.exs),
@@ -126,9 +126,7 @@ func (r *run) observeRollout(ctx context.Context, compared rollout.Calls) rollou
 		out.Canary = r.observeOwnCanary()
 		return out
 	}
-	var err error
-	out.Workload, out.Canary, err = r.Deployments.Observe(ctx, r.exs, r.workloads)
-	r.exposing.Fail(err)
+	out.Workload, out.Canary = r.Deployments.Observe(r.exs, r.workloads)
 	return out
 }
 
