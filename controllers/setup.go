@@ -134,7 +134,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	if err != nil {
 		return nil, err
 	}
-	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer()); err != nil {
+	claims := &index.Claims{}
+	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer(), claims); err != nil {
 		return nil, err
 	}
 	w := &watcher{mgr: mgr}
@@ -149,7 +150,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 		}
 	}
 	r := exposure.New(exposure.Config{
-		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), XDS: feed,
+		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
 		Calls: p.calls, Compared: p.compared, Deployments: p.deployments, Namespaces: config.Namespaces,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
@@ -243,11 +244,11 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 	if err != nil {
 		return fmt.Errorf("make the exposure controller: %w", err)
 	}
-	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Waiters: r.Waiters, Noted: r.Noted}
+	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Claims: r.Claims, Waiters: r.Waiters, Noted: r.Noted}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
 			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke()))),
-		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), predicate.GenerationChangedPredicate{})),
+		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), exposure.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),
 	)
