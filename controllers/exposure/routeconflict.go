@@ -46,7 +46,7 @@ func (c claimant) holds(claim refs.Claim) bool {
 	for _, claims := range []refs.Claims{c.has, c.granted} {
 		_, host := slices.BinarySearch(claims.Hosts, claim.Host)
 		_, match := slices.BinarySearch(claims.Matches, claim.Match)
-		if host && match && claims.Gateway == c.wants.Gateway {
+		if host && match {
 			return true
 		}
 	}
@@ -81,7 +81,7 @@ func (c claimant) waited() bool {
 // has them, the older one comes first, if nothing keeps it from coming; where both have routes, Gateway API prefers the
 // older route.
 func givesWay(c, rival claimant) (claim refs.Claim, why string, gives bool) {
-	for _, claim := range c.wants.Common(rival.wants) {
+	for _, claim := range slices.Concat(c.wants.Common(rival.wants), c.wants.Common(rival.has)) {
 		switch mine, its := c.holds(claim), rival.holds(claim); {
 		case mine && its && comesBefore(rival, c):
 			return claim, "whose route is older,", true
@@ -208,11 +208,24 @@ func (r *run) releaseUnused() {
 	}
 }
 
-// rivals are those who claim some of the same calls, with their routes.
+// rivals are those who claim some of the same calls, or have routes that do, though their specs do not any more.
 func (r *run) rivals(ctx context.Context) ([]claimant, error) {
 	found, err := r.Claims.Rivals(ctx, r.Client, r.exs)
 	if err != nil {
 		return nil, err
+	}
+	routes, err := r.Claims.Routes(ctx, r.Client, r.exs)
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range routes {
+		owner, err := r.ownerOf(ctx, route)
+		if err != nil {
+			return nil, err
+		}
+		if owner != nil && !slices.ContainsFunc(found, func(exs *v1alpha1.ExposedService) bool { return exs.UID == owner.UID }) {
+			found = append(found, owner)
+		}
 	}
 	out := make([]claimant, 0, len(found))
 	for _, exs := range found {
@@ -229,6 +242,15 @@ func (r *run) rivals(ctx context.Context) ([]claimant, error) {
 		out = append(out, rival)
 	}
 	return out, nil
+}
+
+// ownerOf is the ExposedService that a route was made for; nil: this one, or it is gone.
+func (r *run) ownerOf(ctx context.Context, route *gwapiv1.GRPCRoute) (*v1alpha1.ExposedService, error) {
+	key := client.ObjectKeyFromObject(route)
+	if key == client.ObjectKeyFromObject(r.exs) {
+		return nil, nil
+	}
+	return kube.Get[v1alpha1.ExposedService](ctx, r.Client, key)
 }
 
 // waits says whether calls that a rival wants are those of somebody else than the one who asks.

@@ -6,8 +6,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
 )
 
@@ -60,13 +62,51 @@ func (c *Claims) of(exs *v1alpha1.ExposedService) remembered {
 	return have
 }
 
+// Routes are the routes of Headgate's that have some of the calls which an ExposedService wants, its own among them.
+func (c *Claims) Routes(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*gwapiv1.GRPCRoute, error) {
+	own := c.of(exs)
+	field, values := own.look()
+	seen := map[types.NamespacedName]bool{}
+	var out []*gwapiv1.GRPCRoute
+	for _, value := range values {
+		var list gwapiv1.GRPCRouteList
+		if err := reader.List(ctx, &list, client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			route := &list.Items[i]
+			if key := client.ObjectKeyFromObject(route); !seen[key] {
+				seen[key] = true
+				if len(own.claims.Common(refs.ClaimsOfRoute(route))) > 0 {
+					out = append(out, route)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// look says by which index to look for those who claim the same, and for what.
+func (r remembered) look() (field string, values []string) {
+	if len(r.keys) > mostLists {
+		return ByRouteHost, r.claims.HostKeys()
+	}
+	return ByRoute, r.keys
+}
+
+// ofRoute are the claims of a route of Headgate's; others have none here.
+func ofRoute(object client.Object) refs.Claims {
+	route, isRoute := object.(*gwapiv1.GRPCRoute)
+	if !isRoute || len(kube.OwnersOf(route)) == 0 {
+		return refs.Claims{}
+	}
+	return refs.ClaimsOfRoute(route)
+}
+
 // Rivals are the other ExposedServices that claim some of the same calls. They are only to be read.
 func (c *Claims) Rivals(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*v1alpha1.ExposedService, error) {
 	own := c.of(exs)
-	field, values := ByRoute, own.keys
-	if len(values) > mostLists {
-		field, values = ByRouteHost, own.claims.HostKeys()
-	}
+	field, values := own.look()
 	seen := map[types.NamespacedName]bool{client.ObjectKeyFromObject(exs): true}
 	var out []*v1alpha1.ExposedService
 	for _, value := range values {

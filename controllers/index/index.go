@@ -33,9 +33,9 @@ const (
 	ByClass = "headgate.class"
 	// ByNamespace: ExposedServices by the other namespaces that their spec refers to.
 	ByNamespace = "headgate.namespace"
-	// ByRoute: ExposedServices by what they claim of a Gateway (refs.Claims).
+	// ByRoute: ExposedServices, and routes of Headgate's, by what they claim of a Gateway (refs.Claims).
 	ByRoute = "headgate.route"
-	// ByRouteHost: ExposedServices by the hosts that they claim of a Gateway.
+	// ByRouteHost: both by the hosts that they claim of a Gateway.
 	ByRouteHost = "headgate.routehost"
 	// ByOwner: objects by "namespace/name" of the ExposedService that they belong to.
 	ByOwner = "headgate.owner"
@@ -81,6 +81,9 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		indexes[ByProxies] = byOwningGateway
 	case kube.KindFlaggerCanary.GVK, kube.KindArgoRollout.GVK:
 		indexes[ByManaged] = kube.ManagedDeployment
+	case kube.KindRoute.GVK:
+		indexes[ByRoute] = func(object client.Object) []string { return ofRoute(object).Keys() }
+		indexes[ByRouteHost] = func(object client.Object) []string { return ofRoute(object).HostKeys() }
 	case kube.KindGateway.GVK:
 		indexes[ByClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {

@@ -39,6 +39,8 @@ func (m Mapper) HandlerFor(k kube.Kind) handler.EventHandler {
 		return m.handler(k, m.usersOfImport)
 	case kube.KindGateway.GVK:
 		return m.handler(k, m.usersOfGateway)
+	case kube.KindRoute.GVK:
+		return m.handler(k, m.rivalsOfRoute)
 	case kube.KindClass.GVK:
 		return m.handler(k, m.usersOfClass)
 	case kube.KindDeployment.GVK:
@@ -140,6 +142,20 @@ func (m Mapper) usersOfClass(ctx context.Context, object client.Object) []types.
 		names = append(names, m.usersOfGateway(ctx, &gateways.Items[i])...)
 	}
 	return names
+}
+
+// rivalsOfRoute are those who want calls that a route of Headgate's has: when it lets them go, or is refused, another may
+// have them.
+func (m Mapper) rivalsOfRoute(ctx context.Context, object client.Object) []types.NamespacedName {
+	field, values := ByRoute, ofRoute(object).Keys()
+	if len(values) > mostLists {
+		field, values = ByRouteHost, ofRoute(object).HostKeys()
+	}
+	var out []types.NamespacedName
+	for _, value := range values {
+		out = append(out, m.find(ctx, field, value)...)
+	}
+	return out
 }
 
 // usersOfDeployment are those that roll it out.
