@@ -61,7 +61,7 @@ func (c *contest) step(p, rival *party) {
 		if other := claimantOf(rival.exs, rival.route); len(own.wants.Common(other.wants))+len(own.wants.Common(other.has)) > 0 {
 			rivals = append(rivals, other)
 		}
-		p.problem = c.grants.claim(own, rivals, !p.faulty && !(refused && refs.ClaimsOfRoute(p.route).Cover(own.wants)))
+		p.problem, _ = c.grants.claim(own, rivals, !p.faulty && !(refused && refs.ClaimsOfRoute(p.route).Cover(own.wants)))
 		if p.problem != nil && refused {
 			p.route = nil
 		}

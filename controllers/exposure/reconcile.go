@@ -194,7 +194,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.reports.forget(key)
 	r.exposures.forget(key)
 	r.events.forget(key)
-	r.grants.release(key)
+	r.Facts.Wake.Wake(r.grants.release(key)...)
 	r.failures.Forget(key)
 	r.conflicts.Forget(key)
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -81,7 +79,7 @@ func (c claimant) waited() bool {
 // has them, the older one comes first, if nothing keeps it from coming; where both have routes, Gateway API prefers the
 // older route.
 func givesWay(c, rival claimant) (claim refs.Claim, why string, gives bool) {
-	for _, claim := range slices.Concat(c.wants.Common(rival.wants), c.wants.Common(rival.has)) {
+	for _, claim := range slices.Concat(c.wants.Common(rival.wants), c.wants.Common(rival.has), c.wants.Common(rival.granted)) {
 		switch mine, its := c.holds(claim), rival.holds(claim); {
 		case mine && its && comesBefore(rival, c):
 			return claim, "whose route is older,", true
@@ -131,49 +129,12 @@ func routeConflict(c claimant, rivals []claimant) *gateway.Problem {
 	return nil
 }
 
-// grants are the calls that were given to ExposedServices: of two that run at the same time, before either has a route,
-// only one must be given them. It is memory only: after a restart the routes say who has what.
-type grants struct {
-	mu    sync.Mutex
-	given map[types.NamespacedName]refs.Claims
-}
-
-// claim gives an ExposedService what it wants, or says who has it. Without use nothing is given: it cannot use it.
-func (g *grants) claim(c claimant, rivals []claimant, use bool) *gateway.Problem {
-	key := client.ObjectKeyFromObject(c.exs)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c.granted = g.given[key]
-	for i := range rivals {
-		rivals[i].granted = g.given[client.ObjectKeyFromObject(rivals[i].exs)]
-	}
-	problem := routeConflict(c, rivals)
-	if problem != nil || !use {
-		delete(g.given, key)
-		return problem
-	}
-	if g.given == nil {
-		g.given = map[types.NamespacedName]refs.Claims{}
-	}
-	g.given[key] = c.wants
-	return nil
-}
-
-// release takes back what was given, and says whether there was anything.
-func (g *grants) release(key types.NamespacedName) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_, given := g.given[key]
-	delete(g.given, key)
-	return given
-}
-
 // claimCalls refuses to expose what has to be left to another ExposedService: Gateway API gives the calls to the oldest
 // route and says nothing to the others, so Headgate does.
 func (r *run) claimCalls(ctx context.Context) {
 	key := client.ObjectKeyFromObject(r.exs)
 	if !r.followsGateway() {
-		r.grants.release(key)
+		r.Facts.Wake.Wake(r.grants.release(key)...)
 		return
 	}
 	own := newClaimant(r.exs, r.Claims.Of(r.exs), r.live)
@@ -183,7 +144,8 @@ func (r *run) claimCalls(ctx context.Context) {
 		return
 	}
 	refused := r.live.Route != nil && own.route == nil
-	problem := r.grants.claim(own, rivals, !r.blocked() && !(refused && refs.ClaimsOfRoute(r.live.Route).Cover(own.wants)))
+	problem, freed := r.grants.claim(own, rivals, !r.blocked() && !(refused && refs.ClaimsOfRoute(r.live.Route).Cover(own.wants)))
+	r.Facts.Wake.Wake(freed...)
 	if problem == nil {
 		return
 	}
@@ -194,17 +156,14 @@ func (r *run) claimCalls(ctx context.Context) {
 	}
 }
 
-// releaseUnused takes back what was given to an ExposedService that could not make use of it. Who has run meanwhile
-// has seen it given, and waits for nothing that would show.
+// releaseUnused takes back what was given to an ExposedService that could not make use of it.
 func (r *run) releaseUnused() {
 	if !r.followsGateway() {
 		return
 	}
 	route := r.dataPlane().Route
 	if r.blocked() || route == nil || !refs.ClaimsOfRoute(route).Cover(r.Claims.Of(r.exs)) {
-		if r.grants.release(client.ObjectKeyFromObject(r.exs)) {
-			r.Facts.Wake.Wake(r.rivalNames...)
-		}
+		r.Facts.Wake.Wake(r.grants.release(client.ObjectKeyFromObject(r.exs))...)
 	}
 }
 
@@ -229,7 +188,6 @@ func (r *run) rivals(ctx context.Context) ([]claimant, error) {
 	}
 	out := make([]claimant, 0, len(found))
 	for _, exs := range found {
-		r.rivalNames = append(r.rivalNames, client.ObjectKeyFromObject(exs))
 		rival, err := r.readClaimant(ctx, exs)
 		if err != nil {
 			return nil, err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/deployments"
@@ -35,8 +34,6 @@ type run struct {
 	// resolved are the backends as they were found.
 	resolved gateway.Resolved
 
-	// rivalNames are those who claim some of the same calls.
-	rivalNames []types.NamespacedName
 	// decided: a decision was taken in this run.
 	decided bool
 	// intents are what is to be made true of the Deployments.
