@@ -131,19 +131,49 @@ func TestOlderExposedServiceKeepsItsRoute(t *testing.T) {
 		t.Error(err)
 	}
 
-	// It heals when the older one gives the host up, breaks when it takes it back, and heals again
-	// when the older one goes.
+	// It heals when the older one gives the host up. Who has it keeps it, whoever asks for it later.
 	edit(w, older, hosts("one.example.com"))
 	w.untilReady(newer)
-	made := len(w.made(newer))
+	w.untilReady(older)
 	edit(w, older, hosts("one.example.com", "two.example.com"))
-	w.untilNotAccepted(newer, v1alpha1.ReasonRouteConflict)
+	w.untilNotAccepted(older, v1alpha1.ReasonRouteConflict, w.namespace+"/a-newer", "which has it already", "two.example.com")
 	w.untilQuiet(o)
-	if now := len(w.made(newer)); now != made {
-		t.Errorf("%d objects of the newer one, before the conflict %d: nothing may be removed", now, made)
+	if err := w.conditionIs(newer, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
+		t.Error(err)
 	}
-	w.delete(older)
-	w.untilReady(newer)
+	w.delete(newer)
+	w.untilReady(older)
+}
+
+// TestWhoMayNotAttachKeepsNobodyOut: the older one claims the host of the other, and the Gateway does not take its route.
+func TestWhoMayNotAttachKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).withDataPlane().withBackends()
+	w.dataPlane.set(func(d *dataPlane) { d.notAllowed = "a-squatter" })
+	w.create(w.sharedGateway(w.namespace, "public"))
+	o := w.startOperator()
+	squatter := w.exposedService("a-squatter", on(w.namespace, "public", ""), hosts("bank.example.com"))
+	w.create(squatter)
+	w.eventually("the squatter is refused", func() error {
+		return w.conditionIs(squatter, v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonRouteNotAccepted)
+	})
+	untilNextSecond(w, squatter)
+	bank := w.exposedService("bank", on(w.namespace, "public", "grpc"), hosts("bank.example.com"))
+	w.create(bank)
+	w.untilReady(bank)
+	w.untilNotAccepted(squatter, v1alpha1.ReasonRouteConflict, w.namespace+"/bank")
+	w.untilQuiet(o)
+	// What is no longer refused does not take it from who has it.
+	w.dataPlane.set(func(d *dataPlane) { d.notAllowed = "" })
+	edit(w, squatter, func(exs *v1alpha1.ExposedService) { exs.Spec.Backends = exs.Spec.Backends[:1] })
+	w.untilNotAccepted(squatter, v1alpha1.ReasonRouteConflict, w.namespace+"/bank")
+	w.untilQuiet(o)
+	if err := w.conditionIs(bank, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
+		t.Error(err)
+	}
+	// It does not end before the one that has it lets it go.
+	w.delete(bank)
+	w.untilReady(squatter)
 }
 
 // untilNextSecond makes sure that what is created now is younger: creation is known by the second.

@@ -32,6 +32,8 @@ type dataPlane struct {
 	mu sync.Mutex
 	// backendsOff and patchesOff: extensionApis of Envoy Gateway's configuration.
 	backendsOff, patchesOff bool
+	// notAllowed is the name of a route that no listener admits.
+	notAllowed string
 	// silent: it writes nothing.
 	silent bool
 }
@@ -196,6 +198,9 @@ func (d *dataPlane) judgeRoute(route *gwapiv1.GRPCRoute) {
 		parent = route.Status.Parents[0]
 	}
 	set(&parent.Conditions, route.Generation, "Accepted", true, "Accepted", "Route is accepted")
+	if route.Name == d.notAllowed {
+		set(&parent.Conditions, route.Generation, "Accepted", false, "NotAllowedByListeners", "No listeners included by this parent ref allowed this attachment.")
+	}
 	if d.backendsOff && len(backendsOf(route)) > 0 {
 		set(&parent.Conditions, route.Generation, "ResolvedRefs", false, "UnsupportedValue",
 			"Failed to process route rule 0 backendRef 2: Backend is disabled in Envoy Gateway configuration.")

@@ -144,7 +144,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	if err != nil {
 		return nil, err
 	}
-	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer()); err != nil {
+	claims := &index.Claims{}
+	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer(), claims); err != nil {
 		return nil, err
 	}
 	w := &watcher{mgr: mgr}
@@ -159,7 +160,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 		}
 	}
 	r := exposure.New(exposure.Config{
-		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), XDS: feed,
+		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
 		Calls: p.calls, Compared: p.compared,
 		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
 	})
@@ -258,11 +259,11 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 	if err != nil {
 		return fmt.Errorf("make the exposure controller: %w", err)
 	}
-	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Waiters: r.Waiters, Noted: r.Noted}
+	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Claims: r.Claims, Waiters: r.Waiters, Noted: r.Noted}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
 			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke()))),
-		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), predicate.GenerationChangedPredicate{})),
+		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), exposure.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),
 	)

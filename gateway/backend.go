@@ -69,6 +69,9 @@ func (r Resolved) resolveService(b *backend, index int) *Problem {
 	namespace := b.namespace(r.exs)
 	name := namespace + "/" + b.Service.Name
 
+	if why := r.facts.unwatched(namespace); why != "" {
+		return &Problem{Reason: v1alpha1.ReasonBackendNotFound, Message: fmt.Sprintf("%s: Service %s cannot be seen: %s", field, name, why)}
+	}
 	if namespace != r.exs.Namespace {
 		to := Ref{Kind: KindService, Namespace: namespace, Name: b.Service.Name}
 		if !r.granted(to, fromExposedService, fromGRPCRoute) {

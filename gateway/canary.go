@@ -21,6 +21,14 @@ func (r Resolved) resolveCanary() (*backend, *Problem) {
 	return &b, trouble
 }
 
+// CanaryUnseen says why nothing can be known of the canary's Service; empty: it can.
+func (r Resolved) CanaryUnseen() string {
+	if r.canary == nil {
+		return ""
+	}
+	return r.facts.unwatched(r.canary.namespace(r.exs))
+}
+
 // takingPart are the backends that the decision is about: those of the spec, and behind them the canary
 // while the decision names it. There it is a backend like any other, but for two things: it never stands by
 // for the others, and as long as its Service is not there the route does not name it, which would be an

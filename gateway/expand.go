@@ -93,6 +93,10 @@ func (e *expansion) resolveClass() bool {
 		e.problem(v1alpha1.ReasonGatewayClassNotFound,
 			"GatewayClass %s does not exist: create it, or correct spec.gateway.className", *spec.ClassName)
 		return false
+	case !Owned(e.exs) && e.facts.unwatched(e.out.Gateway.Namespace) != "":
+		e.problem(v1alpha1.ReasonGatewayNotFound, "Gateway %s/%s cannot be seen: %s",
+			e.out.Gateway.Namespace, e.out.Gateway.Name, e.facts.unwatched(e.out.Gateway.Namespace))
+		return false
 	case !Owned(e.exs) && e.facts.Gateway == nil:
 		e.problem(v1alpha1.ReasonGatewayNotFound,
 			"Gateway %s/%s does not exist: create it, or correct spec.gateway.parentRef", e.out.Gateway.Namespace, e.out.Gateway.Name)

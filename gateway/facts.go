@@ -39,6 +39,8 @@ type Facts struct {
 	// Canary is the Service in front of the canary of a rollout; its facts are in Backends under the
 	// canary's name. Nil: there is no rollout.
 	Canary *v1alpha1.ServiceBackend
+	// Watched are the namespaces that Headgate looks into; empty: all. In others nothing is known to be there.
+	Watched []string
 	// Grants are the ReferenceGrants of all other namespaces that the spec refers to.
 	Grants []gwapiv1.ReferenceGrant
 	// LiveRoute is the live route. Where an override of the route cannot be merged, the fields that it is for stay

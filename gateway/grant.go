@@ -25,6 +25,14 @@ func GrantNamespaces(exs *v1alpha1.ExposedService) []string {
 	return slices.DeleteFunc(slices.Compact(out), func(namespace string) bool { return namespace == exs.Namespace })
 }
 
+// unwatched says of a namespace that Headgate does not look into it, and what to do; empty: it does.
+func (f Facts) unwatched(namespace string) string {
+	if len(f.Watched) == 0 || slices.Contains(f.Watched, namespace) {
+		return ""
+	}
+	return "namespace " + namespace + " is not watched by Headgate: add it to watchNamespaces (--watch-namespace)"
+}
+
 // granted says whether a ReferenceGrant in the namespace of `to` lets objects of one of the kinds `from`
 // in the ExposedService's namespace refer to the object.
 func granted(exs *v1alpha1.ExposedService, facts Facts, to Ref, from ...Ref) bool {

@@ -141,3 +141,9 @@ func (l Live) RouteAccepted() bool {
 	accepted := currentCondition(parent.Conditions, string(gwapiv1.RouteConditionAccepted), l.Route.Generation)
 	return accepted != nil && accepted.Status == metav1.ConditionTrue
 }
+
+// RouteRefused says whether the controller has refused the route as it is now, so that no call meets it.
+func (l Live) RouteRefused() bool {
+	parent := l.routeParent()
+	return parent != nil && isFalse(currentCondition(parent.Conditions, string(gwapiv1.RouteConditionAccepted), l.Route.Generation))
+}

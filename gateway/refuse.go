@@ -39,6 +39,25 @@ func (e Expansion) Without(ref Ref, problems ...Problem) Expansion {
 	return out
 }
 
+// Claiming is the expansion whose route claims the calls that another one does, by host names and matches, and no more. It is for
+// a live route when what the spec asks for anew is somebody else's. The expansion itself is not changed.
+func (e Expansion) Claiming(live *gwapiv1.GRPCRoute) Expansion {
+	e.Objects = slices.Clone(e.Objects)
+	for i, object := range e.Objects {
+		route, ok := object.(*gwapiv1.GRPCRoute)
+		if !ok || len(route.Spec.Rules) != len(live.Spec.Rules) {
+			continue
+		}
+		route = route.DeepCopy()
+		route.Spec.Hostnames = slices.Clone(live.Spec.Hostnames)
+		for j := range route.Spec.Rules {
+			route.Spec.Rules[j].Matches = live.Spec.Rules[j].DeepCopy().Matches
+		}
+		e.Objects[i] = route
+	}
+	return e
+}
+
 // refuse changes the expansion in place.
 func refuse(e *Expansion, ref Ref) {
 	e.Objects = slices.DeleteFunc(e.Objects, func(object Object) bool { return RefOf(object) == ref })

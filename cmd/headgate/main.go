@@ -130,7 +130,7 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 	if err != nil {
 		return err
 	}
-	xds, err := o.xds.config(o.leaderElectionNamespace)
+	xds, err := o.xds.config(o.leaderElect, os.Getenv)
 	if err != nil {
 		return err
 	}

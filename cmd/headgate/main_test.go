@@ -33,7 +33,7 @@ func TestOperator(t *testing.T) {
 	o, err := parseOptions([]string{
 		"--leader-elect", "--leader-election-namespace=" + namespace,
 		"--health-probe-bind-address=" + freeAddress(t), "--metrics-bind-address=" + freeAddress(t),
-		"--xds-bind-address=" + freeAddress(t), "--replica-name=test",
+		"--xds-bind-address=" + freeAddress(t), "--replica-name=test", "--replica-namespace=" + namespace,
 		"--xds-certificate=" + files.Certificate, "--xds-key=" + files.Key, "--xds-client-ca=" + files.ClientCAs,
 	}, os.Stderr)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +15,12 @@ import (
 // maxReplicaName is what status.xds.replicas takes, and what a pod's host name has at most.
 const maxReplicaName = 63
 
+// Variables of the environment in which the downward API says who the pod is.
+const (
+	envPodName      = "POD_NAME"
+	envPodNamespace = "POD_NAMESPACE"
+)
+
 // xdsOptions are the flags of the xDS server.
 type xdsOptions struct {
 	// address is where it listens; empty: it is off.
@@ -22,7 +29,8 @@ type xdsOptions struct {
 	trustDomain string
 	readAll     []string
 	limits      server.Limits
-	replica     string
+	// replica is the name of this replica and replicaNamespace the namespace of the replicas' pods; empty: as the environment has it.
+	replica, replicaNamespace string
 }
 
 // register adds the flags to a set.
@@ -46,7 +54,10 @@ func (o *xdsOptions) register(flags *flag.FlagSet) {
 	flags.IntVar(&o.limits.Connections, "xds-max-connections", 0, "connections of xDS clients in all (default 10000)")
 	flags.IntVar(&o.limits.Streams, "xds-max-streams", 0, "streams of xDS clients in all (default 10000)")
 	flags.IntVar(&o.limits.StreamsPerIdentity, "xds-max-streams-per-identity", 0, "streams of all clients whose certificates have the same name (default 2000)")
-	flags.StringVar(&o.replica, "replica-name", "", "name of this replica in status.xds, at most 63 characters (default: the host name, which is that of the pod)")
+	flags.StringVar(&o.replica, "replica-name", "",
+		"name of this replica in status.xds, that of its pod, at most 63 characters (default: $"+envPodName+", or without a namespace the host name)")
+	flags.StringVar(&o.replicaNamespace, "replica-namespace", "",
+		"namespace of the pods of all replicas, in which they find each other (default: $"+envPodNamespace+")")
 }
 
 // check says what is wrong with the flags.
@@ -64,24 +75,22 @@ func (o *xdsOptions) check() error {
 	if o.limits.Connections < 0 || o.limits.Streams < 0 || o.limits.StreamsPerIdentity < 0 {
 		return errors.New("--xds-max-connections, --xds-max-streams and --xds-max-streams-per-identity must not be negative")
 	}
-	if len(o.replica) > maxReplicaName {
-		return fmt.Errorf("--replica-name has %d characters, at most %d are allowed", len(o.replica), maxReplicaName)
-	}
 	return nil
 }
 
-// config is what the controllers make the server with; nil: there is none. Namespace is that of the replicas' pods.
-func (o *xdsOptions) config(namespace string) (*controllers.XDSConfig, error) {
+// config is what the controllers make the server with; nil: there is none.
+func (o *xdsOptions) config(leaderElect bool, getenv func(string) string) (*controllers.XDSConfig, error) {
 	if o.address == "" {
 		return nil, nil
 	}
-	replica := o.replica
-	if replica == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return nil, fmt.Errorf("find a name for this replica: %w (--replica-name gives it one)", err)
-		}
-		replica = host[:min(len(host), maxReplicaName)]
+	namespace := cmp.Or(o.replicaNamespace, getenv(envPodNamespace))
+	if namespace == "" && leaderElect {
+		return nil, errors.New("--xds-bind-address with --leader-elect needs --replica-namespace, the namespace of the replicas' pods: without it, " +
+			"replicas do not find each other; set it, or the variable " + envPodNamespace + " by the downward API (metadata.namespace)")
+	}
+	replica, err := o.replicaName(namespace, getenv(envPodName))
+	if err != nil {
+		return nil, err
 	}
 	return &controllers.XDSConfig{
 		Replica: replica, Namespace: namespace,
@@ -89,4 +98,28 @@ func (o *xdsOptions) config(namespace string) (*controllers.XDSConfig, error) {
 			Address: o.address, Files: o.files, TrustDomain: o.trustDomain, ReadAll: o.readAll, Limits: o.limits,
 		},
 	}, nil
+}
+
+// replicaName is the name by which other replicas know this one. With a namespace they look for a pod of that name:
+// when there is none, the leader takes this replica for gone, and removes what it reports.
+func (o *xdsOptions) replicaName(namespace, pod string) (string, error) {
+	name := cmp.Or(o.replica, pod)
+	switch {
+	case len(name) > maxReplicaName:
+		return "", fmt.Errorf("the replica's name %s has %d characters, at most %d are allowed: shorten the name of the Deployment "+
+			"(in the chart fullnameOverride), from which that of the pod is made", name, len(name), maxReplicaName)
+	case namespace != "" && pod != "" && name != pod:
+		return "", fmt.Errorf("--replica-name is %s, but the pod is %s (%s): others look for a replica by the name of its pod; remove the flag",
+			name, pod, envPodName)
+	case name != "":
+		return name, nil
+	case namespace != "":
+		return "", errors.New("this replica has no name by which others find its pod in namespace " + namespace + ": set the variable " + envPodName +
+			" by the downward API (metadata.name), or --replica-name; the host name may be that of the node, or cut")
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find a name for this replica: %w (--replica-name gives it one)", err)
+	}
+	return host[:min(len(host), maxReplicaName)], nil
 }

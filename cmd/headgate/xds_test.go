@@ -56,11 +56,10 @@ func refusesStrangers(address string) error {
 func TestXDSFlagsAreChecked(t *testing.T) {
 	const complete = "--xds-bind-address=:18000 --xds-certificate=a --xds-key=b --xds-client-ca=c"
 	for name, test := range map[string]struct{ args, want string }{
-		"off by default":            {"", ""},
-		"complete":                  {complete, ""},
-		"without a client CA":       {"--xds-bind-address=:18000 --xds-certificate=a --xds-key=b", "--xds-client-ca"},
-		"a negative limit":          {complete + " --xds-max-streams=-1", "must not be negative"},
-		"a replica's name too long": {complete + " --replica-name=" + strings.Repeat("a", 64), "at most 63"},
+		"off by default":      {"", ""},
+		"complete":            {complete, ""},
+		"without a client CA": {"--xds-bind-address=:18000 --xds-certificate=a --xds-key=b", "--xds-client-ca"},
+		"a negative limit":    {complete + " --xds-max-streams=-1", "must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := parseOptions(strings.Fields(test.args), os.Stderr)
@@ -70,12 +69,58 @@ func TestXDSFlagsAreChecked(t *testing.T) {
 			if err != nil {
 				return
 			}
-			config, err := o.xds.config("headgate-system")
+			config, err := o.xds.config(false, func(string) string { return "" })
 			if err != nil || (config != nil) != (test.args != "") {
 				t.Errorf("config %+v, %v", config, err)
 			}
 			if config != nil && config.Replica == "" {
 				t.Error("the replica has no name")
+			}
+		})
+	}
+}
+
+// A replica that others cannot find by its name would be taken for gone: it does not start.
+func TestReplicasAreKnownByTheirPods(t *testing.T) {
+	const complete = "--xds-bind-address=:18000 --xds-certificate=a --xds-key=b --xds-client-ca=c"
+	long := strings.Repeat("a", 64)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		args           string
+		pod, namespace string
+		want           string
+		err            string
+	}{
+		"as the chart has it":            {args: "--leader-elect", pod: "headgate-1", namespace: "system", want: "system/headgate-1"},
+		"by flags":                       {args: "--leader-elect --replica-name=a --replica-namespace=b", want: "b/a"},
+		"a flag before the environment":  {args: "--replica-namespace=b", pod: "headgate-1", namespace: "system", want: "b/headgate-1"},
+		"alone, without a pod":           {want: "/" + host},
+		"alone, with a name":             {args: "--replica-name=a", want: "/a"},
+		"several that find nobody":       {args: "--leader-elect --leader-election-namespace=b", pod: "headgate-1", err: "--replica-namespace"},
+		"only a host name":               {args: "--leader-elect", namespace: "system", err: "POD_NAME"},
+		"alone, and only a host name":    {namespace: "system", err: "POD_NAME"},
+		"a name that is not the pod's":   {args: "--replica-name=a", pod: "headgate-1", namespace: "system", err: "--replica-name"},
+		"a pod's name that is too long":  {pod: long, namespace: "system", err: "at most 63"},
+		"a flag's name that is too long": {args: "--replica-name=" + long, err: "at most 63"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := parseOptions(strings.Fields(complete+" "+test.args), os.Stderr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config, err := o.xds.config(o.leaderElect, func(key string) string {
+				return map[string]string{envPodName: test.pod, envPodNamespace: test.namespace}[key]
+			})
+			switch {
+			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
+				t.Errorf("error %v, want one about %s", err, test.err)
+			case test.err == "" && err != nil:
+				t.Error(err)
+			case test.err == "" && config.Namespace+"/"+config.Replica != test.want:
+				t.Errorf("it is %s/%s, want %s", config.Namespace, config.Replica, test.want)
 			}
 		})
 	}

@@ -136,6 +136,9 @@ func (r *run) observeOwnCanary() rollout.Canary {
 	if !read {
 		return rollout.Canary{Why: "its Service has not been read yet"}
 	}
+	if why := r.resolved.CanaryUnseen(); why != "" {
+		return rollout.Canary{Why: why}
+	}
 	return rollout.Canary{Known: true, Found: facts.Service != nil, Ready: r.resolved.ReadyCanary()}
 }
 

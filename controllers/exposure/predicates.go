@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -16,6 +17,26 @@ func DecisionMatters() predicate.Predicate {
 		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
 		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
 		return wasOne && isOne && !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic)
+	}})
+}
+
+// RivalsMatter lets through what may end, or begin, the wait of others for the same calls: changes of the spec, and of
+// whether it is accepted and exposed.
+func RivalsMatter() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
+		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
+		if !wasOne || !isOne || after.Spec.Gateway == nil {
+			return false
+		}
+		for _, conditionType := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed} {
+			was, is := meta.FindStatusCondition(before.Status.Conditions, conditionType), meta.FindStatusCondition(after.Status.Conditions, conditionType)
+			if (was == nil) != (is == nil) || is != nil && (was.Status != is.Status || was.Reason != is.Reason ||
+				was.Message != is.Message || was.ObservedGeneration != is.ObservedGeneration) {
+				return true
+			}
+		}
+		return false
 	}})
 }
 

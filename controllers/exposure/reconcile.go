@@ -42,6 +42,8 @@ type Config struct {
 	Facts facts.Reader
 	// Waiters are told which names are taken.
 	Waiters *index.Waiters
+	// Claims knows who claims which calls of a Gateway.
+	Claims *index.Claims
 	// XDS is what this replica serves over xDS; nil: nothing.
 	XDS *xdsfeed.Feed
 	// Calls counts those of all backends, Compared those of canary and stable.
@@ -69,6 +71,8 @@ type Reconciler struct {
 	silences silences
 	// events are when events came that a decision may follow.
 	events eventTimes
+	// grants are the calls of Gateways that were given to ExposedServices.
+	grants grants
 
 	failures, conflicts workqueue.TypedRateLimiter[types.NamespacedName]
 }
@@ -161,7 +165,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 
 	// 5. Refuse what is not ours to touch, and 6. what somebody else already has.
 	run.refuseTakenNames(ctx)
-	run.refuseClaims(ctx)
+	run.claimCalls(ctx)
 
 	// 7. Let the Deployments follow the rollout, whatever becomes of the rest.
 	run.followRollout(ctx)
@@ -169,6 +173,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 
 	// 8. Apply, 9. remove what is no longer wanted, 10. let go of the finalizer when nothing needs it.
 	run.apply(ctx)
+	run.releaseUnused()
 	run.prune(ctx)
 	run.releaseFinalizer(ctx)
 
@@ -194,6 +199,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.exposures.forget(key)
 	r.events.forget(key)
 	r.silences.keep(key, time.Time{})
+	r.Facts.Wake.Wake(r.grants.release(key)...)
 	r.failures.Forget(key)
 	r.conflicts.Forget(key)
 }

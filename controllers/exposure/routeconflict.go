@@ -1,97 +1,250 @@
 package exposure
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/index"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
 )
 
-// refuseClaims looks for an older ExposedService that claims the same calls. Gateway API gives them to the
-// oldest route and says nothing to the others, so Headgate does.
-func (r *run) refuseClaims(ctx context.Context) {
-	var others []*v1alpha1.ExposedService
-	for _, claim := range refs.RouteClaims(r.exs) {
-		var list v1alpha1.ExposedServiceList
-		err := r.Client.List(ctx, &list, client.MatchingFields{index.ByRoute: claim}, client.UnsafeDisableDeepCopy)
-		if err != nil {
-			r.exposing.Fail(fmt.Errorf("list ExposedServices on Gateway %s: %w", refs.Gateway(r.exs), err))
-			return
-		}
-		for i := range list.Items {
-			others = append(others, &list.Items[i])
-		}
-	}
-	problem := routeConflict(r.exs, others)
-	switch {
-	case problem == nil:
-	case r.live.Route != nil:
-		// It serves already. Gateway API gives the calls to the oldest route, and this one is kept current.
-		r.expansion = r.expansion.With(*problem)
-	default:
-		r.expansion = r.expansion.Without(gateway.RouteRef(r.exs), *problem)
-	}
+// claimant is an ExposedService that wants calls of a Gateway, with what it has of them.
+type claimant struct {
+	exs *v1alpha1.ExposedService
+	// wants is what its spec claims.
+	wants refs.Claims
+	// route is its live route; nil: it has none, or one that the Gateway's controller refuses.
+	route *gwapiv1.GRPCRoute
+	// has is what the route claims, and granted what it was given.
+	has, granted refs.Claims
+	// waits: calls that it wants are those of somebody else.
+	waits bool
 }
 
-// routeConflict finds the oldest of the others that wants a call which exs wants too and came
-// before it: by creation, then by name.
-func routeConflict(exs *v1alpha1.ExposedService, others []*v1alpha1.ExposedService) *gateway.Problem {
-	others = slices.SortedFunc(slices.Values(others), func(a, b *v1alpha1.ExposedService) int { return refs.ByAge(a, b) })
-	for _, other := range others {
-		if refs.ByAge(other, exs) >= 0 || refs.Gateway(other) != refs.Gateway(exs) || !sectionsOverlap(other, exs) {
+// newClaimant reads what an ExposedService has from its route.
+func newClaimant(exs *v1alpha1.ExposedService, wants refs.Claims, live gateway.Live) claimant {
+	out := claimant{exs: exs, wants: wants}
+	if live.Route != nil && !live.RouteRefused() {
+		out.route, out.has = live.Route, refs.ClaimsOfRoute(live.Route)
+	}
+	return out
+}
+
+// holds says whether it has the calls of a claim that it shares with another.
+func (c claimant) holds(claim refs.Claim) bool {
+	for _, claims := range []refs.Claims{c.has, c.granted} {
+		_, host := slices.BinarySearch(claims.Hosts, claim.Host)
+		_, match := slices.BinarySearch(claims.Matches, claim.Match)
+		if host && match {
+			return true
+		}
+	}
+	return false
+}
+
+// mayCome: nothing is known that keeps it from taking what it wants. Who is refused by the API server, by the Gateway, or for a
+// fault in its spec, keeps nobody waiting.
+func (c claimant) mayCome() bool {
+	if c.exs.DeletionTimestamp != nil || c.waits {
+		return false
+	}
+	for _, conditionType := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionExposed} {
+		said := meta.FindStatusCondition(c.exs.Status.Conditions, conditionType)
+		if said == nil || said.Status != metav1.ConditionFalse || said.ObservedGeneration != c.exs.Generation {
 			continue
 		}
-		host, match, found := commonClaim(exs, other)
-		if !found {
+		if !c.waited() {
+			return false
+		}
+	}
+	return true
+}
+
+// waited: the last that was said of it is that it waits for calls of somebody else.
+func (c claimant) waited() bool {
+	said := meta.FindStatusCondition(c.exs.Status.Conditions, v1alpha1.ConditionAccepted)
+	return said != nil && said.Status == metav1.ConditionFalse && said.Reason == string(v1alpha1.ReasonRouteConflict)
+}
+
+// givesWay finds a claim that one has to leave to another, and says why. Whoever has the calls keeps them; where nobody
+// has them, the older one comes first, if nothing keeps it from coming; where both have routes, Gateway API prefers the
+// older route.
+func givesWay(c, rival claimant) (claim refs.Claim, why string, gives bool) {
+	for _, claim := range slices.Concat(c.wants.Common(rival.wants), c.wants.Common(rival.has), c.wants.Common(rival.granted)) {
+		switch mine, its := c.holds(claim), rival.holds(claim); {
+		case mine && its && comesBefore(rival, c):
+			return claim, "whose route is older,", true
+		case mine:
+		case its:
+			return claim, "which has it already,", true
+		case refs.ByAge(rival.exs, c.exs) < 0 && rival.mayCome():
+			return claim, "which is older,", true
+		}
+	}
+	return refs.Claim{}, "", false
+}
+
+// comesBefore: of two that both have the same calls, one whose route is there comes before one that was only granted
+// them, then the older route.
+func comesBefore(a, b claimant) bool {
+	switch {
+	case a.route == nil && b.route == nil:
+		return refs.ByAge(a.exs, b.exs) < 0
+	case a.route == nil || b.route == nil:
+		return a.route != nil
+	}
+	return refs.ByAge(a.route, b.route) < 0
+}
+
+// routeConflict finds the first of the rivals, by age, to whom calls are to be left.
+func routeConflict(c claimant, rivals []claimant) *gateway.Problem {
+	rivals = slices.SortedFunc(slices.Values(rivals), func(a, b claimant) int {
+		return cmp.Or(refs.ByAge(a.exs, b.exs), cmp.Compare(a.exs.UID, b.exs.UID))
+	})
+	for _, rival := range rivals {
+		claim, why, gives := givesWay(c, rival)
+		if !gives {
 			continue
+		}
+		host, match := "host "+claim.Host, "match "+claim.Match
+		if claim.Host == "" {
+			host = "claim to every host"
+		}
+		if claim.Match == "" {
+			match = "claim to every call"
 		}
 		return &gateway.Problem{Reason: v1alpha1.ReasonRouteConflict, Message: fmt.Sprintf(
-			"ExposedService %s/%s, which is older, has the same %s and %s on Gateway %s: change spec.hostnames or spec.rules of one of them, or delete one",
-			other.Namespace, other.Name, host, match, refs.Gateway(exs))}
+			"ExposedService %s/%s, %s has the same %s and %s on Gateway %s: change spec.hostnames or spec.rules of one of them, or delete one",
+			rival.exs.Namespace, rival.exs.Name, why, host, match, c.wants.Gateway)}
 	}
 	return nil
 }
 
-// sectionsOverlap: no section means every listener.
-func sectionsOverlap(a, b *v1alpha1.ExposedService) bool {
-	x, y := sectionOf(a), sectionOf(b)
-	return x == "" || y == "" || x == y
-}
-
-func sectionOf(exs *v1alpha1.ExposedService) string {
-	if exs.Spec.Gateway == nil || exs.Spec.Gateway.ParentRef == nil {
-		return ""
+// claimCalls refuses to expose what has to be left to another ExposedService: Gateway API gives the calls to the oldest
+// route and says nothing to the others, so Headgate does.
+func (r *run) claimCalls(ctx context.Context) {
+	key := client.ObjectKeyFromObject(r.exs)
+	if !r.followsGateway() {
+		r.Facts.Wake.Wake(r.grants.release(key)...)
+		return
 	}
-	return ptr.Deref(exs.Spec.Gateway.ParentRef.SectionName, "")
+	own := newClaimant(r.exs, r.Claims.Of(r.exs), r.live)
+	rivals, err := r.rivals(ctx)
+	if err != nil {
+		r.exposing.Fail(fmt.Errorf("look for rivals on Gateway %s: %w", own.wants.Gateway, err))
+		return
+	}
+	refused := r.live.Route != nil && own.route == nil
+	problem, freed := r.grants.claim(own, rivals, !r.expansion.Blocked && !(refused && refs.ClaimsOfRoute(r.live.Route).Cover(own.wants)))
+	r.Facts.Wake.Wake(freed...)
+	if problem == nil {
+		return
+	}
+	if own.route != nil {
+		// It serves already, and goes on with the calls that it has.
+		r.expansion = r.expansion.Claiming(own.route).With(*problem)
+		return
+	}
+	r.expansion = r.expansion.Without(gateway.RouteRef(r.exs), *problem)
+	if refused {
+		// No call meets the route. If the Gateway took it one day, it would take the calls from whoever has them now.
+		r.exposing.Fail(r.inventory.Remove(ctx, kube.KindRoute, r.live.Route))
+	}
 }
 
-// commonClaim describes the first host and match that both have.
-func commonClaim(a, b *v1alpha1.ExposedService) (host, match string, found bool) {
-	hosts, matches := refs.Hosts(b), refs.Matches(b)
-	for _, h := range refs.Hosts(a) {
-		if !slices.Contains(hosts, h) {
+// releaseUnused takes back what was given to an ExposedService that could not make use of it.
+func (r *run) releaseUnused() {
+	if !r.followsGateway() {
+		return
+	}
+	route := r.dataPlane().Route
+	if r.expansion.Blocked || route == nil || !refs.ClaimsOfRoute(route).Cover(r.Claims.Of(r.exs)) {
+		r.Facts.Wake.Wake(r.grants.release(client.ObjectKeyFromObject(r.exs))...)
+	}
+}
+
+// rivals are those who claim some of the same calls, or have routes that do, though their specs do not any more.
+func (r *run) rivals(ctx context.Context) ([]claimant, error) {
+	found, err := r.Claims.Rivals(ctx, r.Client, r.exs)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := r.Claims.Routes(ctx, r.Client, r.exs)
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range routes {
+		owner, err := r.ownerOf(ctx, route)
+		if err != nil {
+			return nil, err
+		}
+		if owner != nil && !slices.ContainsFunc(found, func(exs *v1alpha1.ExposedService) bool { return exs.UID == owner.UID }) {
+			found = append(found, owner)
+		}
+	}
+	out := make([]claimant, 0, len(found))
+	for _, exs := range found {
+		rival, err := r.readClaimant(ctx, exs)
+		if err != nil {
+			return nil, err
+		}
+		if rival.waited() && refs.ByAge(exs, r.exs) < 0 {
+			if rival.waits, err = r.waits(ctx, rival); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, rival)
+	}
+	return out, nil
+}
+
+// ownerOf is the ExposedService that a route was made for; nil: this one, or it is gone.
+func (r *run) ownerOf(ctx context.Context, route *gwapiv1.GRPCRoute) (*v1alpha1.ExposedService, error) {
+	key := client.ObjectKeyFromObject(route)
+	if key == client.ObjectKeyFromObject(r.exs) {
+		return nil, nil
+	}
+	return kube.Get[v1alpha1.ExposedService](ctx, r.Client, key)
+}
+
+// waits says whether calls that a rival wants are those of somebody else than the one who asks.
+func (r *run) waits(ctx context.Context, rival claimant) (bool, error) {
+	others, err := r.Claims.Rivals(ctx, r.Client, rival.exs)
+	if err != nil {
+		return false, err
+	}
+	for _, exs := range others {
+		if exs.UID == r.exs.UID {
 			continue
 		}
-		for _, m := range refs.Matches(a) {
-			if !slices.Contains(matches, m) {
-				continue
-			}
-			host, match = "host "+h, "match "+m
-			if h == "" {
-				host = "claim to every host"
-			}
-			if m == "" {
-				match = "claim to every call"
-			}
-			return host, match, true
+		other, err := r.readClaimant(ctx, exs)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(rival.wants.Common(other.wants), func(c refs.Claim) bool { return other.holds(c) && !rival.holds(c) }) {
+			return true, nil
 		}
 	}
-	return "", "", false
+	return false, nil
+}
+
+// readClaimant reads the route of another ExposedService on the same Gateway.
+func (r *run) readClaimant(ctx context.Context, exs *v1alpha1.ExposedService) (claimant, error) {
+	route, err := kube.Get[gwapiv1.GRPCRoute](ctx, r.Client, client.ObjectKeyFromObject(exs))
+	if err != nil {
+		return claimant{}, err
+	}
+	if route != nil && !slices.Contains([]kube.Ownership{kube.Ours, kube.Adoptable}, kube.OwnershipOf(route, exs)) {
+		route = nil
+	}
+	return newClaimant(exs, r.Claims.Of(exs), gateway.Live{Controller: r.live.Controller, Route: route}), nil
 }

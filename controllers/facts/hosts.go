@@ -65,7 +65,7 @@ func NewHosts(resolver Resolver, clock clock.WithTicker, m *metrics.Metrics) *Ho
 	}
 }
 
-// NeedLeaderElection: every replica serves clients of its own.
+// NeedLeaderElection is false: every replica serves clients of its own.
 func (h *Hosts) NeedLeaderElection() bool { return false }
 
 // Start looks hosts up until the context ends.

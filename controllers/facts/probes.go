@@ -85,7 +85,7 @@ func NewProbes(reader client.Reader, clock clock.WithTicker) *Probes {
 	}
 }
 
-// NeedLeaderElection: every replica serves clients of its own.
+// NeedLeaderElection is false: every replica serves clients of its own.
 func (p *Probes) NeedLeaderElection() bool { return false }
 
 // Start reads pods until the context ends.

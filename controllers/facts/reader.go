@@ -66,7 +66,7 @@ type Found struct {
 // Read reads everything that the expansion of an ExposedService depends on but the objects that were made for
 // it. It answers from memory: nothing remote is waited for.
 func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked Asked) (Found, error) {
-	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}}}
+	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}, Watched: r.Namespaces}}
 	var err error
 	if asked.Gateway {
 		if err = r.readGateway(ctx, exs, &out); err != nil {

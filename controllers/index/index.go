@@ -33,8 +33,10 @@ const (
 	ByClass = "headgate.class"
 	// ByNamespace: ExposedServices by the other namespaces that their spec refers to.
 	ByNamespace = "headgate.namespace"
-	// ByRoute: ExposedServices by what they claim of a Gateway (refs.RouteClaims).
+	// ByRoute: ExposedServices, and routes of Headgate's, by what they claim of a Gateway (refs.Claims).
 	ByRoute = "headgate.route"
+	// ByRouteHost: both by the hosts that they claim of a Gateway.
+	ByRouteHost = "headgate.routehost"
 	// ByOwner: objects by "namespace/name" of the ExposedService that they belong to.
 	ByOwner = "headgate.owner"
 	// ByService: EndpointSlices by the name of their Service.
@@ -48,10 +50,11 @@ const (
 )
 
 // AddExposedServices adds the indexes of ExposedServices.
-func AddExposedServices(ctx context.Context, indexer client.FieldIndexer) error {
+func AddExposedServices(ctx context.Context, indexer client.FieldIndexer, claims *Claims) error {
 	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
 		ByBackend: refs.Services, ByImport: refs.Imports, ByGateway: refs.Gateways, ByClass: refs.Classes,
-		ByNamespace: gateway.GrantNamespaces, ByRoute: refs.RouteClaims, ByWorkload: refs.Workloads,
+		ByNamespace: gateway.GrantNamespaces, ByWorkload: refs.Workloads, ByRoute: claims.keysOf,
+		ByRouteHost: func(exs *v1alpha1.ExposedService) []string { return claims.Of(exs).HostKeys() },
 	} {
 		extract := func(object client.Object) []string {
 			exs, ok := object.(*v1alpha1.ExposedService)
@@ -82,6 +85,9 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		indexes[ByManaged] = kube.ManagedDeployment
 	case kube.KindTrafficPolicy.GVK:
 		indexes[ByTargetGateway] = targetGateways
+	case kube.KindRoute.GVK:
+		indexes[ByRoute] = func(object client.Object) []string { return ofRoute(object).Keys() }
+		indexes[ByRouteHost] = func(object client.Object) []string { return ofRoute(object).HostKeys() }
 	case kube.KindGateway.GVK:
 		indexes[ByClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {

@@ -14,13 +14,14 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
-	"github.com/headgate/headgate/controllers/refs"
 )
 
 // Mapper leads from a changed object to the ExposedServices that it matters to, by the indexes of
 // the cache. It reads the cache itself: a handler of events must not wait for other events.
 type Mapper struct {
 	Cache client.Reader
+	// Claims knows who claims the same calls.
+	Claims *Claims
 	// Waiters are who waits for a name; nil: nobody does.
 	Waiters *Waiters
 	// Noted, if set, is told of events that a decision may follow.
@@ -38,6 +39,8 @@ func (m Mapper) HandlerFor(k kube.Kind) handler.EventHandler {
 		return m.handler(k, m.usersOfImport)
 	case kube.KindGateway.GVK:
 		return m.handler(k, m.usersOfGateway)
+	case kube.KindRoute.GVK:
+		return m.handler(k, m.rivalsOfRoute)
 	case kube.KindClass.GVK:
 		return m.handler(k, m.usersOfClass)
 	case kube.KindTrafficPolicy.GVK:
@@ -145,6 +148,20 @@ func (m Mapper) usersOfClass(ctx context.Context, object client.Object) []types.
 	return names
 }
 
+// rivalsOfRoute are those who want calls that a route of Headgate's has: when it lets them go, or is refused, another may
+// have them.
+func (m Mapper) rivalsOfRoute(ctx context.Context, object client.Object) []types.NamespacedName {
+	field, values := ByRoute, ofRoute(object).Keys()
+	if len(values) > mostLists {
+		field, values = ByRouteHost, ofRoute(object).HostKeys()
+	}
+	var out []types.NamespacedName
+	for _, value := range values {
+		out = append(out, m.find(ctx, field, value)...)
+	}
+	return out
+}
+
 // usersOfDeployment are those that roll it out.
 func (m Mapper) usersOfDeployment(ctx context.Context, object client.Object) []types.NamespacedName {
 	return m.find(ctx, ByWorkload, client.ObjectKeyFromObject(object).String())
@@ -166,13 +183,15 @@ func (m Mapper) Rivals() handler.EventHandler {
 		if !ok {
 			return nil
 		}
-		var names []types.NamespacedName
-		for _, claim := range refs.RouteClaims(exs) {
-			for _, name := range m.find(ctx, ByRoute, claim) {
-				if name != client.ObjectKeyFromObject(exs) {
-					names = append(names, name)
-				}
-			}
+		rivals, err := m.Claims.Rivals(ctx, m.Cache, exs)
+		if err != nil {
+			// Only a cache that has stopped fails.
+			logf.FromContext(ctx).Error(err, "look up the rivals of an ExposedService")
+			return nil
+		}
+		names := make([]types.NamespacedName, 0, len(rivals))
+		for _, rival := range rivals {
+			names = append(names, client.ObjectKeyFromObject(rival))
 		}
 		return requests(names)
 	})

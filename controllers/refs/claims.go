@@ -7,59 +7,182 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/utils/ptr"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// RouteClaims are what an ExposedService claims of its Gateway: one value for each pair of host and
-// match. Two that share a value want the same calls (unless they are on different listeners). Who has no
-// Gateway claims nothing of one.
-func RouteClaims(exs *v1alpha1.ExposedService) []string {
+// Claims are the calls of a Gateway that an ExposedService wants, or that a route has: those that meet one of the
+// matches at one of the hosts.
+type Claims struct {
+	// Gateway is the "namespace/name"; empty: nothing is claimed of any.
+	Gateway string
+	// Section is the listener; empty: every one.
+	Section string
+	// Hosts are host names. None at all is a claim of its own, "", because Gateway API prefers a route with host names to one
+	// without.
+	Hosts []string
+	// Matches are written so that equal ones are equal strings; "" is every call.
+	Matches []string
+}
+
+// Claim is one pair of host and match.
+type Claim struct{ Host, Match string }
+
+// ClaimsOf are the claims that the spec of an ExposedService makes.
+func ClaimsOf(exs *v1alpha1.ExposedService) Claims {
 	if exs.Spec.Gateway == nil {
+		return Claims{}
+	}
+	out := Claims{Gateway: Gateway(exs).String()}
+	if ref := exs.Spec.Gateway.ParentRef; ref != nil {
+		out.Section = ptr.Deref(ref.SectionName, "")
+	}
+	for _, hostname := range exs.Spec.Hostnames {
+		out.Hosts = append(out.Hosts, string(hostname))
+	}
+	for _, rule := range exs.Spec.Rules {
+		for _, match := range rule.Matches {
+			out.Matches = append(out.Matches, matchText(match))
+		}
+	}
+	return out.ordered()
+}
+
+// ClaimsOfRoute are the claims of a live route, of the Gateway that it names first.
+func ClaimsOfRoute(route *gwapiv1.GRPCRoute) Claims {
+	if len(route.Spec.ParentRefs) == 0 {
+		return Claims{}
+	}
+	parent := route.Spec.ParentRefs[0]
+	out := Claims{
+		Gateway: string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) + "/" + string(parent.Name),
+		Section: string(ptr.Deref(parent.SectionName, "")),
+	}
+	for _, hostname := range route.Spec.Hostnames {
+		out.Hosts = append(out.Hosts, string(hostname))
+	}
+	for _, rule := range route.Spec.Rules {
+		if len(rule.Matches) == 0 {
+			out.Matches = append(out.Matches, "")
+		}
+		for _, match := range rule.Matches {
+			out.Matches = append(out.Matches, routeMatchText(match))
+		}
+	}
+	return out.ordered()
+}
+
+// ordered sorts hosts and matches, and says that there are none by the claim to all.
+func (c Claims) ordered() Claims {
+	for _, list := range []*[]string{&c.Hosts, &c.Matches} {
+		if len(*list) == 0 {
+			*list = []string{""}
+		}
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return c
+}
+
+// Common are the claims that both make: those of the same Gateway that are not on different listeners.
+func (c Claims) Common(other Claims) []Claim {
+	if c.Gateway == "" || c.Gateway != other.Gateway || c.Section != "" && other.Section != "" && c.Section != other.Section {
 		return nil
 	}
-	gatewayName := Gateway(exs).String()
+	matches := common(c.Matches, other.Matches)
+	var out []Claim
+	for _, host := range common(c.Hosts, other.Hosts) {
+		for _, match := range matches {
+			out = append(out, Claim{host, match})
+		}
+	}
+	return out
+}
+
+// common are the strings in both of two lists, which are sorted.
+func common(a, b []string) []string {
 	var out []string
-	for _, host := range Hosts(exs) {
-		for _, match := range Matches(exs) {
-			sum := sha256.Sum256([]byte(strings.Join([]string{gatewayName, host, match}, "\n")))
+	for _, text := range a {
+		if _, found := slices.BinarySearch(b, text); found {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// Cover says whether all that the others claim is claimed here, on the same listeners.
+func (c Claims) Cover(other Claims) bool {
+	return c.Gateway == other.Gateway && c.Section == other.Section &&
+		len(common(other.Hosts, c.Hosts)) == len(other.Hosts) && len(common(other.Matches, c.Matches)) == len(other.Matches)
+}
+
+// Keys are one value for each claim. Two that share a value want the same calls, unless they are on different listeners.
+func (c Claims) Keys() []string {
+	var out []string
+	if c.Gateway == "" {
+		return nil
+	}
+	for _, host := range c.Hosts {
+		for _, match := range c.Matches {
+			sum := sha256.Sum256([]byte(strings.Join([]string{c.Gateway, host, match}, "\n")))
 			out = append(out, hex.EncodeToString(sum[:16]))
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
-// Hosts are the host names; none at all is a claim of its own, because Gateway API prefers
-// a route with host names to one without.
-func Hosts(exs *v1alpha1.ExposedService) []string {
-	if len(exs.Spec.Hostnames) == 0 {
-		return []string{""}
+// HostKeys are one value for each host.
+func (c Claims) HostKeys() []string {
+	if c.Gateway == "" {
+		return nil
 	}
-	out := make([]string, 0, len(exs.Spec.Hostnames))
-	for _, hostname := range exs.Spec.Hostnames {
-		out = append(out, string(hostname))
+	out := make([]string, 0, len(c.Hosts))
+	for _, host := range c.Hosts {
+		out = append(out, c.Gateway+" "+host)
 	}
 	return out
 }
 
-// Matches writes each match so that equal ones are equal strings; no rules are one claim.
-func Matches(exs *v1alpha1.ExposedService) []string {
-	if len(exs.Spec.Rules) == 0 {
-		return []string{""}
+// matchText writes a match so that those that mean the same are equal.
+func matchText(match v1alpha1.Match) string {
+	switch {
+	case match.Service == nil && match.Method == nil:
+		match.Type = ""
+	case match.Type == "":
+		match.Type = v1alpha1.MatchExact
 	}
-	var out []string
-	for _, rule := range exs.Spec.Rules {
-		for _, match := range rule.Matches {
-			match.Headers = slices.SortedFunc(slices.Values(match.Headers), func(a, b v1alpha1.HeaderMatch) int {
-				return strings.Compare(a.Name, b.Name)
-			})
-			text, err := json.Marshal(match)
-			if err != nil {
-				// A struct of strings can always be written.
-				continue
-			}
-			out = append(out, string(text))
+	match.Headers = slices.Clone(match.Headers)
+	for i := range match.Headers {
+		header := &match.Headers[i]
+		header.Name = strings.ToLower(header.Name)
+		if header.Type == "" {
+			header.Type = v1alpha1.MatchExact
 		}
 	}
-	return out
+	slices.SortFunc(match.Headers, func(a, b v1alpha1.HeaderMatch) int { return strings.Compare(a.Name, b.Name) })
+	if match.Type == "" && len(match.Headers) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(match)
+	if err != nil {
+		// A struct of strings can always be written.
+		return ""
+	}
+	return string(text)
+}
+
+func routeMatchText(match gwapiv1.GRPCRouteMatch) string {
+	var out v1alpha1.Match
+	if method := match.Method; method != nil {
+		out.Type, out.Service, out.Method = v1alpha1.MatchType(ptr.Deref(method.Type, "")), method.Service, method.Method
+	}
+	for _, header := range match.Headers {
+		out.Headers = append(out.Headers, v1alpha1.HeaderMatch{
+			Type: v1alpha1.MatchType(ptr.Deref(header.Type, "")), Name: string(header.Name), Value: header.Value,
+		})
+	}
+	return matchText(out)
 }

@@ -126,24 +126,47 @@ func (c *catalog) findConflicts() map[types.NamespacedName]resource.Problem {
 func (c *catalog) change(keys []types.NamespacedName, ports map[sharedPort]bool) catalogChange {
 	out := catalogChange{resources: map[cache.Owner][]cache.Resource{}, judged: keys}
 	for _, key := range keys {
-		out.resources[key] = nil
-		if c.serves(key) {
-			out.resources[key] = toCache(c.entries[key].resources)
-		}
+		out.resources[key] = c.own(key)
 	}
 	for port := range ports {
-		var sharers []resource.Exposure
-		for key := range c.ports[port] {
-			if c.serves(key) {
-				sharers = append(sharers, c.entries[key].exposure)
-			}
-		}
-		out.resources[port.owner()] = nil
-		if len(sharers) > 0 {
-			out.resources[port.owner()] = toCache(resource.Port(port.namespace, port.port, sharers))
+		out.resources[port.owner()] = c.shared(port)
+	}
+	return out
+}
+
+// resourcesOf is what is to be set under some names.
+func (c *catalog) resourcesOf(owners map[cache.Owner]bool) map[cache.Owner][]cache.Resource {
+	out := make(map[cache.Owner][]cache.Resource, len(owners))
+	for owner := range owners {
+		if port, isPort := portOfOwner(owner); isPort {
+			out[owner] = c.shared(port)
+		} else {
+			out[owner] = c.own(owner)
 		}
 	}
 	return out
+}
+
+// own is what is to be set of an ExposedService.
+func (c *catalog) own(key types.NamespacedName) []cache.Resource {
+	if !c.serves(key) {
+		return nil
+	}
+	return toCache(c.entries[key].resources)
+}
+
+// shared is what is to be set of a port.
+func (c *catalog) shared(port sharedPort) []cache.Resource {
+	var sharers []resource.Exposure
+	for key := range c.ports[port] {
+		if c.serves(key) {
+			sharers = append(sharers, c.entries[key].exposure)
+		}
+	}
+	if len(sharers) == 0 {
+		return nil
+	}
+	return toCache(resource.Port(port.namespace, port.port, sharers))
 }
 
 // problems are what is wrong with an ExposedService.

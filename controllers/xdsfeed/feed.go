@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -24,7 +25,7 @@ import (
 )
 
 // awaitLimit is how long an ExposedService may wait for what is looked up for it for the first time, such as the
-// addresses of a host, before it is served without. Nobody else waits longer for it.
+// addresses of a host, before it is served without. Nobody else waits longer for it, whatever becomes of it.
 const awaitLimit = 10 * time.Second
 
 // Feed keeps what is served over xDS as the ExposedServices, the decisions in their statuses and the endpoints
@@ -33,6 +34,8 @@ const awaitLimit = 10 * time.Second
 type Feed struct {
 	facts facts.Reader
 	cache *xdscache.Cache
+	// set serves resources; it is the cache's own.
+	set func(map[xdscache.Owner][]xdscache.Resource) error
 	// judged tells the controller that writes the status of what has become of an ExposedService.
 	judged *kube.WakeUps
 
@@ -40,8 +43,10 @@ type Feed struct {
 	catalog *catalog
 	// probes are the last known of each backend: unknown ones leave things as they are.
 	probes map[types.NamespacedName]map[string]gateway.Probe
-	// lookedUp are since when ExposedServices wait for what is looked up for the first time.
-	lookedUp map[types.NamespacedName]time.Time
+	// tried are since when ExposedServices are looked at that are not served yet.
+	tried map[types.NamespacedName]time.Time
+	// unpublished are what the cache has not taken of the last change of an ExposedService.
+	unpublished map[types.NamespacedName]map[xdscache.Owner]bool
 	// awaited are the ExposedServices that have not been read since the start; nil: it is not known yet
 	// which there are.
 	awaited map[types.NamespacedName]bool
@@ -55,20 +60,28 @@ type Feed struct {
 func New(reader facts.Reader, cache *xdscache.Cache, judged *kube.WakeUps) *Feed {
 	return &Feed{
 		facts: reader, cache: cache, judged: judged,
+		set: func(resources map[xdscache.Owner][]xdscache.Resource) error {
+			_, err := cache.Update(resources)
+			return err
+		},
 		catalog: newCatalog(), probes: map[types.NamespacedName]map[string]gateway.Probe{},
-		lookedUp: map[types.NamespacedName]time.Time{},
-		read:     map[types.NamespacedName]bool{}, opened: make(chan struct{}),
+		tried:       map[types.NamespacedName]time.Time{},
+		unpublished: map[types.NamespacedName]map[xdscache.Owner]bool{},
+		read:        map[types.NamespacedName]bool{}, opened: make(chan struct{}),
 	}
 }
 
-// Begin is the request that comes once, when everything that is watched has been read.
+// Begin is the request that comes once, when everything that is watched has been read, and again until clients are
+// served.
 var Begin = ctrl.Request{}
 
 // Reconcile brings what is served of one ExposedService up to date.
 func (f *Feed) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	if req == Begin {
-		return ctrl.Result{}, f.begin(ctx)
+		rest, err := f.begin(ctx)
+		return ctrl.Result{RequeueAfter: rest}, err
 	}
+	f.try(req.NamespacedName)
 	exs, err := kube.Get[v1alpha1.ExposedService](ctx, f.facts.Client, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -79,8 +92,9 @@ func (f *Feed) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, er
 	}
 	found, err := f.gather(ctx, exs)
 	if err != nil {
-		// Nothing is served of it that was not before, and everybody else is.
-		return ctrl.Result{}, errors.Join(err, f.isThere(req.NamespacedName))
+		// What is served of it stays as it is. What is not served yet is tried again, and after awaitLimit nobody else waits for
+		// it.
+		return ctrl.Result{}, err
 	}
 	if rest := f.rest(req.NamespacedName, found.Awaited); rest > 0 {
 		return ctrl.Result{RequeueAfter: rest}, nil
@@ -91,18 +105,25 @@ func (f *Feed) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, er
 	return ctrl.Result{RequeueAfter: found.Again}, nil
 }
 
+// try notes since when an ExposedService is looked at that is not served yet.
+func (f *Feed) try(key types.NamespacedName) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, served := f.catalog.entries[key]; served {
+		return
+	}
+	if _, tried := f.tried[key]; !tried {
+		f.tried[key] = f.facts.Clock.Now()
+	}
+}
+
 // rest is how long an ExposedService waits for what is looked up for the first time; 0: no longer.
 func (f *Feed) rest(key types.NamespacedName, awaited bool) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, served := f.catalog.entries[key]; !awaited || served {
-		delete(f.lookedUp, key)
+	since, tried := f.tried[key]
+	if !awaited || !tried {
 		return 0
-	}
-	since, waits := f.lookedUp[key]
-	if !waits {
-		since = f.facts.Clock.Now()
-		f.lookedUp[key] = since
 	}
 	return max(0, awaitLimit-f.facts.Clock.Since(since))
 }
@@ -121,7 +142,19 @@ func (f *Feed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (facts.
 		// Whether an endpoint is checked must be known when it is first served: Envoy makes it anew when that changes.
 		found.Awaited = true
 	}
+	if !f.isOpen() && hasUnresolved(exs, found.Facts) {
+		// Clients that come to this replica may know the host from another one, or from before: they keep it for as long as
+		// they are not told of others.
+		found.Awaited = true
+	}
 	return found, nil
+}
+
+// hasUnresolved says whether a host of the spec has never been resolved.
+func hasUnresolved(exs *v1alpha1.ExposedService, known gateway.Facts) bool {
+	return slices.ContainsFunc(exs.Spec.Backends, func(b v1alpha1.Backend) bool {
+		return b.FQDN != nil && len(known.Backends[b.Name].Addresses) == 0
+	})
 }
 
 // ownServices reads the Services that Headgate made for a Gateway: they know the pods of a Service that is gone.
@@ -167,30 +200,54 @@ func allForbidden(errs []error) bool {
 	return !slices.ContainsFunc(errs, func(err error) bool { return !apierrors.IsForbidden(err) })
 }
 
-// begin notes which ExposedServices there are: when all of them have been read, clients are served.
-func (f *Feed) begin(ctx context.Context) error {
+// begin notes which ExposedServices there are: when all of them have been read, clients are served. Until then it
+// returns when to come again: nobody is waited for longer than awaitLimit.
+func (f *Feed) begin(ctx context.Context) (again time.Duration, err error) {
+	if f.isOpen() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		// What was not taken when clients were first served.
+		return 0, f.publish(Begin.NamespacedName, catalogChange{})
+	}
 	var list v1alpha1.ExposedServiceList
 	if err := f.facts.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list ExposedServices: %w", err)
+		return 0, fmt.Errorf("list ExposedServices: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.awaited != nil {
-		return nil
+	if f.awaited == nil {
+		f.awaited = map[types.NamespacedName]bool{}
+		for i := range list.Items {
+			if key := client.ObjectKeyFromObject(&list.Items[i]); !f.read[key] {
+				f.awaited[key] = true
+			}
+		}
+		f.read = nil
 	}
-	f.awaited = map[types.NamespacedName]bool{}
-	for i := range list.Items {
-		if key := client.ObjectKeyFromObject(&list.Items[i]); !f.read[key] {
-			f.awaited[key] = true
+	f.giveUp()
+	if err := f.open(Begin.NamespacedName); err != nil || len(f.awaited) == 0 {
+		return 0, err
+	}
+	return beginAgain, nil
+}
+
+// beginAgain is how often those are looked for that clients have waited for long enough.
+const beginAgain = time.Second
+
+// giveUp waits no longer for those that could not be read for awaitLimit, and a moment: those that could would be taken
+// away and given back. Who has not been looked at yet is waited for: it is only late.
+func (f *Feed) giveUp() {
+	for key := range f.awaited {
+		if since, tried := f.tried[key]; tried && f.facts.Clock.Since(since) >= awaitLimit+beginAgain {
+			delete(f.awaited, key)
 		}
 	}
-	f.read = nil
-	return f.open()
 }
 
 func (f *Feed) put(key types.NamespacedName, entry catalogEntry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	delete(f.tried, key)
 	if f.isOpen() {
 		before, known := f.catalog.entries[key]
 		problems := f.catalog.problems(key)
@@ -198,7 +255,7 @@ func (f *Feed) put(key types.NamespacedName, entry catalogEntry) error {
 		if known && !claimsDiffer(before, entry) && slices.Equal(problems, f.catalog.problems(key)) {
 			change.judged = nil // it was endpoints, or the decision
 		}
-		return f.publish(change)
+		return f.publish(key, change)
 	}
 	f.catalog.fill(key, entry)
 	return f.arrived(key)
@@ -208,20 +265,10 @@ func (f *Feed) remove(key types.NamespacedName) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.probes, key)
-	delete(f.lookedUp, key)
+	delete(f.tried, key)
 	change := f.catalog.remove(key)
 	if f.isOpen() {
-		return f.publish(change)
-	}
-	return f.arrived(key)
-}
-
-// isThere notes that an ExposedService has been read, whatever has become of it.
-func (f *Feed) isThere(key types.NamespacedName) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.isOpen() {
-		return nil
+		return f.publish(key, change)
 	}
 	return f.arrived(key)
 }
@@ -233,15 +280,15 @@ func (f *Feed) arrived(key types.NamespacedName) error {
 		return nil
 	}
 	delete(f.awaited, key)
-	return f.open()
+	return f.open(key)
 }
 
-// open serves everything, once there is nothing left to wait for.
-func (f *Feed) open() error {
+// open serves everything, once there is nothing left to wait for. key is the request that came last.
+func (f *Feed) open(key types.NamespacedName) error {
 	if len(f.awaited) > 0 || f.isOpen() {
 		return nil
 	}
-	err := f.publish(f.catalog.all())
+	err := f.publish(key, f.catalog.all())
 	f.cache.Synced()
 	close(f.opened)
 	return err
@@ -256,20 +303,28 @@ func (f *Feed) isOpen() bool {
 	}
 }
 
-// publish sets what has changed, as a whole. What the cache refuses must not hold up the rest.
-func (f *Feed) publish(change catalogChange) error {
+// publish sets what has changed, as a whole. What the cache refuses must not hold up the rest; it is set again with
+// the next change of the same ExposedService, which the error leads to.
+func (f *Feed) publish(key types.NamespacedName, change catalogChange) error {
 	defer f.judged.Wake(change.judged...)
-	if len(change.resources) == 0 {
+	resources := f.catalog.resourcesOf(f.unpublished[key])
+	maps.Copy(resources, change.resources)
+	delete(f.unpublished, key)
+	if len(resources) == 0 {
 		return nil
 	}
-	if _, err := f.cache.Update(change.resources); err == nil {
+	if f.set(resources) == nil {
 		return nil
 	}
 	var errs []error
-	for owner, resources := range change.resources {
-		if _, err := f.cache.Set(owner, resources); err != nil {
-			errs = append(errs, fmt.Errorf("serve %s over xDS: %w", owner, err))
+	refused := map[xdscache.Owner]bool{}
+	for owner, own := range resources {
+		if err := f.set(map[xdscache.Owner][]xdscache.Resource{owner: own}); err != nil {
+			errs, refused[owner] = append(errs, fmt.Errorf("serve %s over xDS: %w", owner, err)), true
 		}
+	}
+	if len(refused) > 0 {
+		f.unpublished[key] = refused
 	}
 	return errors.Join(errs...)
 }

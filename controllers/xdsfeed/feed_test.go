@@ -29,7 +29,7 @@ func TestNothingIsServedBeforeEverythingWasRead(t *testing.T) {
 	if err := feed.put(entry("one")); err != nil {
 		t.Fatal(err)
 	}
-	if err := feed.begin(t.Context()); err != nil {
+	if _, err := feed.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if feed.Ready(nil) == nil {

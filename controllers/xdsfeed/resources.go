@@ -34,6 +34,12 @@ func (p sharedPort) owner() cache.Owner {
 	return types.NamespacedName{Namespace: p.namespace, Name: strconv.Itoa(int(p.port))}
 }
 
+// portOfOwner is the port whose listener and routes are set under a name; false: it is that of an ExposedService.
+func portOfOwner(owner cache.Owner) (sharedPort, bool) {
+	number, err := strconv.ParseInt(owner.Name, 10, 32)
+	return sharedPort{owner.Namespace, v1alpha1.PortNumber(number)}, err == nil
+}
+
 // toCache puts resources into the words of the cache.
 func toCache(resources []resource.Resource) []cache.Resource {
 	out := make([]cache.Resource, 0, len(resources))
