@@ -21,8 +21,11 @@ func TestForeignObjectIsNeverTouched(t *testing.T) {
 	w.create(foreignService, exs)
 	w.untilNotAccepted(exs, v1alpha1.ReasonNameConflict, "Service "+w.namespace+"/greeter-primary-gw")
 	w.untilQuiet(o)
-	if made := w.made(exs); len(made) > 0 {
-		t.Errorf("something was made beside it: %v", made)
+	made := w.made(exs)
+	for _, name := range []string{"Service greeter-primary-gw", "EndpointSlice greeter-primary-gw-placeholder"} {
+		if made[name] != nil {
+			t.Errorf("%s was made for somebody else's Service", name)
+		}
 	}
 	version := foreignService.ResourceVersion
 	if err := w.read(foreignService); err != nil || foreignService.ResourceVersion != version {

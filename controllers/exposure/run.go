@@ -45,6 +45,8 @@ type run struct {
 
 	// refusals are why nothing is to be applied: something that the user has to settle stands in the way.
 	refusals []gateway.Problem
+	// unapplied are the objects that could not be applied, and those after them.
+	unapplied []gateway.Object
 	// exposing is what has become of everything but the rollout, shipping of the rollout.
 	exposing, shipping kube.Step
 }

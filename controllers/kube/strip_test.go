@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -69,6 +70,19 @@ func TestAStrippedServiceHasWhatIsRead(t *testing.T) {
 		},
 	}
 	if !equality.Semantic.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAStrippedDeploymentKeepsItsTemplateAndOwners(t *testing.T) {
+	deployment := &appsv1.Deployment{ObjectMeta: fullMeta("shop", "greeter")}
+	deployment.OwnerReferences = []metav1.OwnerReference{{Kind: "Application", Name: "greeter", Controller: ptr.To(true)}}
+	deployment.Spec.Template.Annotations = map[string]string{"prometheus.io/scrape": "true"}
+	deployment.Status = appsv1.DeploymentStatus{Replicas: 2, ObservedGeneration: 3, Conditions: []appsv1.DeploymentCondition{{Message: "long"}}}
+	want := deployment.DeepCopy()
+	want.Annotations, want.Finalizers, want.GenerateName, want.Status.Conditions = nil, nil, "", nil
+	want.Labels = map[string]string{v1alpha1.LabelManagedBy: "Helm"}
+	if got := strip(t, NewStripper().StripDeployment, deployment); !equality.Semantic.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }
