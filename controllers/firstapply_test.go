@@ -21,6 +21,7 @@ func TestTheFirstApplyIsRefusedWhereSomethingIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	apply := func(object client.Object, version string, spec map[string]any, options ...client.PatchOption) error {
+		object.SetNamespace(w.namespace)
 		gvk := object.GetObjectKind().GroupVersionKind()
 		metadata := map[string]any{"name": object.GetName(), "namespace": w.namespace}
 		if version != "" {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,27 +65,10 @@ func (i *Inventory) Apply(ctx context.Context, k Kind, object gateway.Object) er
 // write applies an intent, and compares what has become of it.
 func (i *Inventory) write(ctx context.Context, k Kind, want *unstructured.Unstructured, change change, asked digest) error {
 	ref := k.Ref(want)
-	live := i.live[ref]
-	options := []client.PatchOption{client.FieldOwner(FieldManager)}
-	if live != nil {
-		// With the UID the server refuses if the object was replaced meanwhile.
-		want.SetUID(live.GetUID())
-		options = append(options, client.ForceOwnership)
-	} else {
-		want.SetResourceVersion(neverTheVersion)
-	}
-	body, err := json.Marshal(want.Object)
+	applied, err := i.send(ctx, k, want)
 	if err != nil {
-		return fmt.Errorf("write %s %s as JSON: %w", ref.Kind, ref.Name, err)
-	}
-	want.SetUID("")
-	want.SetResourceVersion("")
-	applied := k.NewObject()
-	applied.SetNamespace(ref.Namespace)
-	applied.SetName(ref.Name)
-	if err := i.Client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body), options...); err != nil {
-		// The cache does not know the object, or not as it is.
-		NoteConflict(i.Client, applied, err)
+		// After a conflict the cache does not know the object, or not as it is.
+		NoteConflict(i.Client, newNamed(k, ref), err)
 		i.Metrics.CountApply(ref.Kind, resultFailed)
 		return err
 	}
@@ -92,6 +76,52 @@ func (i *Inventory) write(ctx context.Context, k Kind, want *unstructured.Unstru
 	i.Metrics.CountApply(ref.Kind, change.result)
 	i.reportChange(ctx, ref, change)
 	return i.lookAtAnswer(ctx, k, want, asked)
+}
+
+// send sends an intent to the API server, with what it takes for granted of the live object.
+func (i *Inventory) send(ctx context.Context, k Kind, want *unstructured.Unstructured) (client.Object, error) {
+	ref := k.Ref(want)
+	live := i.live[ref]
+	if live != nil {
+		// With the UID the server refuses if the object was replaced meanwhile.
+		return i.patch(ctx, k, want, map[string]any{"uid": string(live.GetUID())}, client.ForceOwnership)
+	}
+	applied, err := i.patch(ctx, k, want, map[string]any{"resourceVersion": neverTheVersion})
+	if !IsConflict(err) {
+		return applied, err
+	}
+	if absent := i.Reader.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, k.NewObject()); !apierrors.IsNotFound(absent) {
+		return nil, err
+	}
+	// Nothing is there, and the server creates nothing with a version. Without force it takes over nothing that has other
+	// owners.
+	return i.patch(ctx, k, want, nil)
+}
+
+func (i *Inventory) patch(
+	ctx context.Context, k Kind, want *unstructured.Unstructured, taken map[string]any, options ...client.PatchOption,
+) (client.Object, error) {
+	ref := k.Ref(want)
+	fields := maps.Clone(want.Object)
+	metadata, _ := fields["metadata"].(map[string]any)
+	metadata = maps.Clone(metadata)
+	maps.Copy(metadata, taken)
+	fields["metadata"] = metadata
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("write %s %s as JSON: %w", ref.Kind, ref.Name, err)
+	}
+	applied := newNamed(k, ref)
+	options = append(options, client.FieldOwner(FieldManager))
+	return applied, i.Client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body), options...)
+}
+
+// newNamed is an object that has nothing but its name.
+func newNamed(k Kind, ref gateway.Ref) client.Object {
+	object := k.NewObject()
+	object.SetNamespace(ref.Namespace)
+	object.SetName(ref.Name)
+	return object
 }
 
 // lookAtAnswer finds out whether the object is as it was applied. If it is not, the cluster rewrites it: to apply it again

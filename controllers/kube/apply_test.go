@@ -3,13 +3,17 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -117,6 +121,63 @@ func TestWhatTheClusterRewritesIsSaidOnceAndLeft(t *testing.T) {
 	server.run(t, objects, ownService(50052))
 	if got := eventsOf(recorder); server.applies != 3 || len(got) != 1 || !strings.Contains(got[0], ReasonDriftCorrected) || server.stored.Spec.Selector["app"] != "greeter" {
 		t.Errorf("%d applies, events %q", server.applies, got)
+	}
+}
+
+// first is a server that has a Service, or not, which the cache does not know, and answers applies with a version so.
+func first(t *testing.T, there *corev1.Service, refuses func(version string) bool) ([]string, error) {
+	t.Helper()
+	scheme, schemeErr := NewScheme()
+	if schemeErr != nil {
+		t.Fatal(schemeErr)
+	}
+	server := fake.NewClientBuilder().WithScheme(scheme)
+	if there != nil {
+		server = server.WithObjects(there)
+	}
+	live := server.Build()
+	var applied []string
+	kube := interceptor.NewClient(live, interceptor.Funcs{
+		Patch: func(_ context.Context, _ client.WithWatch, object client.Object, patch client.Patch, _ ...client.PatchOption) error {
+			body, err := patch.Data(object)
+			if err != nil {
+				return err
+			}
+			service := object.(*corev1.Service)
+			if err := json.Unmarshal(body, service); err != nil {
+				return err
+			}
+			applied = append(applied, service.ResourceVersion)
+			if refuses(service.ResourceVersion) {
+				return apierrors.NewConflict(schema.GroupResource{Resource: "services"}, service.Name, errors.New("another version"))
+			}
+			return nil
+		},
+	})
+	o := Objects{Client: kube, Reader: live, Metrics: metrics.New(), Events: Events{Recorder: events.NewFakeRecorder(20)}, Settled: NewSettled()}
+	err := o.NewInventory(testOwner()).Apply(t.Context(), KindService, ownService(50051))
+	return applied, err
+}
+
+func TestAFirstApplyTakesNothingOver(t *testing.T) {
+	never := func(version string) bool { return version == neverTheVersion }
+	theirs := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter-primary-gw"}}
+	for name, c := range map[string]struct {
+		there   *corev1.Service
+		refuses func(string) bool
+		want    []string
+		taken   bool
+	}{
+		"the name is free":                       {refuses: func(string) bool { return false }, want: []string{neverTheVersion}},
+		"the name is taken":                      {there: theirs, refuses: never, want: []string{neverTheVersion}, taken: true},
+		"a server creates nothing with versions": {refuses: never, want: []string{neverTheVersion, ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			applied, err := first(t, c.there, c.refuses)
+			if !slices.Equal(applied, c.want) || IsConflict(err) != c.taken || (err != nil) != c.taken {
+				t.Errorf("applied with %q: %v", applied, err)
+			}
+		})
 	}
 }
 
