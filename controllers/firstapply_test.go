@@ -34,6 +34,7 @@ func TestTheFirstApplyIsRefusedWhereSomethingIs(t *testing.T) {
 		options = append(options, client.FieldOwner(kube.FieldManager))
 		return w.kube.Patch(t.Context(), object, client.RawPatch(types.ApplyPatchType, body), options...)
 	}
+	nobody := []any{map[string]any{"name": "nobody"}}
 	for name, c := range map[string]struct {
 		object     func() client.Object
 		more, less map[string]any
@@ -54,8 +55,8 @@ func TestTheFirstApplyIsRefusedWhereSomethingIs(t *testing.T) {
 					ObjectMeta: metav1.ObjectMeta{Name: "first"},
 				}
 			},
-			more: map[string]any{"hostnames": []any{"a.example.com"}},
-			less: map[string]any{},
+			more: map[string]any{"hostnames": []any{"a.example.com"}, "parentRefs": nobody},
+			less: map[string]any{"parentRefs": nobody},
 			has:  func(o client.Object) bool { return len(o.(*gwapiv1.GRPCRoute).Spec.Hostnames) > 0 },
 		},
 	} {
