@@ -11,7 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -106,19 +108,24 @@ func (c Config) withDefaults() Config {
 }
 
 // ManagerOptions are the options of a manager that the controllers work with: its scheme, a cache
-// without what nobody reads, and reads that see one's own writes. The caller adds the rest.
+// without what nobody reads, and reads that see one's own writes where that works. The caller adds the rest.
 func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 	scheme, err := kube.NewScheme()
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("build the scheme: %w", err)
 	}
+	stripper := kube.NewStripper()
 	options := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         map[client.Object]cache.ByObject{&appsv1.Deployment{}: {Transform: deployments.KeepPausers}},
+			DefaultTransform: stripper.Strip,
+			ByObject: map[client.Object]cache.ByObject{
+				&appsv1.Deployment{}:         {Transform: oneAfterTheOther(deployments.KeepPausers, stripper.StripDeployment)},
+				&corev1.Service{}:            {Transform: stripper.StripService},
+				&discoveryv1.EndpointSlice{}: {Transform: stripper.StripSlice},
+			},
 		},
-		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(kube.SeesOwnWrites(namespaces))}},
 		NewClient: kube.NewFreshReads,
 	}
 	options.Controller.ReconciliationTimeout = reconcileTimeout
@@ -129,6 +136,16 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 		options.Cache.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options, nil
+}
+
+func oneAfterTheOther(first, second toolscache.TransformFunc) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		object, err := first(object)
+		if err != nil {
+			return nil, err
+		}
+		return second(object)
+	}
 }
 
 // Setup adds the controllers to a manager that was made with ManagerOptions. It asks the API server
@@ -208,7 +225,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	wake := &kube.WakeUps{}
 	objects := kube.Objects{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Kinds: kube.NewServedKinds(off), Metrics: m,
-		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)},
+		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)}, Settled: kube.NewSettled(),
 	}
 	sources := &http.Client{Transport: config.Transport}
 	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.ObserveScrape})

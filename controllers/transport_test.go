@@ -24,6 +24,8 @@ type transport struct {
 
 	mu     sync.Mutex
 	writes []string
+	// gets are the paths of reads past the caches.
+	gets []string
 	// cutAfter: when so many writes have been answered, nothing goes through any more; 0: never.
 	cutAfter int
 	cut      bool
@@ -73,6 +75,7 @@ func (t *transport) read(request *http.Request) (*http.Response, error) {
 		return nil, errors.Join(errors.New("the connection is broken"), response.Body.Close())
 	}
 	if request.URL.Query().Get("watch") == "" {
+		t.gets = append(t.gets, request.URL.Path)
 		return response, nil
 	}
 	if t.watches == nil {
@@ -138,6 +141,13 @@ func (t *transport) isCut() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.cut
+}
+
+// gotten are the reads so far.
+func (t *transport) gotten() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.gets)
 }
 
 // written are the writes so far.

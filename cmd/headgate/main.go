@@ -25,12 +25,9 @@ import (
 	"github.com/headgate/headgate/controllers"
 )
 
-// Bounds on requests to the API server: an ExposedService takes about a dozen writes once, and
-// none after that.
-const (
-	clientQPS   = 100
-	clientBurst = 200
-)
+// noClientLimit: the API server shares itself out (API priority and fairness); a limit of one's own would only hold back a
+// failover of many ExposedServices.
+const noClientLimit = -1
 
 // shutdownTimeout is how long runs in progress may take to end; the lease is given up after that.
 const shutdownTimeout = 20 * time.Second
@@ -111,7 +108,11 @@ func mainCertificates(args []string) {
 func run(ctx context.Context, o options, logger logr.Logger) error {
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger.WithName("client-go"))
-	logger.Info("headgate starts", "version", versionText())
+	limit, err := limitMemory(os.Getenv)
+	if err != nil {
+		return err
+	}
+	logger.Info("headgate starts", "version", versionText(), "memoryLimit", limit)
 
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -134,7 +135,9 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Config{Namespaces: o.watchNamespaces, NoRollouts: !o.rollouts, XDS: xds}); err != nil {
+	if err := controllers.Setup(ctx, mgr, controllers.Config{
+		Namespaces: o.watchNamespaces, Workers: o.workers, NoRollouts: !o.rollouts, XDS: xds,
+	}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {
@@ -144,7 +147,7 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 }
 
 func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
-	config.QPS, config.Burst = clientQPS, clientBurst
+	config.QPS = noClientLimit
 	managerOptions, err := controllers.ManagerOptions(o.watchNamespaces)
 	if err != nil {
 		return nil, err

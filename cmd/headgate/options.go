@@ -20,6 +20,9 @@ const (
 	logFormatConsole = "console"
 )
 
+// defaultWorkers is how many ExposedServices are worked on at once. A run waits for the API server most of its time.
+const defaultWorkers = 4
+
 // options are the flags of the operator.
 type options struct {
 	// metricsAddress is where metrics are served; "0": nowhere.
@@ -35,7 +38,9 @@ type options struct {
 	// watchNamespaces limit where Headgate looks; empty: everywhere.
 	watchNamespaces []string
 	// rollouts lets Headgate hold and release Deployments; without them it needs no rights to any.
-	rollouts  bool
+	rollouts bool
+	// workers is how many ExposedServices are worked on at once.
+	workers   int
 	xds       xdsOptions
 	logLevel  zapcore.Level
 	logFormat string
@@ -67,6 +72,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 			return nil
 		})
 	flags.BoolVar(&o.rollouts, "rollouts", true, "roll out Deployments (spec.rollout.workloadRef); without, no rights to Deployments are needed")
+	flags.IntVar(&o.workers, "workers", defaultWorkers, "number of ExposedServices that are worked on at once")
 	o.xds.register(flags)
 	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", logFormatJSON, "json or console")
@@ -79,6 +85,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	}
 	if !slices.Contains([]string{logFormatJSON, logFormatConsole}, o.logFormat) {
 		return options{}, fmt.Errorf("--log-format %q: must be json or console", o.logFormat)
+	}
+	if o.workers < 1 {
+		return options{}, fmt.Errorf("--workers %d: must be at least 1", o.workers)
 	}
 	if err := o.xds.check(); err != nil {
 		return options{}, err

@@ -10,7 +10,7 @@ import (
 )
 
 func TestOptions(t *testing.T) {
-	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, logFormat: logFormatJSON}
+	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, workers: 4, logFormat: logFormatJSON}
 	with := func(f func(*options)) options {
 		o := defaults
 		f(&o)
@@ -31,6 +31,8 @@ func TestOptions(t *testing.T) {
 		},
 		"plain metrics":     {args: []string{"--metrics-bind-address=:8080", "--metrics-secure=false"}, want: with(func(o *options) { o.metricsAddress, o.metricsSecure = ":8080", false })},
 		"no rollouts":       {args: []string{"--rollouts=false"}, want: with(func(o *options) { o.rollouts = false })},
+		"workers":           {args: []string{"--workers=16"}, want: with(func(o *options) { o.workers = 16 })},
+		"no workers":        {args: []string{"--workers=0"}, err: "at least 1"},
 		"an unknown level":  {args: []string{"--log-level=loud"}, err: "loud"},
 		"an unknown format": {args: []string{"--log-format=xml"}, err: "json or console"},
 		"an argument":       {args: []string{"start"}, err: "only flags"},

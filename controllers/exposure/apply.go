@@ -18,24 +18,25 @@ func (r *run) apply(ctx context.Context) {
 	if r.expansion.Blocked {
 		return
 	}
-	applied := map[gateway.Ref]bool{}
-	for object := r.nextObject(applied); object != nil; object = r.nextObject(applied) {
+	wanted, tried, done := r.expansion.Objects, map[gateway.Ref]bool{}, map[gateway.Ref]bool{}
+	for object := r.nextObject(tried); object != nil; object = r.nextObject(tried) {
 		ref := gateway.RefOf(object)
-		applied[ref] = true
-		if !r.applyOne(ctx, object) {
+		tried[ref] = true
+		if done[ref] = r.applyOne(ctx, object); !done[ref] {
 			r.expansion = r.expansion.Without(ref)
 		}
 	}
+	r.unapplied = slices.DeleteFunc(slices.Clone(wanted), func(object gateway.Object) bool { return done[gateway.RefOf(object)] })
 	if r.decided && !r.noted.IsZero() && r.exposing.Went() && r.shipping.Went() {
 		// From an event to the objects that follow the decision which it led to.
 		r.Metrics.DecisionLatency.Observe(r.Clock.Since(r.noted).Seconds())
 	}
 }
 
-// nextObject is the first one that has not been applied; nil: all have.
-func (r *run) nextObject(applied map[gateway.Ref]bool) gateway.Object {
+// nextObject is the first one that nobody has tried to apply; nil: there is none.
+func (r *run) nextObject(tried map[gateway.Ref]bool) gateway.Object {
 	for _, object := range r.expansion.Objects {
-		if !applied[gateway.RefOf(object)] {
+		if !tried[gateway.RefOf(object)] {
 			return object
 		}
 	}
@@ -67,16 +68,37 @@ func (r *run) applyOne(ctx context.Context, object gateway.Object) bool {
 // prune removes the objects of ours that the expansion neither has nor keeps. It comes after
 // applying, so that nothing refers to them any more; what the route referred to stays until the
 // data plane's controller has seen the new route, because it may hear of the removal first and
-// answer calls with errors for that moment.
+// answer calls with errors for that moment. What an object that could not be applied may still need stays, too.
 func (r *run) prune(ctx context.Context) {
-	if r.expansion.Blocked || !r.exposing.Went() || !r.shipping.Went() {
+	if r.expansion.Blocked {
 		return
 	}
 	seen := r.routeSeen()
 	r.exposing.Merge(r.inventory.Prune(ctx, r.wants, func(k kube.Kind) bool {
-		// Its status will change when it is seen, which leads here again.
-		return isBehindRoute(k) && !seen
+		switch {
+		case !seen && isBehindRoute(k):
+			// Its status will change when it is seen, which leads here again.
+			return true
+		case !r.shipping.Went() && (k.GVK == kube.KindDeployment.GVK || k.GVK == kube.KindService.GVK):
+			// The canary stays until the Deployment is as it is to be.
+			return true
+		}
+		return mayNeed(r.unapplied, k)
 	}))
+}
+
+// mayNeed says whether objects, as they were before, may need one of a kind: calls go on as they did while the route
+// is the old one, and that needs everything but a Deployment.
+func mayNeed(unapplied []gateway.Object, k kube.Kind) bool {
+	return slices.ContainsFunc(unapplied, func(object gateway.Object) bool {
+		switch object.GetObjectKind().GroupVersionKind() {
+		case kube.KindRoute.GVK:
+			return k.GVK != kube.KindDeployment.GVK
+		case kube.KindGateway.GVK:
+			return k.GVK == kube.KindProxy.GVK
+		}
+		return false
+	})
 }
 
 // wants says whether an object is to be there, applied or kept.
@@ -112,7 +134,7 @@ func (r *run) routeSeen() bool {
 
 // releaseFinalizer takes the finalizer away when nothing is left in other namespaces.
 func (r *run) releaseFinalizer(ctx context.Context) {
-	if r.expansion.Blocked || !r.exposing.Went() || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
+	if r.expansion.Blocked || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
 		return
 	}
 	for _, object := range r.expansion.Objects {

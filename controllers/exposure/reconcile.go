@@ -25,8 +25,9 @@ import (
 
 const (
 	// nextStep is how soon weights that are on their way go on. Reads see what was written before, so
-	// that it need not be longer.
-	nextStep = time.Millisecond
+	// that it need not be longer; with several namespaces they do not, and nextStepUnseen is.
+	nextStep       = time.Millisecond
+	nextStepUnseen = 50 * time.Millisecond
 	// What fails is tried again after firstRetry, then each time after twice as long, up to lastRetry; a
 	// race that was lost after kube.ConflictRetry, up to lastConflictRetry.
 	firstRetry        = 5 * time.Millisecond
@@ -98,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if r.Reconciled != nil {
 		r.Reconciled(req.NamespacedName)
 	}
-	again, err := r.reconcile(ctx, req.NamespacedName)
+	again, err := r.reconcile(kube.WaitOnce(ctx), req.NamespacedName)
 	r.Metrics.ObserveReconcile(r.Clock.Since(start), withoutConflicts(err))
 	switch {
 	case err == nil:
@@ -179,7 +180,10 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 
 	if run.weightsAreOnTheirWay() {
 		// What the data plane thinks of half of it is no news.
-		return nextStep, nil
+		if kube.SeesOwnWrites(r.Namespaces) {
+			return nextStep, nil
+		}
+		return nextStepUnseen, nil
 	}
 
 	// 11. Judge, and 12. say so.
@@ -194,6 +198,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.Compared.Forget(key)
 	r.Deployments.Forget(key)
 	r.Facts.Forget(key)
+	r.Settled.Forget(key)
 	r.states.forget(key)
 	r.reports.forget(key)
 	r.exposures.forget(key)

@@ -43,6 +43,8 @@ type run struct {
 	// served is what this replica's xDS has made of it.
 	served xdsVerdict
 
+	// unapplied are the objects that could not be applied, and what stands on them.
+	unapplied []gateway.Object
 	// exposing is what has become of everything but the rollout, shipping of the rollout.
 	exposing, shipping kube.Step
 }

@@ -40,15 +40,19 @@ var mergeRules = map[string]map[string]mergeRule{
 // has otherwise, sorted. Whatever else the live object has is not looked at: defaults of the API
 // server, and fields of others. Both are objects as JSON has them (map[string]any).
 func Differences(kindName string, desired, live map[string]any) []string {
-	c := comparison{rules: mergeRules[kindName]}
+	return slices.Sorted(maps.Keys(differences(kindName, desired, live)))
+}
+
+// differences are the same paths, with what the live object has there; nil: nothing.
+func differences(kindName string, desired, live map[string]any) map[string]any {
+	c := comparison{rules: mergeRules[kindName], found: map[string]any{}}
 	c.compareMaps("", "", desired, live)
-	slices.Sort(c.paths)
-	return c.paths
+	return c.found
 }
 
 type comparison struct {
 	rules map[string]mergeRule
-	paths []string
+	found map[string]any
 }
 
 func (c *comparison) rule(path string) mergeRule {
@@ -58,7 +62,7 @@ func (c *comparison) rule(path string) mergeRule {
 	return commonMergeRules[path]
 }
 
-func (c *comparison) differs(path string) { c.paths = append(c.paths, path) }
+func (c *comparison) differs(path string, live any) { c.found[path] = live }
 
 // compare takes the path twice: as it is shown, with indexes, and as rules are found, without.
 func (c *comparison) compare(shown, path string, desired, live any) {
@@ -68,20 +72,20 @@ func (c *comparison) compare(shown, path string, desired, live any) {
 	case map[string]any:
 		have, ok := live.(map[string]any)
 		if !ok {
-			c.differs(shown)
+			c.differs(shown, live)
 			return
 		}
 		c.compareMaps(shown, path, want, have)
 	case []any:
 		have, ok := live.([]any)
 		if !ok && (live != nil || len(want) > 0) {
-			c.differs(shown)
+			c.differs(shown, live)
 			return
 		}
 		c.compareLists(shown, path, want, have)
 	default:
 		if !equalScalars(desired, live) {
-			c.differs(shown)
+			c.differs(shown, live)
 		}
 	}
 }
@@ -95,7 +99,7 @@ func (c *comparison) compareMaps(shown, path string, desired, live map[string]an
 	}
 	for _, key := range slices.Sorted(maps.Keys(live)) {
 		if _, ok := desired[key]; !ok {
-			c.differs(joinPath(shown, key))
+			c.differs(joinPath(shown, key), live[key])
 		}
 	}
 }
@@ -103,7 +107,7 @@ func (c *comparison) compareMaps(shown, path string, desired, live map[string]an
 func (c *comparison) compareLists(shown, path string, desired, live []any) {
 	rule := c.rule(path)
 	if len(rule.keys) == 0 && len(desired) != len(live) {
-		c.differs(shown)
+		c.differs(shown, live)
 		return
 	}
 	for i, want := range desired {
@@ -115,7 +119,7 @@ func (c *comparison) compareLists(shown, path string, desired, live []any) {
 		element := fmt.Sprintf("%s[%s]", shown, key)
 		j := slices.IndexFunc(live, func(have any) bool { return rule.keyOf(have) == key })
 		if j < 0 {
-			c.differs(element)
+			c.differs(element, nil)
 			continue
 		}
 		c.compare(element, path, want, live[j])

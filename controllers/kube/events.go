@@ -16,6 +16,8 @@ import (
 const (
 	// ReasonDriftCorrected: somebody changed an object of ours, and it was put back.
 	ReasonDriftCorrected = "DriftCorrected"
+	// ReasonRewritten: the cluster changes an object of ours as it is applied, which is left so.
+	ReasonRewritten = "Rewritten"
 	// ReasonNotGivenUp: a Deployment may stay paused, because Headgate has no rights to it any more.
 	ReasonNotGivenUp = "NotGivenUp"
 	// ReasonScaled: a ReplicaSet of a Deployment was scaled, to undo what Kubernetes has begun to roll out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 
 const (
 	// CatchUpTime is how long a read waits for the cache to see what was written before. It takes milliseconds, unless a watch is
-	// broken: after a restart of the API server they come back one after the other, within a minute.
+	// broken: after a restart of the API server they come back one after the other, within a minute. All reads of a run
+	// together have that time, and then leastWait each.
 	CatchUpTime = 2 * time.Second
+	leastWait   = 50 * time.Millisecond
 	// behindFor is how long a kind whose cache was behind is read past it, before the cache is waited for again.
 	behindFor = 30 * time.Second
 )
@@ -36,13 +39,19 @@ type freshReads struct {
 	// live reads past the cache.
 	live  client.Reader
 	clock clock.PassiveClock
+	// patience is CatchUpTime.
+	patience time.Duration
 
 	mu sync.Mutex
-	// behind are the kinds that are read past the cache, and until when.
+	// behind are the kinds that are read past the cache, and until when. A list of a kind is of the same cache.
 	behind map[schema.GroupVersionKind]time.Time
 	// stale are the objects that are read past the cache, and until when.
 	stale map[staleObject]time.Time
 }
+
+// SeesOwnWrites says whether reads wait for what was written before. With several namespaces each has a watch of its own, and
+// the version that one of them has come to says nothing of the others.
+func SeesOwnWrites(namespaces []string) bool { return len(namespaces) <= 1 }
 
 // NewFreshReads makes the client of a manager.
 func NewFreshReads(config *rest.Config, options client.Options) (client.Client, error) {
@@ -55,7 +64,7 @@ func NewFreshReads(config *rest.Config, options client.Options) (client.Client, 
 	if err != nil {
 		return nil, fmt.Errorf("make the client that reads past the cache: %w", err)
 	}
-	return &freshReads{Client: cached, live: live, clock: clock.RealClock{}, behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{}}, nil
+	return &freshReads{Client: cached, live: live, clock: clock.RealClock{}, patience: CatchUpTime, behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{}}, nil
 }
 
 // Get implements client.Reader.
@@ -101,18 +110,40 @@ func (f *freshReads) List(ctx context.Context, list client.ObjectList, options .
 	return meta.SetList(list, fresh)
 }
 
+// waiting is how long the reads of a run have taken.
+type waiting struct{ spent time.Duration }
+
+type waitingKey struct{}
+
+// WaitOnce has all reads with the context share the time that they wait for caches which are behind: those of many kinds
+// may be. The reads come one after the other.
+func WaitOnce(ctx context.Context) context.Context {
+	return context.WithValue(ctx, waitingKey{}, &waiting{})
+}
+
+func waitOf(ctx context.Context) *waiting {
+	if shared, ok := ctx.Value(waitingKey{}).(*waiting); ok {
+		return shared
+	}
+	return &waiting{}
+}
+
 // wait reads, and says whether the cache was up to date within the time that it has for that.
 func (f *freshReads) wait(ctx context.Context, object runtime.Object, read func(context.Context) error) (bool, error) {
 	kind, err := f.GroupVersionKindFor(object)
 	if err != nil {
 		return true, fmt.Errorf("read a %T: %w", object, err)
 	}
+	kind.Kind = strings.TrimSuffix(kind.Kind, "List")
 	if f.isBehind(kind) {
 		return false, nil
 	}
-	limited, cancel := context.WithTimeout(ctx, CatchUpTime)
+	wait := waitOf(ctx)
+	limited, cancel := context.WithTimeout(ctx, max(f.patience-wait.spent, leastWait))
 	defer cancel()
+	start := f.clock.Now()
 	err = read(limited)
+	wait.spent += f.clock.Since(start)
 	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return true, err
 	}

@@ -26,6 +26,8 @@ type Objects struct {
 	Kinds   *ServedKinds
 	Metrics *metrics.Metrics
 	Events  Events
+	// Settled remembers what needs no apply; nil: nothing is remembered.
+	Settled *Settled
 }
 
 // Inventory is what is there of the objects of one ExposedService, or has a name that it needs, and what
@@ -111,25 +113,23 @@ func (i *Inventory) Elsewhere() []gateway.Ref {
 	return out
 }
 
-// Find is the object that has a name, nil if none. The cache is not enough to say that a name is free:
-// what was made a moment ago may not be in it yet, and applying would take it over.
+// Find is the object that has a name, as the cache knows it; nil: none. What was made a moment ago may not be in it yet:
+// Apply finds that out, and after that so does Find.
 func (i *Inventory) Find(ctx context.Context, k Kind, ref gateway.Ref) (client.Object, error) {
 	if live, found := i.live[ref]; found {
 		return live, nil
 	}
 	key := client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
-	for _, reader := range []client.Reader{i.Client, i.Reader} {
-		live := k.NewObject()
-		err := reader.Get(ctx, key, live)
-		if err == nil {
-			i.live[ref] = live
-			return live, nil
-		}
-		if !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("read %s %s: %w", ref.Kind, key, err)
-		}
+	live := k.NewObject()
+	err := i.Client.Get(ctx, key, live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read %s %s: %w", ref.Kind, key, err)
 	}
-	return nil, nil
+	i.live[ref] = live
+	return live, nil
 }
 
 // Remove deletes an object, if it is still the one that was read.

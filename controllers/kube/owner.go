@@ -72,7 +72,10 @@ func GroupOf(apiVersion string) string {
 
 // OwnerFromLabels is the ExposedService that the labels name; the zero value: none.
 func OwnerFromLabels(object client.Object) types.NamespacedName {
-	labels := object.GetLabels()
+	return ownerFromLabels(object.GetLabels())
+}
+
+func ownerFromLabels(labels map[string]string) types.NamespacedName {
 	if labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy || labels[v1alpha1.LabelOwnerName] == "" {
 		return types.NamespacedName{}
 	}
