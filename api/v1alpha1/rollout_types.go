@@ -427,8 +427,10 @@ type RolloutWebhook struct {
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHost() != ''",message="must be a URL such as https://gates.example.com/greeter"
 	URL string `json:"url"`
 
-	// Timeout is how long an answer may take. The default is 10s.
+	// Timeout is how long an answer may take, up to 1m. The default is 10s.
+	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) <= duration('1m')",message="must be at most 1m: a webhook that has nothing to say yet answers so at once, and is asked again"
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// SecretRef is a key of a Secret, in this namespace, that requests are signed with, as Standard

@@ -223,6 +223,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		"a slowdown over 100 %":            {spec: analysis("latency: {slowdownPercent: 101}"), want: []string{"latency.slowdownPercent", "100"}},
 		"a webhook without a scheme":       {spec: analysis("webhooks: [{name: a, url: gates.example.com}]"), want: []string{"webhooks[0].url", "must be a URL"}},
 		"two webhooks of one name":         {spec: analysis("webhooks: [{name: a, url: 'https://a'}, {name: a, url: 'https://b'}]"), want: []string{"webhooks[1]", "Duplicate"}},
+		"a webhook's timeout over 1m":      {spec: analysis("webhooks: [{name: a, url: 'https://a', timeout: 61s}]"), want: []string{"webhooks[0].timeout", "must be at most 1m"}},
 		"a webhook's timeout without unit": {spec: analysis("webhooks: [{name: a, url: 'https://a', timeout: '10'}]"), want: []string{"webhooks[0].timeout", "such as 250ms"}},
 
 		"an override that is a list":    {spec: override("Gateway", "[]"), want: []string{"spec.overrides[0].patch", "object"}},
@@ -290,6 +291,7 @@ func TestGoodInputIsTaken(t *testing.T) {
 		"a rollout of all sizes":             {spec: rollout("steps: [{weight: '0.0001', hold: 1m}, {weight: 1}, {weight: '12.5', approval: Required}, {weight: 100}], trackConfig: true")},
 		"all of the pods' metrics":           {spec: analysis("source: Workload, workload: {port: metrics, path: /stats, calls: 'a:b_c', codeLabel: code, latencies: t}")},
 		"the pods' metrics by number":        {spec: analysis("workload: {port: 65535}")},
+		"a webhook's timeout of 1m":          {spec: analysis("webhooks: [{name: a, url: 'https://a', timeout: 1m}, {name: b, url: 'https://b', timeout: 59s999ms}]")},
 		"all of an analysis":                 {spec: analysis("source: Prometheus, prometheus: {address: 'https://p:9090', calls: a, errors: b, latencies: c}, errors: {tolerate: {ratio: '1', percent: '0'}, provePercent: '1', maxPercent: '5', codes: [Internal, NotFound]}, latency: {slowdownPercent: 0}, falseRollbacks: '0.499', whenUndecided: Advance, maxHold: 30m, warmUp: 0s, mustHaveTraffic: true, webhooks: [{name: a, url: 'https://gates.example.com/x', timeout: 3s, secretRef: {name: s, key: k}, caBundle: QQ==}]")},
 		"a Service of other clusters":        {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, serviceImport: {name: s, port: 1}}]")},
 		"a PDB in percent":                   {spec: with("gateway: {className: a, proxy: {podDisruptionBudget: {maxUnavailable: 50%}}}")},

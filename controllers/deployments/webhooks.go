@@ -3,10 +3,12 @@ package deployments
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -22,14 +24,18 @@ import (
 )
 
 const (
-	// webhooksAtOnce is how many webhooks are asked at the same time.
-	webhooksAtOnce = 8
+	// webhooksAtOnce is how many webhooks are asked at the same time, and webhooksPerNamespace how many of them for one
+	// namespace: those that are slow hold up their own tenant, and nobody else.
+	webhooksAtOnce       = 32
+	webhooksPerNamespace = 4
 	// A webhook that does not agree is asked again after firstAskAgain, then each time after twice as
 	// long, up to lastAskAgain.
 	firstAskAgain = 2 * time.Second
 	lastAskAgain  = time.Minute
-	// webhookTimeout is how long an answer may take unless the spec says otherwise.
-	webhookTimeout = 10 * time.Second
+	// webhookTimeout is how long an answer may take unless the spec says otherwise, which may ask for no more than
+	// maxWebhookTimeout.
+	webhookTimeout    = 10 * time.Second
+	maxWebhookTimeout = time.Minute
 )
 
 // Webhooks asks the webhooks of rollouts whether a step may be left. It is told whom to ask after the
@@ -46,6 +52,9 @@ type Webhooks struct {
 
 	mu    sync.Mutex
 	asked map[types.NamespacedName]*askedStep
+	// asking is how many are asked now, by namespace; waiting are those that are not asked before one of them is done.
+	asking  map[string]int
+	waiting map[string][]webhookKey
 }
 
 // webhookKey names a webhook of an ExposedService.
@@ -75,6 +84,7 @@ func NewWebhooks(
 ) *Webhooks {
 	return &Webhooks{
 		client: client, reader: reader, metrics: m, wake: wake, asked: map[types.NamespacedName]*askedStep{},
+		asking: map[string]int{}, waiting: map[string][]webhookKey{},
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[webhookKey](firstAskAgain, lastAskAgain),
 			workqueue.TypedRateLimitingQueueConfig[webhookKey]{Clock: clock}),
@@ -186,7 +196,7 @@ func (a *Webhooks) Start(ctx context.Context) error {
 	return group.Wait()
 }
 
-// NeedLeaderElection: only who decides asks.
+// NeedLeaderElection implements manager.LeaderElectionRunnable: only who decides asks.
 func (a *Webhooks) NeedLeaderElection() bool { return true }
 
 // askNext asks the next webhook, and says whether there may be another.
@@ -196,6 +206,10 @@ func (a *Webhooks) askNext(ctx context.Context) bool {
 		return false
 	}
 	defer a.queue.Done(item)
+	if !a.takeTurn(item) {
+		return true
+	}
+	defer a.endTurn(item.exs.Namespace)
 	hook, question, wanted := a.wantedOf(item)
 	if !wanted {
 		a.queue.Forget(item)
@@ -217,6 +231,37 @@ func (a *Webhooks) askNext(ctx context.Context) bool {
 	return true
 }
 
+// takeTurn says whether a webhook may be asked now. Otherwise it is put into the queue again when another one of its
+// namespace is done.
+func (a *Webhooks) takeTurn(item webhookKey) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	namespace := item.exs.Namespace
+	if a.asking[namespace] >= webhooksPerNamespace {
+		if !slices.Contains(a.waiting[namespace], item) {
+			a.waiting[namespace] = append(a.waiting[namespace], item)
+		}
+		return false
+	}
+	a.asking[namespace]++
+	return true
+}
+
+// endTurn lets the next one of the namespace be asked.
+func (a *Webhooks) endTurn(namespace string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asking[namespace]--; a.asking[namespace] == 0 {
+		delete(a.asking, namespace)
+	}
+	if waiting := a.waiting[namespace]; len(waiting) > 0 {
+		a.queue.Add(waiting[0])
+		if a.waiting[namespace] = waiting[1:]; len(waiting) == 1 {
+			delete(a.waiting, namespace)
+		}
+	}
+}
+
 func (a *Webhooks) wantedOf(item webhookKey) (v1alpha1.RolloutWebhook, webhook.Question, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -231,19 +276,28 @@ func (a *Webhooks) wantedOf(item webhookKey) (v1alpha1.RolloutWebhook, webhook.Q
 func (a *Webhooks) ask(ctx context.Context, namespace string, hook v1alpha1.RolloutWebhook, question webhook.Question) webhook.Answer {
 	target := webhook.Target{URL: hook.URL, Timeout: webhookTimeout, CABundle: hook.CABundle}
 	if timeout, err := time.ParseDuration(string(ptr.Deref(hook.Timeout, ""))); err == nil && timeout > 0 {
-		target.Timeout = timeout
+		target.Timeout = min(timeout, maxWebhookTimeout)
 	}
-	key, err := kube.SecretKey(ctx, a.reader, namespace, hook.SecretRef)
-	if err == nil && key != nil {
-		if key, err = webhook.Key(key); err != nil {
-			err = fmt.Errorf("key %s of Secret %s/%s cannot sign: %w", hook.SecretRef.Key, namespace, hook.SecretRef.Name, err)
-		}
-	}
+	key, err := a.signingKey(ctx, namespace, hook.SecretRef)
 	if err != nil {
 		return webhook.Answer{Words: "is not asked: " + err.Error()}
 	}
 	target.Key = key
 	return a.client.Ask(ctx, target, question)
+}
+
+// signingKey is what requests are signed with; nil: they are not.
+func (a *Webhooks) signingKey(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	key, err := kube.SecretKey(ctx, a.reader, namespace, ref)
+	if err != nil || key == nil {
+		return nil, err
+	}
+	if key, err = webhook.Key(key); err != nil {
+		return nil, fmt.Errorf("key %s of Secret %s/%s cannot sign: %w", ref.Key, namespace, ref.Name, err)
+	}
+	return key, nil
 }
 
 // note keeps an answer to what is still asked, and says whether it is news.
