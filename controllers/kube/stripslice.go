@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,7 +44,7 @@ func (s *Stripper) stripEndpoints(namespace string, endpoints []discoveryv1.Endp
 	for i := range endpoints {
 		from := &endpoints[i]
 		out[i] = discoveryv1.Endpoint{
-			Addresses: from.Addresses[:len(from.Addresses):len(from.Addresses)],
+			Addresses: slices.Clip(from.Addresses),
 			Conditions: discoveryv1.EndpointConditions{
 				Ready: shareBool(from.Conditions.Ready), Serving: shareBool(from.Conditions.Serving),
 				Terminating: shareBool(from.Conditions.Terminating),
