@@ -40,7 +40,7 @@ func TestGoldenIsTaken(t *testing.T) {
 					t.Errorf("the ExposedService: %v", err)
 				}
 			}
-			for _, object := range gateway.Expand(&in.ExposedService, in.facts()).Objects {
+			for _, object := range gateway.Resolve(&in.ExposedService, in.facts()).Expand().Objects {
 				kind, name := object.GetObjectKind().GroupVersionKind().Kind, object.GetName()
 				if err := kube.Create(context.Background(), object, client.DryRunAll); err != nil {
 					t.Errorf("%s %s: %v", kind, name, err)

@@ -114,12 +114,12 @@ func TestExpandHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		exs, facts := world(t)
 		before := exs.DeepCopy()
-		out := gateway.Expand(exs, facts)
+		out := gateway.Resolve(exs, facts).Expand()
 
 		if diff := cmp.Diff(before, exs); diff != "" {
 			t.Fatalf("the ExposedService was changed: %s", diff)
 		}
-		if diff := cmp.Diff(out, gateway.Expand(exs, facts), cmp.AllowUnexported(gateway.Expansion{})); diff != "" {
+		if diff := cmp.Diff(out, gateway.Resolve(exs, facts).Expand(), cmp.AllowUnexported(gateway.Expansion{})); diff != "" {
 			t.Fatalf("a second look gives something else: %s", diff)
 		}
 		if len(out.Backends) != len(exs.Spec.Backends) {

@@ -150,7 +150,7 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := readInput(t, path)
-			got := render(t, gateway.Expand(&in.ExposedService, in.facts()))
+			got := render(t, gateway.Resolve(&in.ExposedService, in.facts()).Expand())
 			golden := strings.TrimSuffix(path, ".in.yaml") + ".out.yaml"
 			if *update {
 				if err := os.WriteFile(golden, got, 0o600); err != nil {

@@ -18,7 +18,7 @@ func TestEverythingMadeHasAName(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		exs, facts := world(t)
-		out := gateway.Expand(exs, facts)
+		out := gateway.Resolve(exs, facts).Expand()
 		exs.Spec.Backends = nil
 		for _, object := range out.Objects {
 			if ref := gateway.RefOf(object); !gateway.IsOurName(exs, ref) {

@@ -108,8 +108,8 @@ func TestWithout(t *testing.T) {
 					facts.Backends[name] = have
 				}
 			}
-			whole := gateway.Expand(&in.ExposedService, facts)
-			before := gateway.Expand(&in.ExposedService, facts)
+			whole := gateway.Resolve(&in.ExposedService, facts).Expand()
+			before := gateway.Resolve(&in.ExposedService, facts).Expand()
 			out := whole.Without(c.refused, taken)
 
 			if diff := cmp.Diff(before, whole, cmp.AllowUnexported(gateway.Expansion{})); diff != "" {
@@ -147,7 +147,7 @@ func TestWithoutHolds(t *testing.T) {
 		if rapid.Bool().Draw(t, "live") {
 			facts.LiveWeights = map[string]int32{exs.Spec.Backends[0].Name: gateway.TotalWeight}
 		}
-		whole := gateway.Expand(exs, facts)
+		whole := gateway.Resolve(exs, facts).Expand()
 		out := whole
 		for range rapid.IntRange(1, 3).Draw(t, "refusals") {
 			if len(out.Objects) > 0 {
@@ -209,7 +209,7 @@ func TestWhatLivesComesFirst(t *testing.T) {
 	in := readInput(t, "testdata/primary-backup.in.yaml")
 	facts := in.facts()
 	order := func() (route, slice, fallback, proxy, policy, patch int) {
-		objects := gateway.Expand(&in.ExposedService, facts).Objects
+		objects := gateway.Resolve(&in.ExposedService, facts).Expand().Objects
 		last := func(kind string) int {
 			out := -1
 			for i, object := range objects {

@@ -607,7 +607,7 @@ func TestVerdictFitsIntoTheStatus(t *testing.T) {
 func TestVerdictWithoutAGateway(t *testing.T) {
 	s := ownedStage()
 	s.exs.Spec.Gateway, s.exs.Spec.XDS = nil, &v1alpha1.XDS{}
-	s.expansion = gateway.Expand(s.exs, gateway.Facts{})
+	s.expansion = gateway.Resolve(s.exs, gateway.Facts{}).Expand()
 	verdict := s.judge()
 	if c := meta.FindStatusCondition(verdict.Conditions, v1alpha1.ConditionAccepted); c == nil || c.Status != metav1.ConditionFalse {
 		t.Errorf("Accepted is %v", c)

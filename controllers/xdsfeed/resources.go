@@ -55,7 +55,7 @@ func toCache(resources []resource.Resource) []cache.Resource {
 
 // exposureFrom puts what was read of the backends into the words of the builders.
 func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Exposure {
-	seen := gateway.Slices(exs, facts)
+	seen := gateway.Resolve(exs, facts).Slices()
 	out := resource.Exposure{Service: exs, Backends: make(map[string]resource.Backend, len(exs.Spec.Backends))}
 	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
