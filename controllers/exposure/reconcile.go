@@ -158,7 +158,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 		kube.NoteConflict(r.Client, exs, err)
 		return run.exposing.Again, err
 	}
-	if rest := r.exposures.rest(key, run.found.Awaited && run.live.Route == nil, r.Clock.Now()); rest > 0 {
+	if rest := r.exposures.rest(key, run.found.Awaited && run.followsGateway() && run.live.Route == nil, r.Clock.Now()); rest > 0 {
 		// What is exposed for the first time is made complete: a change of it would cost calls.
 		return sooner(run.exposing.Again, rest), nil
 	}
