@@ -32,39 +32,22 @@ type change struct {
 func decide(pool netip.Prefix, last netip.Addr, services map[string]service) ([]change, error) {
 	keys := slices.Sorted(maps.Keys(services))
 	taken := map[netip.Addr]bool{}
-	done := map[string]bool{}
 	var changes []change
-	for _, key := range keys {
-		s := services[key]
-		address, published := s.published(pool)
-		_, prepared := s.prepared(pool)
-		switch {
-		case s.ours() && published && !taken[address]:
-			taken[address], done[key] = true, true
-			if prepared {
-				changes = append(changes, change{s, clean, netip.Addr{}})
-			}
-		case !s.ours():
-			done[key] = true
-			if published {
-				changes = append(changes, change{s, withdraw, netip.Addr{}})
-			}
-			if prepared {
-				changes = append(changes, change{s, clean, netip.Addr{}})
-			}
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		settled, steps := settle(pool, taken, services[key])
+		changes = append(changes, steps...)
+		return settled
+	})
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		address, prepared := services[key].prepared(pool)
+		if !prepared || taken[address] {
+			return false
 		}
-	}
-	for _, key := range keys {
-		s := services[key]
-		if address, prepared := s.prepared(pool); prepared && !done[key] && !taken[address] {
-			taken[address], done[key] = true, true
-			changes = append(changes, change{s, publish, address})
-		}
-	}
-	for _, key := range keys {
-		if done[key] {
-			continue // what is left has no address, or another service's, as a copied one may
-		}
+		taken[address] = true
+		changes = append(changes, change{services[key], publish, address})
+		return true
+	})
+	for _, key := range keys { // what is left has no address, or another service's, as a copied one may
 		address, err := nextFree(pool, last, taken)
 		if err != nil {
 			return changes, err
@@ -73,6 +56,25 @@ func decide(pool netip.Prefix, last netip.Addr, services map[string]service) ([]
 		changes = append(changes, change{services[key], prepare, address})
 	}
 	return changes, nil
+}
+
+// settle is what remains to be done for a service that has its published address, which is taken then, or is to have none. It reports false for
+// one that needs an address.
+func settle(pool netip.Prefix, taken map[netip.Addr]bool, s service) (settled bool, steps []change) {
+	address, published := s.published(pool)
+	_, prepared := s.prepared(pool)
+	if s.ours() {
+		if !published || taken[address] {
+			return false, nil
+		}
+		taken[address] = true
+	} else if published {
+		steps = append(steps, change{s, withdraw, netip.Addr{}})
+	}
+	if prepared {
+		steps = append(steps, change{s, clean, netip.Addr{}})
+	}
+	return true, steps
 }
 
 // patch is where the change is made, and the JSON merge patch that makes it.

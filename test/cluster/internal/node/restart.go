@@ -17,8 +17,8 @@ const (
 	isStable   = 30 * time.Second
 )
 
-// niceness lets the pods, which as a group count as as many processes as there are processors, go before the threads of the components, each of
-// which counts as one. Where processors are short the components would get nearly all, and calls to the pods run into their deadlines.
+// niceness lets the pods go before the components: all pods together count as one process for each processor, and each thread of a component as
+// one. Where processors are short the components would get nearly all, and calls to the pods run into their deadlines.
 const niceness = "10"
 
 // nextPause returns how long to wait before the next start, after a pause and a run of the given lengths.
