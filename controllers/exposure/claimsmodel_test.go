@@ -26,7 +26,8 @@ type party struct {
 	// problem is what the claim came to, and generation that of the spec that the run has read.
 	problem *gateway.Problem
 	spec    *v1alpha1.ExposedService
-	failed  bool
+	// atFault is what its run has found of its spec.
+	atFault, failed bool
 }
 
 func (p *party) wantsIt() bool { return p.exs.Spec.Hostnames[0] == "a.example.com" }
@@ -54,19 +55,19 @@ func (c *contest) edit(p *party, host v1alpha1.Hostname) {
 func (c *contest) step(p, rival *party) {
 	switch p.phase {
 	case 0:
-		p.spec = p.exs
+		p.spec, p.atFault = p.exs, p.faulty
 		own := claimantOf(p.exs, p.route)
 		refused := p.route != nil && own.route == nil
 		var rivals []claimant
 		if other := claimantOf(rival.exs, rival.route); len(own.wants.Common(other.wants))+len(own.wants.Common(other.has)) > 0 {
 			rivals = append(rivals, other)
 		}
-		p.problem, _ = c.grants.claim(own, rivals, !p.faulty && !(refused && refs.ClaimsOfRoute(p.route).Cover(own.wants)))
+		p.problem, _ = c.grants.claim(own, rivals, !p.atFault && !(refused && refs.ClaimsOfRoute(p.route).Cover(own.wants)))
 		if p.problem != nil && refused {
 			p.route = nil
 		}
 	case 1:
-		blocked := p.problem != nil || p.faulty
+		blocked := p.problem != nil || p.atFault
 		if p.failed = !blocked && p.failing; !blocked && !p.failing {
 			c.apply(p)
 		}
@@ -116,7 +117,7 @@ func (c *contest) say(p *party) {
 	switch {
 	case p.problem != nil:
 		set(v1alpha1.ConditionAccepted, metav1.ConditionFalse, p.problem.Reason)
-	case p.faulty:
+	case p.atFault:
 		set(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalidOverride)
 	default:
 		set(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
@@ -124,7 +125,7 @@ func (c *contest) say(p *party) {
 	switch {
 	case p.failed:
 		set(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed)
-	case p.route == nil && (p.faulty || p.problem != nil):
+	case p.route == nil && (p.atFault || p.problem != nil):
 		set(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted)
 	case p.route != nil && live.RouteRefused():
 		set(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonRouteNotAccepted)
