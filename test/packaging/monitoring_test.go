@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
 // query is a PromQL expression and where it stands.
@@ -312,9 +314,13 @@ func (m metricsByName) find(series string) (metric, bool) {
 // declaredMetrics reads the declarations in the code of the controllers.
 func declaredMetrics(t *testing.T) metricsByName {
 	t.Helper()
-	files, err := filepath.Glob(repository("controllers", "*metrics.go"))
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"metrics/*.go", "xdsfeed/metrics.go"} {
+		matches, err := filepath.Glob(repository("controllers", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, slices.DeleteFunc(matches, func(path string) bool { return strings.HasSuffix(path, "_test.go") })...)
 	}
 	out := metricsByName{}
 	for _, path := range files {
@@ -387,8 +393,8 @@ func allowedValues(t *testing.T) map[string]map[string]bool {
 		"reason":    withPrefix(stringConstants(t, repository("api", "v1alpha1", "failover_types.go")), "Decision"),
 	}
 	// Conditions have reasons as well as decisions.
-	for _, path := range []string{repository("api", "v1alpha1", "conditions.go"), repository("failover", "condition.go")} {
-		maps.Copy(out["reason"], withPrefix(stringConstants(t, path), "Reason"))
+	for _, row := range v1alpha1.Reasons() {
+		out["reason"][string(row.Reason)] = true
 	}
 	for label, values := range out {
 		if len(values) == 0 {
