@@ -5,7 +5,7 @@
 //	exposure     one ExposedService: decide, follow, judge
 //	deployments  the Deployments of a rollout follow the decision
 //	xdsfeed      what is served over xDS, and what clients make of it
-//	calls        calls are counted beside the reconciler
+//	calls        counts the calls of backends beside the reconciler
 //	facts        what is known of backends
 //	index, refs  from a changed object to those that it matters to; what a spec refers to
 //	kube         kinds, reads, applies, ownership, events

@@ -13,7 +13,7 @@ import (
 )
 
 // backend is a backend of the spec with what the facts say of it.
-type backend struct {
+type backend struct { //nolint:recvcheck // it is passed by value, but for the look that fills it
 	v1alpha1.Backend
 	facts BackendFacts
 	// found: the Service or ServiceImport exists, may be used, and has the port. For fqdn backends

@@ -49,27 +49,32 @@ func LiveHosts(exs *v1alpha1.ExposedService, live Live) map[string]LiveHost {
 		if b.FQDN == nil {
 			continue
 		}
-		var found LiveHost
-		for _, object := range live.Backends {
-			isHost := object.Name == HostName(exs, b.Name)
-			isFallback := object.Name == FallbackName(exs) && object.Labels[v1alpha1.LabelBackend] == b.Name
-			if !isHost && !isFallback {
-				continue
-			}
-			found.Exists = found.Exists || isHost
-			for _, endpoint := range object.Spec.Endpoints {
-				if endpoint.IP != nil {
-					found.Addresses = append(found.Addresses, endpoint.IP.Address)
-				}
-			}
-		}
-		if found.Exists || len(found.Addresses) > 0 {
-			slices.Sort(found.Addresses)
-			found.Addresses = slices.Compact(found.Addresses)
+		if found := liveHost(exs, b.Name, live); found.Exists || len(found.Addresses) > 0 {
 			out[b.Name] = found
 		}
 	}
 	return out
+}
+
+// liveHost reads where one of them was.
+func liveHost(exs *v1alpha1.ExposedService, backend string, live Live) LiveHost {
+	var found LiveHost
+	for _, object := range live.Backends {
+		isHost := object.Name == HostName(exs, backend)
+		isFallback := object.Name == FallbackName(exs) && object.Labels[v1alpha1.LabelBackend] == backend
+		if !isHost && !isFallback {
+			continue
+		}
+		found.Exists = found.Exists || isHost
+		for _, endpoint := range object.Spec.Endpoints {
+			if endpoint.IP != nil {
+				found.Addresses = append(found.Addresses, endpoint.IP.Address)
+			}
+		}
+	}
+	slices.Sort(found.Addresses)
+	found.Addresses = slices.Compact(found.Addresses)
+	return found
 }
 
 // NeedsAddresses says whether hosts come to stand in a cluster of Envoy that holds addresses only: one of

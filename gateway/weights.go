@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 
 	"k8s.io/utils/ptr"
@@ -38,9 +39,7 @@ func (e *expansion) decided() map[string]int32 {
 func (e *expansion) wanted() map[string]int32 {
 	want := map[string]int32{}
 	first, rest := "", int32(0)
-	for name, weight := range e.decided() {
-		want[name] = weight
-	}
+	maps.Copy(want, e.decided())
 	for _, b := range e.backends {
 		switch {
 		case !e.hasPlace(b):

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
-
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"

@@ -25,8 +25,8 @@ func targetGateways(object client.Object) []string {
 		return nil
 	}
 	targets := policy.Spec.TargetRefs
-	if policy.Spec.TargetRef != nil {
-		targets = append([]gwapiv1.LocalPolicyTargetReferenceWithSectionName{*policy.Spec.TargetRef}, targets...)
+	if old := policy.Spec.TargetRef; old != nil { //nolint:staticcheck // people still write it, and Envoy Gateway reads it
+		targets = append([]gwapiv1.LocalPolicyTargetReferenceWithSectionName{*old}, targets...)
 	}
 	var out []string
 	for _, target := range targets {

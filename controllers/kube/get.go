@@ -24,7 +24,7 @@ func Get[T any, PT interface {
 	return (*T)(object), nil
 }
 
-// IsConflict: somebody changed, made or removed the object between our reading and our writing.
+// IsConflict says that somebody changed, made or removed the object between our reading and our writing.
 func IsConflict(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 }

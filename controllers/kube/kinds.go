@@ -30,7 +30,7 @@ type Kind struct {
 	NewList   func() client.ObjectList
 }
 
-// Optional: not every cluster has it.
+// Optional says that not every cluster has it.
 func (k Kind) Optional() bool { return k.CRD != "" }
 
 // Ref names an object of the kind.
@@ -71,7 +71,7 @@ var (
 		discoveryv1.SchemeGroupVersion, gateway.KindEndpointSlice, "", true)
 	KindService = newKind[corev1.Service, corev1.ServiceList](
 		corev1.SchemeGroupVersion, gateway.KindService, "", true)
-	// The canary of a rollout.
+	// KindDeployment is that of the canary of a rollout.
 	KindDeployment = newKind[appsv1.Deployment, appsv1.DeploymentList](
 		appsv1.SchemeGroupVersion, "Deployment", "", true)
 	KindGateway = newKind[gwapiv1.Gateway, gwapiv1.GatewayList](
@@ -80,7 +80,7 @@ var (
 		egv1a1.GroupVersion, gateway.KindEnvoyProxy, "envoyproxies", true)
 	KindClass = newKind[gwapiv1.GatewayClass, gwapiv1.GatewayClassList](
 		schema.GroupVersion(gwapiv1.GroupVersion), "GatewayClass", "gatewayclasses", false)
-	// ReferenceGrant is read in the version that the cluster serves: older releases of Gateway API
+	// KindGrant is read in the version that the cluster serves: older releases of Gateway API
 	// have only v1beta1.
 	KindGrant = newKind[gwapiv1.ReferenceGrant, gwapiv1.ReferenceGrantList](
 		schema.GroupVersion(gwapiv1.GroupVersion), "ReferenceGrant", "referencegrants", false)

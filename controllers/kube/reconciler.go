@@ -56,7 +56,7 @@ func NewDefinition() *metav1.PartialObjectMetadata {
 	return definition
 }
 
-// DefinesOptionalKind: only some of the cluster's definitions matter.
+// DefinesOptionalKind says whether a definition matters: only some of the cluster's do.
 func DefinesOptionalKind(object client.Object) bool {
 	return slices.ContainsFunc(AllKinds, func(k Kind) bool { return k.CRD == object.GetName() })
 }
