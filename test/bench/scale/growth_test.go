@@ -16,8 +16,9 @@ const (
 	warm = 10
 	few  = 50
 	many = 200
-	// mostGrowth is what one more may cost among many, by what one more costs among few.
-	mostGrowth = 1.3
+	// mostGrowth is what one more may cost among many, by what one more costs among few: in requests, which repeat exactly, and in
+	// memory, where the measured ratio lay between 1.05 and 1.24.
+	mostGrowth, mostMemoryGrowth = 1.3, 1.6
 	// growthTime bounds the test, which takes half a minute on two busy processors. The operator is built before.
 	growthTime = 4 * time.Minute
 	// growthQuiet is longer than the operator puts anything off that belongs to a new ExposedService: the fallback's ClusterIP
@@ -64,8 +65,8 @@ func TestOneMoreCostsTheSameAmongMany(t *testing.T) {
 	if growth := among[many].requests / among[few].requests; growth > mostGrowth {
 		t.Errorf("one more of %d costs %.2f times the requests of one more of %d, more than %.1f", many, growth, few, mostGrowth)
 	}
-	if growth := among[many].bytes / among[few].bytes; growth > mostGrowth {
-		t.Errorf("one more of %d costs %.2f times the memory of one more of %d, more than %.1f", many, growth, few, mostGrowth)
+	if growth := among[many].bytes / among[few].bytes; growth > mostMemoryGrowth {
+		t.Errorf("one more of %d costs %.2f times the memory of one more of %d, more than %.1f", many, growth, few, mostMemoryGrowth)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/headgate/headgate/test/apiserver"
 )
+
+// startTimeout bounds how long etcd and the API server may take to start beside whatever else the machine does.
+const startTimeout = 2 * time.Minute
 
 // operatorUser is who the operator is to the API server: the ServiceAccount of the chart, so that it is queued as that is.
 const operatorUser = "system:serviceaccount:headgate-system:headgate"
@@ -72,7 +76,7 @@ func StartAPIServer(ctx context.Context, source Source, folder string) (*APIServ
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return nil, err
 	}
-	s := &APIServer{environment: &envtest.Environment{}, Requests: newRequestLog(log), Kubeconfig: filepath.Join(folder, "kubeconfig")}
+	s := &APIServer{environment: &envtest.Environment{ControlPlaneStartTimeout: startTimeout}, Requests: newRequestLog(log), Kubeconfig: filepath.Join(folder, "kubeconfig")}
 	s.environment.CRDInstallOptions.Paths = append([]string{filepath.Join(source.Folder, "config", "crd", "bases")}, crds...)
 	s.environment.ErrorIfCRDPathMissing = true
 	settings := s.environment.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
