@@ -16,6 +16,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -94,12 +95,15 @@ func (c *Cluster) Put(ctx context.Context, objects ...client.Object) error {
 		if !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("create %T %s: %w", object, object.GetName(), err)
 		}
-		live := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // as above
-		if err := c.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
-			return err
-		}
-		object.SetResourceVersion(live.GetResourceVersion())
-		if err := c.Update(ctx, object); err != nil {
+		// The cluster's controllers write to it as well: a race that was lost is run again, on what is there then.
+		if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			live := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // as above
+			if err := c.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
+				return err
+			}
+			object.SetResourceVersion(live.GetResourceVersion())
+			return c.Update(ctx, object)
+		}); err != nil {
 			return fmt.Errorf("update %T %s: %w", object, object.GetName(), err)
 		}
 		object.SetResourceVersion("")
