@@ -24,7 +24,7 @@ func (c *Counter) Condition(exs *v1alpha1.ExposedService, serving string) *metav
 		return meta.FindStatusCondition(exs.Status.Conditions, v1alpha1.ConditionSignalsAvailable).DeepCopy()
 	}
 	condition := &metav1.Condition{Type: v1alpha1.ConditionSignalsAvailable}
-	why := have.unknown[serving]
+	why := have.unknown[serving].String()
 	switch {
 	case have.source == nil:
 		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceInvalid)
@@ -50,5 +50,5 @@ func (c *Counter) why(key types.NamespacedName, backend string) string {
 	if have.source == nil {
 		return have.invalid
 	}
-	return have.unknown[backend]
+	return have.unknown[backend].String()
 }

@@ -87,7 +87,10 @@ type counted struct {
 	query   signals.Query
 	pending Counts
 	// unknown is why nothing is known of the calls of each backend; empty: they are known.
-	unknown map[string]string
+	unknown map[string]reason
+	// unsaid are the backends that have become unknown while counts of theirs waited, which were taken instead of the reason: it is to be
+	// told at the next look.
+	unsaid map[string]bool
 	// begun are the backends whose last look was the first one. That is no trouble: it is told only if it comes twice.
 	begun  map[string]bool
 	looked bool
@@ -116,7 +119,8 @@ func (c *Counter) Watch(exs *v1alpha1.ExposedService, query func() signals.Query
 	have := c.counted[key]
 	if have == nil || have.config != config {
 		have = &counted{
-			config: config, target: asked.target(), pending: Counts{}, unknown: map[string]string{}, begun: map[string]bool{},
+			config: config, target: asked.target(), pending: Counts{}, unknown: map[string]reason{},
+			unsaid: map[string]bool{}, begun: map[string]bool{},
 		}
 		source, err := c.newSource(exs.Namespace, asked)
 		if err != nil {
@@ -207,20 +211,34 @@ func (c *Counter) add(key types.NamespacedName, have *counted, reading signals.R
 	return c.isDue(key, have, have.hear(reading, c.config.Clock.Now()) || news)
 }
 
-// take takes in a reading, and says whether calls are known that were not, or the other way round.
+// reason is why nothing is known of the calls of a backend. The zero value: they are known.
+type reason struct {
+	kind    signals.Unknown
+	message string
+}
+
+func (r reason) String() string {
+	if r.kind == "" {
+		return ""
+	}
+	return string(r.kind) + ": " + r.message
+}
+
+// take takes in a reading, and says whether calls are known that were not, or the other way round, or unknown for another reason.
 func (h *counted) take(reading signals.Reading) bool {
 	news := !h.looked
 	h.looked = true
 	for name, counts := range reading.Backends {
-		why := ""
+		var why reason
 		first := counts.Unknown == signals.UnknownFirstLook
 		if !counts.Known() && (!first || h.begun[name]) {
-			why = string(counts.Unknown) + ": " + counts.Message
+			why = reason{counts.Unknown, counts.Message}
 		}
 		h.begun[name] = first
-		if (why == "") != (h.unknown[name] == "") {
+		if why.kind != h.unknown[name].kind || why.kind != "" && h.unsaid[name] {
 			news = true
 		}
+		delete(h.unsaid, name)
 		h.unknown[name] = why
 		if counts.Known() {
 			h.pending.add(name, Count{counts: counts, bound: reading.Bound, source: reading.Source})
@@ -280,6 +298,9 @@ func (c *Counter) Take(key types.NamespacedName) Counts {
 		return nil
 	}
 	taken := have.pending
+	for name := range taken {
+		have.unsaid[name] = have.unknown[name].kind != ""
+	}
 	have.pending, have.due = Counts{}, false
 	return taken
 }

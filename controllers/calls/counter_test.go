@@ -19,7 +19,7 @@ func (*silent) Name() string { return "Envoy" }
 func TestTheFirstLookAtCallsIsNoTrouble(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "greeter"}}
 	key, have := client.ObjectKeyFromObject(exs), &counted{
-		source: &silent{}, pending: Counts{}, unknown: map[string]string{}, begun: map[string]bool{},
+		source: &silent{}, pending: Counts{}, unknown: map[string]reason{}, begun: map[string]bool{},
 	}
 	c := newCounter(t, nil)
 	c.counted[key] = have

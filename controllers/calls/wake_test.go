@@ -155,13 +155,45 @@ func TestWhoDecidesIsWokenWhenCallsAreNoLongerKnown(t *testing.T) {
 	d := newDecider(t)
 	known := [2]signals.Counts{{Start: noon, End: noon.Add(time.Second)}, {Start: noon, End: noon.Add(time.Second)}}
 	unknown := [2]signals.Counts{{Unknown: signals.UnknownUnreachable, Message: "no answer in time"}, {Start: noon, End: noon.Add(time.Second)}}
+	// Another kind of trouble is told too: what to do about it differs.
+	empty := [2]signals.Counts{{Unknown: signals.UnknownEmpty, Message: "the result is empty"}, {Start: noon, End: noon.Add(time.Second)}}
 	for i, step := range []struct {
 		counts [2]signals.Counts
 		runs   int
-	}{{known, 1}, {known, 1}, {unknown, 2}, {unknown, 2}, {known, 3}} {
+	}{{known, 1}, {known, 1}, {unknown, 2}, {unknown, 3}, {unknown, 3}, {empty, 4}, {empty, 4}, {known, 5}} {
 		d.look(step.counts)
 		if d.runs != step.runs {
 			t.Errorf("look %d: %d runs, want %d", i, d.runs, step.runs)
+		}
+	}
+}
+
+// Counts without calls wait until they are taken. If nothing is known any more when they are, the reason is told at the look after that.
+func TestCountsThatWaitDoNotHideThatCallsAreNoLongerKnown(t *testing.T) {
+	d := newDecider(t)
+	d.mu.Lock()
+	have := d.counted[d.key()]
+	d.mu.Unlock()
+	none := signals.Counts{Start: noon, End: noon.Add(time.Second)}
+	lost := signals.Counts{Unknown: signals.UnknownUnreachable, Message: "connection refused"}
+	for i, step := range []struct {
+		counts signals.Counts
+		woken  bool
+		told   string
+	}{
+		{none, true, ""}, {none, false, ""}, {lost, true, ""}, {lost, true, "Unreachable: connection refused"}, {lost, false, ""},
+	} {
+		woken := d.add(d.key(), have, signals.Reading{Source: "Prometheus", Backends: map[string]signals.Counts{
+			"primary": step.counts, v1alpha1.CanaryName: step.counts,
+		}})
+		if woken != step.woken {
+			t.Errorf("look %d: woken: %v, want %v", i, woken, step.woken)
+		}
+		if !woken {
+			continue
+		}
+		if seen := d.Compared(d.key(), "primary", d.Take(d.key())); seen.Why != step.told || seen.Known != (step.told == "") {
+			t.Errorf("look %d: told %+v, want %q", i, seen, step.told)
 		}
 	}
 }
