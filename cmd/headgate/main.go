@@ -155,6 +155,7 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 	timeout := shutdownTimeout
 	managerOptions.Metrics = metricsOptions(o)
 	managerOptions.HealthProbeBindAddress = o.probeAddress
+	managerOptions.PprofBindAddress = o.pprofAddress
 	managerOptions.GracefulShutdownTimeout = &timeout
 	managerOptions.LeaderElection = o.leaderElect
 	managerOptions.LeaderElectionID = controllers.Name

@@ -31,6 +31,8 @@ type options struct {
 	metricsSecure bool
 	// probeAddress is where /healthz and /readyz are served; "0": nowhere.
 	probeAddress string
+	// pprofAddress is where /debug/pprof is served, to everybody who reaches it; empty: nowhere.
+	pprofAddress string
 	// leaderElect makes one of several replicas work and the others stand by.
 	leaderElect bool
 	// leaderElectionNamespace holds the lease; empty: the namespace of the pod.
@@ -57,6 +59,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.BoolVar(&o.metricsSecure, "metrics-secure", true,
 		"serve metrics with TLS, and only to clients that the API server allows to get the path /metrics")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
+	flags.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of /debug/pprof, for example 127.0.0.1:6060; nobody is asked who they are (default: off)")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "elect a leader among several replicas; the others stand by with full caches")
 	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "",
 		"namespace of the lease by which the leader is elected (default: the namespace of the pod)")

@@ -30,6 +30,7 @@ func TestOptions(t *testing.T) {
 			want: with(func(o *options) { o.logLevel, o.logFormat = zapcore.DebugLevel, logFormatConsole }),
 		},
 		"plain metrics":     {args: []string{"--metrics-bind-address=:8080", "--metrics-secure=false"}, want: with(func(o *options) { o.metricsAddress, o.metricsSecure = ":8080", false })},
+		"profiles":          {args: []string{"--pprof-bind-address=127.0.0.1:6060"}, want: with(func(o *options) { o.pprofAddress = "127.0.0.1:6060" })},
 		"no rollouts":       {args: []string{"--rollouts=false"}, want: with(func(o *options) { o.rollouts = false })},
 		"workers":           {args: []string{"--workers=16"}, want: with(func(o *options) { o.workers = 16 })},
 		"no workers":        {args: []string{"--workers=0"}, err: "at least 1"},

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/grpcapp/load"
@@ -46,10 +48,14 @@ type trial struct {
 // hands back quickly. Live calls run until the test ends.
 func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.Failover)) *trial {
 	t.Helper()
-	return tryAt(t, calm, name, strategy, change)
+	return tryAt(t, calm, name, strategy, func(exs *v1alpha1.ExposedService) {
+		if change != nil {
+			change(exs.Spec.Failover)
+		}
+	})
 }
 
-func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.Failover)) *trial {
+func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.ExposedService)) *trial {
 	t.Helper()
 	ctx := onCluster(t)
 	space := "e2e-" + name
@@ -65,7 +71,7 @@ func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrate
 		},
 	}
 	if change != nil {
-		change(exs.Spec.Failover)
+		change(exs)
 	}
 	must(t, cluster.Put(ctx, exs))
 	if strategy == v1alpha1.StrategyPriorities {
@@ -312,6 +318,42 @@ func TestPrimaryScaledToZeroAndBack(t *testing.T) {
 	must(t, cluster.Deploy(trial.ctx, trial.space, scene.App{Name: primary, Replicas: 2}))
 	trial.handedBack(marked)
 	trial.nothingFailed()
+}
+
+// portNames are names that a Service's ports have one after the other, that for calls and one for orders: renamed, named for the first time,
+// joined by another, left by it.
+var portNames = [][2]string{
+	{"a", ""}, {"b", ""}, {"", ""}, {"grpc", ""}, {"grpc", "orders"}, {"orders", "grpc"}, {"b", "a"}, {"a", ""}, {"", ""}, {"grpc", ""},
+}
+
+// TestRenamedPortsDecideNothing: pods that did not change serve on, whatever their Service calls their ports.
+func TestRenamedPortsDecideNothing(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range shapes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trial := try(t, "renamed-"+name, strategy, nil)
+			for _, names := range portNames {
+				trial.mark(fmt.Sprintf("ports are %q", names))
+				must(t, cluster.NamePorts(trial.ctx, trial.space, primary, names[0], names[1]))
+				must(t, cluster.NamePorts(trial.ctx, trial.space, backup, names[0], names[1]))
+				trial.answered(primary)
+			}
+			must(t, decidedNothing(trial.ctx, trial.exs))
+			trial.nothingFailed()
+		})
+	}
+}
+
+// decidedNothing says what has been decided of an ExposedService since its first decision.
+func decidedNothing(ctx context.Context, exs *v1alpha1.ExposedService) error {
+	if err := cluster.Get(ctx, client.ObjectKeyFromObject(exs), exs); err != nil {
+		return err
+	}
+	if history := exs.Status.History; len(history) != 1 || history[0].Reason != v1alpha1.DecisionInitial {
+		return fmt.Errorf("decided: %s", strings.Join(scene.History(exs), "; "))
+	}
+	return nil
 }
 
 // TestHeadgateKilledInTheMiddle: the same end and no switch more, though every replica is killed

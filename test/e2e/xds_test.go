@@ -204,6 +204,19 @@ func TestXDSClientsFailOverByThemselves(t *testing.T) {
 	}
 }
 
+func TestRenamedPortsDecideNothingOverXDS(t *testing.T) {
+	t.Parallel()
+	trial := overXDS(t, "renamed")
+	for _, names := range portNames {
+		trial.mark(fmt.Sprintf("ports are %q", names))
+		must(t, cluster.NamePorts(trial.ctx, trial.space, primary, names[0], names[1]))
+		must(t, cluster.NamePorts(trial.ctx, trial.space, backup, names[0], names[1]))
+		trial.answered(primary, steady)
+	}
+	must(t, decidedNothing(trial.ctx, trial.exs))
+	trial.nothingFailed()
+}
+
 // TestXDSClientsNeedNoHeadgate: a replica is lost, then all of Headgate; and the primaries while there is none.
 func TestXDSClientsNeedNoHeadgate(t *testing.T) {
 	trial := overXDS(t, "headgate")

@@ -2,6 +2,7 @@ package scene
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -107,6 +108,20 @@ func (c *Cluster) patch(ctx context.Context, object client.Object, patch string)
 		return fmt.Errorf("patch %T %s: %w", object, object.GetName(), err)
 	}
 	return nil
+}
+
+// NamePorts gives the Service of an application other names for its ports: of that for calls, which may be empty if it is the only one, and of one
+// more for orders; empty: there is none.
+func (c *Cluster) NamePorts(ctx context.Context, namespace, app, calls, orders string) error {
+	ports := []corev1.ServicePort{{Name: calls, Port: GRPCPort, TargetPort: intstr.FromString("grpc")}}
+	if orders != "" {
+		ports = append(ports, corev1.ServicePort{Name: orders, Port: ControlPort, TargetPort: intstr.FromString("control")})
+	}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"ports": ports}})
+	if err != nil {
+		return err
+	}
+	return c.patch(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}, string(patch))
 }
 
 // UntilReady waits until an application has as many ready pods as it wants, all of the newest

@@ -121,14 +121,20 @@ func (h host) endpoint() EnvoyEndpoint {
 	return out
 }
 
-// envoyPod is a ready pod of the Envoys that carry the Gateway of an ExposedService.
+// envoyPod is a ready pod of the Envoys that carry the Gateway of an ExposedService, or all Gateways of its class.
 func (c *Cluster) envoyPod(ctx context.Context, exs *v1alpha1.ExposedService) (*corev1.Pod, error) {
 	ref := gateway.GatewayRef(exs)
-	var pods corev1.PodList
+	var pods, merged corev1.PodList
 	if err := c.List(ctx, &pods, client.MatchingLabels{
 		"gateway.envoyproxy.io/owning-gateway-name": ref.Name, "gateway.envoyproxy.io/owning-gateway-namespace": ref.Namespace,
 	}); err != nil {
 		return nil, err
+	}
+	if class := exs.Spec.Gateway.ClassName; class != nil {
+		if err := c.List(ctx, &merged, client.MatchingLabels{"gateway.envoyproxy.io/owning-gatewayclass": *class}); err != nil {
+			return nil, err
+		}
+		pods.Items = append(pods.Items, merged.Items...)
 	}
 	for i := range pods.Items {
 		for _, condition := range pods.Items[i].Status.Conditions {
