@@ -162,7 +162,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 		return nil, err
 	}
 	claims := &index.Claims{}
-	if err := index.AddExposedServices(ctx, mgr.GetFieldIndexer(), claims); err != nil {
+	if err := index.AddExposedServices(ctx, index.NewIndexer(mgr.GetCache()), claims); err != nil {
 		return nil, err
 	}
 	w := &watcher{mgr: mgr}
@@ -320,7 +320,7 @@ func (w *watcher) watchServed(ctx context.Context, objects kube.Objects) (map[sc
 }
 
 func (w *watcher) watch(ctx context.Context, k kube.Kind) error {
-	if err := index.AddKind(ctx, w.mgr.GetFieldIndexer(), k); err != nil {
+	if err := index.AddKind(ctx, index.NewIndexer(w.mgr.GetCache()), k); err != nil {
 		return err
 	}
 	var predicates []predicate.Predicate

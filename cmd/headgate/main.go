@@ -108,6 +108,7 @@ func mainCertificates(args []string) {
 func run(ctx context.Context, o options, logger logr.Logger) error {
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger.WithName("client-go"))
+	limitGarbage(os.Getenv)
 	limit, err := limitMemory(os.Getenv)
 	if err != nil {
 		return err

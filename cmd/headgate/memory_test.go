@@ -35,3 +35,16 @@ func TestTheMemoryLimitIsThatOfTheContainer(t *testing.T) {
 		})
 	}
 }
+
+func TestTheHeapGrowsByHalf(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	limitGarbage(func(string) string { return "80" })
+	if is := debug.SetGCPercent(100); is != 100 {
+		t.Errorf("the heap grows by %d %%, although GOGC has a say", is)
+	}
+	limitGarbage(func(string) string { return "" })
+	if is := debug.SetGCPercent(100); is != heapGrowth {
+		t.Errorf("the heap grows by %d %%", is)
+	}
+}
