@@ -279,7 +279,7 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Claims: r.Claims, Waiters: r.Waiters, Noted: r.Noted}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
-			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke()))),
+			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke(), r.StatusMatters()))),
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), exposure.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/rollout"
 )
@@ -55,10 +56,16 @@ func (r *run) writeDecision(
 	if err != nil {
 		return fmt.Errorf("write the decision for ExposedService %s as JSON: %w", client.ObjectKeyFromObject(exs), err)
 	}
+	r.said.note(exs, decisionManager, own)
 	answer := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Name: exs.Name, Namespace: exs.Namespace}}
 	if err := r.Client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, body),
 		client.FieldOwner(decisionManager), client.ForceOwnership); err != nil {
 		return fmt.Errorf("write the decision for ExposedService %s: %w", client.ObjectKeyFromObject(exs), err)
+	}
+	if err := r.removeForeign(ctx, answer, decisionManager, decisionConditions, own.Conditions); err != nil {
+		// The decision is written.
+		kube.NoteConflict(r.Client, exs, err)
+		r.exposing.Fail(err)
 	}
 	exs.ResourceVersion = answer.ResourceVersion
 	exs.Status.Conditions = answer.Status.Conditions

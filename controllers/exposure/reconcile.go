@@ -72,6 +72,8 @@ type Reconciler struct {
 	silences silences
 	// events are when events came that a decision may follow.
 	events eventTimes
+	// said is what was last written into the statuses.
+	said *said
 	// grants are the calls of Gateways that were given to ExposedServices.
 	grants grants
 
@@ -82,7 +84,7 @@ type Reconciler struct {
 func New(config Config) *Reconciler {
 	return &Reconciler{
 		Config:  config,
-		reports: delays{most: reportDelay}, exposures: delays{most: awaitLimit},
+		reports: delays{most: reportDelay}, exposures: delays{most: awaitLimit}, said: newSaid(),
 		failures:  workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
 		conflicts: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](kube.ConflictRetry, lastConflictRetry),
 	}
@@ -203,6 +205,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.reports.forget(key)
 	r.exposures.forget(key)
 	r.events.forget(key)
+	r.said.forget(key)
 	r.silences.keep(key, time.Time{})
 	r.Facts.Wake.Wake(r.grants.release(key)...)
 	r.failures.Forget(key)

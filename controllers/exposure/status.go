@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/gateway"
 )
@@ -35,24 +36,32 @@ func (r *run) writeStatus(ctx context.Context, verdict gateway.Verdict) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
+	own := ownPart(after)
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": v1alpha1.KindExposedService,
-		// With the UID the server refuses if the object was replaced meanwhile.
-		"metadata": map[string]any{"name": r.exs.Name, "namespace": r.exs.Namespace, "uid": r.exs.UID},
-		"status":   ownPart(after),
+		// With the resource version the server refuses if it was judged from an old status: somebody else may lead by now.
+		"metadata": map[string]any{
+			"name": r.exs.Name, "namespace": r.exs.Namespace, "uid": r.exs.UID, "resourceVersion": r.exs.ResourceVersion,
+		},
+		"status": own,
 	})
 	if err != nil {
 		return fmt.Errorf("write the status of ExposedService %s as JSON: %w", client.ObjectKeyFromObject(r.exs), err)
 	}
+	r.said.note(r.exs, statusManager, own)
 	answer := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Name: r.exs.Name, Namespace: r.exs.Namespace}}
 	err = r.Client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, body), client.FieldOwner(statusManager), client.ForceOwnership)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
+	if err == nil {
+		r.reportTransitions(ctx, before.Conditions, after.Conditions)
+		err = r.removeForeign(ctx, answer, statusManager, ownConditions, own.Conditions)
+	}
 	if err != nil {
+		kube.NoteConflict(r.Client, r.exs, err)
 		return fmt.Errorf("write the status of ExposedService %s: %w", client.ObjectKeyFromObject(r.exs), err)
 	}
-	r.reportTransitions(ctx, before.Conditions, after.Conditions)
 	return nil
 }
 
