@@ -14,6 +14,9 @@ type Observation struct {
 	// DataPlane is which weight of the canary is served.
 	DataPlane DataPlane
 	Calls     Calls
+	// Refused is what the followers could not make true of the last intents because it is refused, with the words of who
+	// refuses it; empty: nothing.
+	Refused string
 	// Answers are those of the webhooks, by name.
 	Answers map[string]Answer
 	// Approve, Retry and Swapped are the values of the annotations of the same names.

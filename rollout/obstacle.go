@@ -19,7 +19,7 @@ var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
 // beforePods are what keeps a prepared step from being started. The weight before it has to be served, also if that is zero: a client
 // without a proxy fails calls that it gives to a canary of which it has not been told before.
-var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(notLive)}
+var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(refused), rising(notLive)}
 
 // rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
 // in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.
@@ -129,6 +129,14 @@ func tooFewReady(l *look) string {
 		return fmt.Sprintf("waits for the canary's pods: %d of %d ready", c.Ready, want)
 	}
 	return ""
+}
+
+// refused: something that the rollout stands on is not as it is to be. The message ends with what.
+func refused(l *look) string {
+	if l.seen.Refused == "" {
+		return ""
+	}
+	return "waits for what is refused"
 }
 
 func webhooksDisagree(l *look) string {

@@ -49,6 +49,8 @@ type world struct {
 
 	approve, retry, swapped string
 	answers                 map[string]Answer
+	// refused is what cannot be made true.
+	refused string
 
 	harm []string
 }
@@ -191,7 +193,7 @@ func (w *world) followCanary(i Intents) {
 
 // observe is what can be seen of the world.
 func (w *world) observe() Observation {
-	out := Observation{Approve: w.approve, Retry: w.retry, Swapped: w.swapped, Answers: w.answers}
+	out := Observation{Approve: w.approve, Retry: w.retry, Swapped: w.swapped, Answers: w.answers, Refused: w.refused}
 	if w.hidden {
 		out.Workload.Why, out.Canary.Why = "the API server does not answer", "the API server does not answer"
 	} else {

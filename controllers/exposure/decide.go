@@ -122,6 +122,7 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
 		Swapped: annotations[v1alpha1.AnnotationSwapped],
 	}
+		Refused: r.Deployments.Refused(r.exs),
 	if refs.Workload(r.exs).Name == "" {
 		out.Canary = r.observeOwnCanary()
 		return out
