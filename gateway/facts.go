@@ -112,6 +112,8 @@ type BackendFacts struct {
 	// Addresses are the IP addresses that the host name of an fqdn backend resolves to. Empty: it is not
 	// known, and never was to whoever asks.
 	Addresses []string
+	// Unresolved: that was asked for, and there is no answer with an address.
+	Unresolved bool
 }
 
 // Import is what matters of a ServiceImport.

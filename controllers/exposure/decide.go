@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -34,14 +35,16 @@ func (r *run) decide(ctx context.Context) error {
 	key, now := client.ObjectKeyFromObject(r.exs), r.Clock.Now()
 	counted := r.Calls.Take(key)
 	status := *r.exs.Status.DeepCopy()
+	status.Backends = withoutHosts(status.Backends)
 	failover.Resume(&status, r.states.of(key))
 
 	status.Traffic = rollout.Gather(status.Traffic)
 	seen := r.observe(counted, now)
 	out := failover.Decide(&r.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(status, &out, now)
+	out.Backends = withHosts(r.exs, r.found.Facts, out.Backends)
 	counting := r.Calls.Condition(r.exs, out.Active)
-	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting)
+	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting) || !equality.Semantic.DeepEqual(r.exs.Status.Backends, out.Backends)
 	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
 		r.exposing.RunAgain(rest)
 	} else if changed {
@@ -119,10 +122,10 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 	annotations := r.exs.Annotations
 	out := rollout.Observation{
 		DataPlane: r.servedShare(), Calls: compared, Answers: r.Deployments.Webhooks.Answers(r.exs),
+		Refused: r.Deployments.Refused(r.exs),
 		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
 		Swapped: annotations[v1alpha1.AnnotationSwapped],
 	}
-		Refused: r.Deployments.Refused(r.exs),
 	if refs.Workload(r.exs).Name == "" {
 		out.Canary = r.observeOwnCanary()
 		return out

@@ -162,6 +162,7 @@ func (l *look) backends(ctx context.Context) error {
 		case gateway.NeedsAddresses(l.exs, l.out.Class):
 			var awaited bool
 			facts.Addresses, awaited = l.Hosts.Addresses(string(backend.FQDN.Hostname))
+			facts.Unresolved = !awaited && len(facts.Addresses) == 0
 			l.out.Awaited = l.out.Awaited || awaited
 		}
 		if err != nil {

@@ -142,19 +142,12 @@ func (f *Feed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (facts.
 		// Whether an endpoint is checked must be known when it is first served: Envoy makes it anew when that changes.
 		found.Awaited = true
 	}
-	if !f.isOpen() && hasUnresolved(exs, found.Facts) {
+	if !f.isOpen() && gateway.Resolve(exs, found.Facts).HasUnknownHost() {
 		// Clients that come to this replica may know the host from another one, or from before: they keep it for as long as
 		// they are not told of others.
 		found.Awaited = true
 	}
 	return found, nil
-}
-
-// hasUnresolved says whether a host of the spec has never been resolved.
-func hasUnresolved(exs *v1alpha1.ExposedService, known gateway.Facts) bool {
-	return slices.ContainsFunc(exs.Spec.Backends, func(b v1alpha1.Backend) bool {
-		return b.FQDN != nil && len(known.Backends[b.Name].Addresses) == 0
-	})
 }
 
 // ownServices reads the Services that Headgate made for a Gateway: they know the pods of a Service that is gone.
