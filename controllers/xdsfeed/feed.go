@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/gateway"
 	xdscache "github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/resource"
@@ -37,7 +38,7 @@ type Feed struct {
 	// set serves resources; it is the cache's own.
 	set func(map[xdscache.Owner][]xdscache.Resource) error
 	// judged tells the controller that writes the status of what has become of an ExposedService.
-	judged *kube.WakeUps
+	judged *queue.WakeUps
 
 	mu      sync.Mutex
 	catalog *catalog
@@ -57,7 +58,7 @@ type Feed struct {
 }
 
 // New makes a feed that knows nothing yet. judged is woken for ExposedServices whose problems are others.
-func New(reader facts.Reader, cache *xdscache.Cache, judged *kube.WakeUps) *Feed {
+func New(reader facts.Reader, cache *xdscache.Cache, judged *queue.WakeUps) *Feed {
 	return &Feed{
 		facts: reader, cache: cache, judged: judged,
 		set: func(resources map[xdscache.Owner][]xdscache.Resource) error {

@@ -1,4 +1,4 @@
-package exposure
+package index
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"

@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"encoding/json"
@@ -85,12 +85,12 @@ func (s *said) digest(manager string, status v1alpha1.ExposedServiceStatus) uint
 	return maphash.Bytes(s.seed, text)
 }
 
-// StatusMatters lets through what others change of what Headgate says in a status, by hand or because they stopped to
+// Matters lets through what others change of what Headgate says in a status, by hand or because they stopped to
 // lead while they wrote. It is said again as it is.
-func (r *Reconciler) StatusMatters() predicate.Predicate {
+func (w *Writer) Matters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)
 		after, isOne := e.ObjectNew.(*v1alpha1.ExposedService)
-		return wasOne && isOne && r.said.isForeign(before, after)
+		return wasOne && isOne && w.said.isForeign(before, after)
 	}}
 }

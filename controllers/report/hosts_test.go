@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"testing"
@@ -38,7 +38,7 @@ func TestWhereAHostIsIsRemembered(t *testing.T) {
 			exs.Spec.Backends = []v1alpha1.Backend{{Name: "eu", FQDN: &v1alpha1.FQDNBackend{Hostname: "eu.example.com", Port: 443}}}
 			exs.Status.Backends = []v1alpha1.BackendStatus{{Name: "eu", Host: c.before}}
 			facts := gateway.Facts{Backends: map[string]gateway.BackendFacts{"eu": {Addresses: c.now}}}
-			got := withHosts(exs, facts, withoutHosts(exs.Status.Backends))
+			got := WithHosts(exs, facts, WithoutHosts(exs.Status.Backends))
 			if diff := cmp.Diff([]v1alpha1.BackendStatus{{Name: "eu", Host: c.want}}, got); diff != "" {
 				t.Error(diff)
 			}

@@ -1,4 +1,4 @@
-package kube
+package stripped
 
 import (
 	"fmt"
@@ -22,11 +22,12 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
 func TestAStrippedSliceHasWhatIsRead(t *testing.T) {
-	got := strip(t, NewStripper().StripSlice, fullSlice("shop", "greeter-x1", 2)).(*discoveryv1.EndpointSlice)
+	got := strip(t, New().StripSlice, fullSlice("shop", "greeter-x1", 2)).(*discoveryv1.EndpointSlice)
 	want := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "greeter-x1", UID: "uid-greeter-x1", ResourceVersion: "12", Generation: 3,
@@ -54,7 +55,7 @@ func TestAStrippedSliceHasWhatIsRead(t *testing.T) {
 }
 
 func TestAStrippedServiceHasWhatIsRead(t *testing.T) {
-	got := strip(t, NewStripper().StripService, fullService("shop", "greeter")).(*corev1.Service)
+	got := strip(t, New().StripService, fullService("shop", "greeter")).(*corev1.Service)
 	want := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "greeter", UID: "uid-greeter", ResourceVersion: "12", Generation: 3,
@@ -82,7 +83,7 @@ func TestAStrippedDeploymentKeepsItsTemplateAndOwners(t *testing.T) {
 	want := deployment.DeepCopy()
 	want.Annotations, want.Finalizers, want.GenerateName, want.Status.Conditions = nil, nil, "", nil
 	want.Labels = map[string]string{v1alpha1.LabelManagedBy: "Helm"}
-	if got := strip(t, NewStripper().StripDeployment, deployment); !equality.Semantic.DeepEqual(got, want) {
+	if got := strip(t, New().StripDeployment, deployment); !equality.Semantic.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }
@@ -91,7 +92,7 @@ func TestAStrippedDeploymentKeepsItsTemplateAndOwners(t *testing.T) {
 func TestOwnObjectsKeepEveryField(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter", UID: "1"}}
 	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelOwnerName: "greeter", v1alpha1.LabelOwnerNamespace: "shop"}
-	s := NewStripper()
+	s := New()
 	for name, mark := range map[string]func(client.Object){
 		"owner": func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{ownerReference(exs)}) },
 		"intent": func(o client.Object) {
@@ -129,7 +130,7 @@ func TestOwnObjectsKeepEveryField(t *testing.T) {
 func TestSlicesOfOurServicesAreStripped(t *testing.T) {
 	slice := fullSlice("shop", "greeter-primary-gw-abc", 1)
 	slice.Labels[v1alpha1.LabelManagedBy], slice.Labels[v1alpha1.LabelOwnerName] = v1alpha1.ManagedBy, "greeter"
-	got := strip(t, NewStripper().StripSlice, slice)
+	got := strip(t, New().StripSlice, slice)
 	if got.GetAnnotations() != nil || got.GetLabels()[v1alpha1.LabelOwnerName] != "greeter" {
 		t.Errorf("got %+v", got)
 	}
@@ -138,14 +139,14 @@ func TestSlicesOfOurServicesAreStripped(t *testing.T) {
 func TestWhatKubectlAppliedLastIsNotKept(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: fullMeta("shop", "greeter")}
 	exs.Annotations[v1alpha1.AnnotationApprove] = "yes"
-	strip(t, NewStripper().Strip, exs)
+	strip(t, New().Strip, exs)
 	if want := map[string]string{v1alpha1.AnnotationApprove: "yes"}; !maps.Equal(exs.Annotations, want) || exs.ManagedFields != nil {
 		t.Errorf("annotations %v, fields %v", exs.Annotations, exs.ManagedFields)
 	}
 }
 
 func TestWhatIsNoObjectPassesTheStripper(t *testing.T) {
-	s, lost := NewStripper(), cache.DeletedFinalStateUnknown{Key: "shop/greeter"}
+	s, lost := New(), cache.DeletedFinalStateUnknown{Key: "shop/greeter"}
 	for _, f := range []cache.TransformFunc{s.Strip, s.StripService, s.StripSlice} {
 		if got, err := f(lost); err != nil || got != any(lost) {
 			t.Errorf("got %v, %v", got, err)
@@ -156,7 +157,7 @@ func TestWhatIsNoObjectPassesTheStripper(t *testing.T) {
 // Whose an object is, and to whom it leads, is the same before and after; and a second time nothing changes.
 func TestStrippingChangesNoOwner(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter", UID: "1"}}
-	s := NewStripper()
+	s := New()
 	rapid.Check(t, func(t *rapid.T) {
 		var object client.Object = fullSlice("shop", "greeter-x", rapid.IntRange(0, 3).Draw(t, "endpoints"))
 		transform := s.StripSlice
@@ -169,17 +170,17 @@ func TestStrippingChangesNoOwner(t *testing.T) {
 		if rapid.Bool().Draw(t, "intent") {
 			object.SetAnnotations(map[string]string{v1alpha1.AnnotationIntent: "x"})
 		}
-		reference := ownerReference(exs)
+		reference := *metav1.NewControllerRef(exs, v1alpha1.GroupVersion.WithKind(v1alpha1.KindExposedService))
 		reference.UID = rapid.SampledFrom([]types.UID{"1", "2"}).Draw(t, "uid")
 		reference.Kind = rapid.SampledFrom([]string{v1alpha1.KindExposedService, "Service"}).Draw(t, "kind")
 		if rapid.Bool().Draw(t, "owned") {
 			object.SetOwnerReferences([]metav1.OwnerReference{reference})
 		}
-		before, owners := OwnershipOf(object, exs), OwnersOf(object)
+		before, owners := kube.OwnershipOf(object, exs), kube.OwnersOf(object)
 		once := mustStrip(t, transform, object)
 		// A slice of the cluster's may lose an owner that is no ExposedService.
-		if got := OwnershipOf(once, exs); got != before || !slices.Equal(OwnersOf(once), owners) {
-			t.Fatalf("it was %d of %v, and is %d of %v: %+v", before, owners, got, OwnersOf(once), once)
+		if got := kube.OwnershipOf(once, exs); got != before || !slices.Equal(kube.OwnersOf(once), owners) {
+			t.Fatalf("it was %d of %v, and is %d of %v: %+v", before, owners, got, kube.OwnersOf(once), once)
 		}
 		again := mustStrip(t, transform, once.DeepCopyObject().(client.Object))
 		if !equality.Semantic.DeepEqual(once, again) {
@@ -209,7 +210,7 @@ func TestSharedTextsAreBounded(t *testing.T) {
 // the owners of its fields, and stripped.
 func BenchmarkBytesPerObject(b *testing.B) {
 	const many = 2000
-	s := NewStripper()
+	s := New()
 	for _, c := range []struct {
 		name    string
 		decoded func(i int) client.Object

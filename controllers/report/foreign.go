@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // removeForeign takes those of one's conditions out of a status that were not said and are there all the same: they are
 // another field manager's, such as that of a restore from a backup. Not to say them does not remove them.
-func (r *run) removeForeign(ctx context.Context, live *v1alpha1.ExposedService, manager string, ours []string, said []metav1.Condition) error {
+func (w *Writer) removeForeign(ctx context.Context, live *v1alpha1.ExposedService, manager string, ours []string, said []metav1.Condition) error {
 	type operation struct {
 		Op    string `json:"op"`
 		Path  string `json:"path"`
@@ -36,7 +36,7 @@ func (r *run) removeForeign(ctx context.Context, live *v1alpha1.ExposedService, 
 	if err != nil {
 		return fmt.Errorf("write a patch of the conditions of ExposedService %s as JSON: %w", client.ObjectKeyFromObject(live), err)
 	}
-	if err := r.Client.Status().Patch(ctx, live, client.RawPatch(types.JSONPatchType, body), client.FieldOwner(manager)); err != nil {
+	if err := w.client.Status().Patch(ctx, live, client.RawPatch(types.JSONPatchType, body), client.FieldOwner(manager)); err != nil {
 		return fmt.Errorf("remove conditions of ExposedService %s that others have set: %w", client.ObjectKeyFromObject(live), err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"slices"
@@ -10,8 +10,8 @@ import (
 // mostAddresses is how many addresses of a host the status may hold.
 const mostAddresses = 64
 
-// withHosts are the statuses of backends with where their hosts are.
-func withHosts(exs *v1alpha1.ExposedService, facts gateway.Facts, backends []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
+// WithHosts are the statuses of backends with where their hosts are.
+func WithHosts(exs *v1alpha1.ExposedService, facts gateway.Facts, backends []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
 	out := slices.Clone(backends)
 	for i := range out {
 		out[i].Host = hostOf(exs, facts, out[i].Name)
@@ -19,8 +19,8 @@ func withHosts(exs *v1alpha1.ExposedService, facts gateway.Facts, backends []v1a
 	return out
 }
 
-// withoutHosts are the statuses as the decider knows them.
-func withoutHosts(backends []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
+// WithoutHosts are the statuses as the decider knows them.
+func WithoutHosts(backends []v1alpha1.BackendStatus) []v1alpha1.BackendStatus {
 	out := slices.Clone(backends)
 	for i := range out {
 		out[i].Host = nil

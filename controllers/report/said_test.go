@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"testing"
@@ -14,8 +14,8 @@ import (
 
 // What Headgate has written itself wakes nobody, and what others have does.
 func TestOnlyWhatOthersSayWakes(t *testing.T) {
-	r := &Reconciler{said: newSaid()}
-	matters := r.StatusMatters()
+	w := &Writer{said: newSaid()}
+	matters := w.Matters()
 	with := func(exs *v1alpha1.ExposedService, conditionType, message string) *v1alpha1.ExposedService {
 		out := exs.DeepCopy()
 		meta.SetStatusCondition(&out.Status.Conditions, metav1.Condition{
@@ -34,7 +34,7 @@ func TestOnlyWhatOthersSayWakes(t *testing.T) {
 		if !wakes(none, first) {
 			t.Errorf("%s: after a start, whoever it was does not wake", half.conditionType)
 		}
-		r.said.note(first, half.manager, first.Status)
+		w.said.note(first, half.manager, first.Status)
 		if wakes(none, first) {
 			t.Errorf("%s: what it has said itself wakes it", half.conditionType)
 		}
@@ -48,6 +48,6 @@ func TestOnlyWhatOthersSayWakes(t *testing.T) {
 		if wakes(first, later) {
 			t.Errorf("%s: what is not said there wakes it", half.conditionType)
 		}
-		r.said.forget(client.ObjectKeyFromObject(none))
+		w.said.forget(client.ObjectKeyFromObject(none))
 	}
 }
