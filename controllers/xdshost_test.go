@@ -23,7 +23,7 @@ func (d dns) LookupHost(context.Context, string) ([]string, error) {
 	return d, nil
 }
 
-func asking(resolver dns) operatorOption {
+func resolvingBy(resolver dns) operatorOption {
 	return func(config *Config, _ *transport) { config.Resolver = resolver }
 }
 
@@ -36,7 +36,7 @@ func TestAHostOverXDSStaysWhereItWasWhenDNSFailsAfterARestart(t *testing.T) {
 	t.Parallel()
 	w, p := newWorld(t).withBackends(), newXDSPKI(t)
 	option, address := servingXDS(t, p, "replica-a")
-	former := w.startOperator(option, asking(dns{"203.0.113.7", "203.0.113.8"}))
+	former := w.startOperator(option, resolvingBy(dns{"203.0.113.7", "203.0.113.8"}))
 	exs := w.exposedService("greeter", overXDS(9090), behindHost)
 	w.create(exs)
 	c := p.connect(w, address, "envoy-1", nil)
@@ -55,7 +55,7 @@ func TestAHostOverXDSStaysWhereItWasWhenDNSFailsAfterARestart(t *testing.T) {
 	former.stop()
 
 	option, address = servingXDS(t, p, "replica-b")
-	o := w.startOperator(option, asking(nil))
+	o := w.startOperator(option, resolvingBy(nil))
 	c = p.connect(w, address, "envoy-1", nil)
 	c.until("the host is served as before", func() bool { return c.health(mainCluster(w)) == known })
 	w.untilReady(exs)
@@ -70,7 +70,7 @@ func TestAHostOverXDSThatWasNeverResolvedIsNotUp(t *testing.T) {
 	t.Parallel()
 	w, p := newWorld(t).withBackends(), newXDSPKI(t)
 	option, _ := servingXDS(t, p, "replica-a")
-	w.startOperator(option, asking(nil))
+	w.startOperator(option, resolvingBy(nil))
 	exs := w.exposedService("greeter", overXDS(9090), behindHost)
 	w.create(exs)
 	w.eventually("the backup serves", func() error {
