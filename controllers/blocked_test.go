@@ -54,23 +54,22 @@ func TestWhatALiveRouteStandsOnIsKeptCurrentWhileTheGatewayIsUnknown(t *testing.
 		name       string
 		controller gwapiv1.GatewayController
 		shared     bool
-		takes      func(w *world, infra string) client.Object
 		reason     v1alpha1.Reason
 		want       []string
 	}{
 		{
 			"GatewayClass", gateway.EnvoyGatewayController, false,
-			func(w *world, _ string) client.Object { return w.gatewayClass() }, v1alpha1.ReasonGatewayClassNotFound,
+			v1alpha1.ReasonGatewayClassNotFound,
 			[]string{"greeter-primary-gw 0", "greeter-backup-gw 1000000"},
 		},
 		{
 			"GatewayClass of others", "example.com/other", false,
-			func(w *world, _ string) client.Object { return w.gatewayClass() }, v1alpha1.ReasonGatewayClassNotFound,
+			v1alpha1.ReasonGatewayClassNotFound,
 			[]string{"primary-svc 0", "backup-svc 1000000"},
 		},
 		{
 			"shared Gateway", gateway.EnvoyGatewayController, true,
-			func(w *world, infra string) client.Object { return w.sharedGateway(infra, "public") }, v1alpha1.ReasonGatewayNotFound,
+			v1alpha1.ReasonGatewayNotFound,
 			[]string{"greeter-primary-gw 0", "greeter-backup-gw 1000000"},
 		},
 	} {
@@ -96,7 +95,10 @@ func TestWhatALiveRouteStandsOnIsKeptCurrentWhileTheGatewayIsUnknown(t *testing.
 			w.untilQuiet(o)
 			made := len(w.made(exs))
 
-			gone := test.takes(w, infra)
+			var gone client.Object = class
+			if test.shared {
+				gone = w.sharedGateway(infra, "public")
+			}
 			w.delete(gone)
 			w.untilNotAccepted(exs, test.reason)
 			oneCluster := test.controller == gateway.EnvoyGatewayController
