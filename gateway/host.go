@@ -127,7 +127,7 @@ func RememberedHost(exs *v1alpha1.ExposedService, b *v1alpha1.Backend) *v1alpha1
 	return nil
 }
 
-// HasUnknownHost: of a host of the spec nobody knows an address.
+// HasUnknownHost says whether there is a host of the spec of which nobody knows an address.
 func (r Resolved) HasUnknownHost() bool {
 	return slices.ContainsFunc(r.backends, func(b backend) bool {
 		return !b.inside() && len(b.host.addresses) == 0 && len(b.host.unreachable) == 0

@@ -80,8 +80,10 @@ func (s *said) digest(manager string, status v1alpha1.ExposedServiceStatus) uint
 		half.Conditions[i].LastTransitionTime = metav1.Time{}
 	}
 	slices.SortFunc(half.Conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
-	// A status can always be written as JSON.
-	text, _ := json.Marshal(half)
+	text, err := json.Marshal(half)
+	if err != nil {
+		return 0 // It was read as JSON, and can be written so.
+	}
 	return maphash.Bytes(s.seed, text)
 }
 
