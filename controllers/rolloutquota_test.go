@@ -137,11 +137,24 @@ func TestWhatIsRefusedOfARolloutOverXDSIsSaid(t *testing.T) {
 				return w.conditionIs(exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, test.words...)
 			})
 			w.untilQuiet(o)
-			if exs.Status.Rollout.Weight != 0 {
-				t.Errorf("the canary has weight %d", exs.Status.Rollout.Weight)
-			}
 			if err := w.conditionIs(exs, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
 				t.Error(err)
+			}
+			o.stop()
+			// Whoever starts now does not know yet what is refused.
+			canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "primary-svc-canary", Namespace: w.namespace}}
+			if w.read(canary) == nil {
+				if err := w.controlCanary(canary, w.slice("primary-svc-canary", "10.1.2.1")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			option, _ = servingXDS(t, p, "replica-b")
+			w.untilQuiet(w.startOperator(option))
+			if err := w.conditionIs(exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, test.words...); err != nil {
+				t.Error(err)
+			}
+			if exs.Status.Rollout.Weight != 0 || has(exs, v1alpha1.DecisionStepStarted) {
+				t.Errorf("the canary has weight %d: %v", exs.Status.Rollout.Weight, reasonsOf(exs))
 			}
 		})
 	}

@@ -59,6 +59,8 @@ type Canary struct {
 	Ready int32
 	// ReadySince is when the newest of them became ready; zero when that is not known.
 	ReadySince time.Time
+	// Unserved says that the Service in front of its pods is not there, so that no data plane can send it a call.
+	Unserved bool
 	// Trouble is what keeps a pod of Revision from running; nil: nothing does, as far as is known.
 	Trouble *Trouble
 }

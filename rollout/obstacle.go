@@ -112,7 +112,7 @@ func doubtful(l *look) string {
 	return "something speaks against the canary"
 }
 
-// tooFewReady: the pods that the weight takes are not ready, or not of this revision.
+// tooFewReady: the pods that the weight takes are not ready, or not of this revision, or nothing leads to them.
 func tooFewReady(l *look) string {
 	c, want := l.seen.Canary, l.status.Replicas
 	if l.ownCanary() {
@@ -127,6 +127,8 @@ func tooFewReady(l *look) string {
 		return "waits for the canary to get the pod template"
 	case c.Ready < want:
 		return fmt.Sprintf("waits for the canary's pods: %d of %d ready", c.Ready, want)
+	case c.Unserved:
+		return "waits for the canary's Service to be made"
 	}
 	return ""
 }

@@ -30,6 +30,7 @@ func TestEverythingThatKeepsAStepIsSaid(t *testing.T) {
 			s.replicas, s.pods["v1"], s.trouble["v2"] = 20, 20, nil
 			s.canary.since = s.now.Add(time.Hour)
 		}, "waits for the canary's pods: 1 of 2 ready"},
+		"a canary without its Service": {func(s *scene) { s.unserved = true }, "waits for the canary's Service to be made"},
 		"a webhook": {
 			func(s *scene) {
 				s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}, {Name: "change"}}

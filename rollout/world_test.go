@@ -51,6 +51,8 @@ type world struct {
 	answers                 map[string]Answer
 	// refused is what cannot be made true.
 	refused string
+	// unserved: the canary's Service is not there.
+	unserved bool
 
 	harm []string
 }
@@ -245,7 +247,7 @@ func (w *world) observeCanary() Canary {
 	if w.canary == nil {
 		return Canary{Known: true}
 	}
-	out := Canary{Known: true, Found: true, Revision: w.canary.template, Ready: w.canary.ready, ReadySince: w.canary.since}
+	out := Canary{Known: true, Found: true, Revision: w.canary.template, Ready: w.canary.ready, ReadySince: w.canary.since, Unserved: w.unserved}
 	if w.own {
 		out.Revision = ""
 	}

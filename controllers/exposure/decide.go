@@ -132,6 +132,7 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 		return out
 	}
 	out.Workload, out.Canary = r.Deployments.Observe(r.exs, r.workloads)
+	out.Canary.Unserved = r.found.Backends[v1alpha1.CanaryName].Service == nil
 	return out
 }
 
