@@ -40,8 +40,8 @@ func TestItemsAreServedByABoundedNumberOfWorkers(t *testing.T) {
 	}
 	cancel()
 	select {
-	case <-ended:
-		t.Fatal("it has ended before its workers")
+	case err := <-ended:
+		t.Fatalf("it has ended before its workers (%v)", err)
 	default:
 	}
 	close(release)
