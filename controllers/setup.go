@@ -32,11 +32,15 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/controllers/deployments"
+	"github.com/headgate/headgate/controllers/discovery"
 	"github.com/headgate/headgate/controllers/exposure"
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/index"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
+	"github.com/headgate/headgate/controllers/report"
+	"github.com/headgate/headgate/controllers/stripped"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/internal/dial"
 	"github.com/headgate/headgate/signals"
@@ -114,7 +118,7 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("build the scheme: %w", err)
 	}
-	stripper := kube.NewStripper()
+	stripper := stripped.New()
 	options := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
@@ -178,7 +182,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	}
 	r := exposure.New(exposure.Config{
 		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
-		Calls: p.calls, Compared: p.compared,
+		Calls: p.calls, Compared: p.compared, Report: report.NewWriter(p.objects.Client, p.objects.Events, config.Clock),
 		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
@@ -193,7 +197,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	if err != nil {
 		return nil, err
 	}
-	return r, addKindsController(mgr, &kube.KindsReconciler{
+	return r, addKindsController(mgr, &discovery.Reconciler{
 		Cache: mgr.GetCache(), Mapper: mgr.GetRESTMapper(), Kinds: p.objects.Kinds, Clock: config.Clock,
 		Watch: w.watch, Watched: watched, Changed: changed, Metrics: p.objects.Metrics,
 	})
@@ -206,7 +210,7 @@ type parts struct {
 	calls, compared *calls.Counter
 	deployments     *deployments.Follower
 	// wake asks the exposure controller for runs.
-	wake *kube.WakeUps
+	wake *queue.WakeUps
 }
 
 func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
@@ -222,7 +226,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	if config.NoRollouts {
 		off = kube.RolloutKinds()
 	}
-	wake := &kube.WakeUps{}
+	wake := &queue.WakeUps{}
 	objects := kube.Objects{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Kinds: kube.NewServedKinds(off), Metrics: m,
 		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)}, Settled: kube.NewSettled(),
@@ -264,7 +268,7 @@ type watcher struct {
 
 // addExposure adds the controller of ExposedServices, and watches what every cluster has: ExposedServices, for
 // themselves and for those that they may be in the way of, and the news that a kind has come or gone.
-func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChanged <-chan event.GenericEvent, wake *kube.WakeUps) error {
+func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChanged <-chan event.GenericEvent, wake *queue.WakeUps) error {
 	var err error
 	w.exposure, err = controller.New("exposure", w.mgr, controller.Options{
 		Reconciler:              r,
@@ -279,8 +283,8 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 	w.mapper = index.Mapper{Cache: w.mgr.GetCache(), Claims: r.Claims, Waiters: r.Waiters, Noted: r.Noted}
 	return errors.Join(
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{},
-			predicate.Or(exposure.DecisionMatters(), exposure.ClientsMatter(), exposure.PeopleSpoke()))),
-		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), exposure.RivalsMatter())),
+			predicate.Or(index.DecisionMatters(), index.ClientsMatter(), index.PeopleSpoke(), r.Report.Matters()))),
+		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), index.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),
 	)
@@ -299,7 +303,7 @@ func (w *watcher) watchServed(ctx context.Context, objects kube.Objects) (map[sc
 		// One version of a kind is enough: the first in the list.
 		if k.Optional() && !definitions[k.CRD] {
 			var err error
-			if served, err = kube.IsServed(w.mgr.GetRESTMapper(), k); err != nil {
+			if served, err = discovery.IsServed(w.mgr.GetRESTMapper(), k); err != nil {
 				return nil, err
 			}
 			definitions[k.CRD] = served
@@ -325,7 +329,7 @@ func (w *watcher) watch(ctx context.Context, k kube.Kind) error {
 	}
 	var predicates []predicate.Predicate
 	if k.GVK == kube.KindGateway.GVK {
-		predicates = append(predicates, exposure.GatewayMatters())
+		predicates = append(predicates, index.GatewayMatters())
 	}
 	if err := w.exposure.Watch(source.Kind(w.mgr.GetCache(), k.NewObject(), w.mapper.HandlerFor(k), predicates...)); err != nil {
 		return err
@@ -333,7 +337,7 @@ func (w *watcher) watch(ctx context.Context, k kube.Kind) error {
 	return w.watchForXDS(k)
 }
 
-func addKindsController(mgr ctrl.Manager, r *kube.KindsReconciler) error {
+func addKindsController(mgr ctrl.Manager, r *discovery.Reconciler) error {
 	c, err := controller.New("kinds", mgr, controller.Options{
 		Reconciler: r,
 		// It writes nothing, and a new leader must not begin with what it knew at its start.
@@ -344,8 +348,8 @@ func addKindsController(mgr ctrl.Manager, r *kube.KindsReconciler) error {
 	if err != nil {
 		return fmt.Errorf("make the kinds controller: %w", err)
 	}
-	definitions := source.Kind[client.Object](mgr.GetCache(), kube.NewDefinition(),
-		&handler.EnqueueRequestForObject{}, predicate.NewPredicateFuncs(kube.DefinesOptionalKind))
+	definitions := source.Kind[client.Object](mgr.GetCache(), discovery.NewDefinition(),
+		&handler.EnqueueRequestForObject{}, predicate.NewPredicateFuncs(discovery.DefinesOptionalKind))
 	if err := c.Watch(definitions); err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
 	}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type transport struct {
 	failed   map[string]bool
 	// blindTo: this resource can neither be listed nor watched, if it is not empty.
 	blindTo string
+	// catching: writes of the status by this field manager do not arrive, if it is not empty; caught are those.
+	catching string
+	caught   []*http.Request
 	// watches are the answers to open ones, by resource.
 	watches map[string][]io.Closer
 }
@@ -53,6 +57,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		return t.refusal(request), err
 	}
+	if t.catch(request) {
+		return nil, errors.New("the connection is broken")
+	}
 	response, err := t.next.RoundTrip(request)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,6 +67,49 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		t.cut = true
 	}
 	return response, err
+}
+
+// catch keeps a write that is not to arrive now.
+func (t *transport) catch(request *http.Request) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.catching == "" || request.URL.Query().Get("fieldManager") != t.catching || path.Base(request.URL.Path) != "status" {
+		return false
+	}
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		panic(err)
+	}
+	_ = request.Body.Close()
+	late := request.Clone(context.Background())
+	late.Body = io.NopCloser(bytes.NewReader(body))
+	t.caught = append(t.caught, late)
+	return true
+}
+
+// release sends the last write that was caught, and returns how it was answered.
+func (t *transport) release() (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	response, err := t.next.RoundTrip(t.caught[len(t.caught)-1])
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// catchStatusOf keeps the writes of the status by a field manager from arriving.
+func (t *transport) catchStatusOf(manager string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.catching = manager
+}
+
+// hasCaught says how many writes have been kept.
+func (t *transport) hasCaught() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.caught)
 }
 
 // read lets a read through that is not of many objects of what the operator is blind to.

@@ -21,6 +21,7 @@ import (
 	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/controllers/index"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/xds/bootstrap"
 	xdscache "github.com/headgate/headgate/xds/cache"
@@ -42,7 +43,7 @@ type XDSConfig struct {
 func setupXDS(mgr ctrl.Manager, config Config, p *parts, w *watcher, kindsChanged <-chan event.GenericEvent) (*xdsfeed.Feed, error) {
 	log := mgr.GetLogger().WithName("xds")
 	served := xdscache.New(xdscache.Config{Clock: config.Clock})
-	wake := &kube.WakeUps{}
+	wake := &queue.WakeUps{}
 	reader := p.facts
 	// What the leader has just written is of no concern here, and waiting for it would be.
 	reader.Client, reader.Wake = mgr.GetCache(), wake
@@ -105,7 +106,7 @@ func setupLoads(mgr ctrl.Manager, config Config, counters []*calls.Counter, load
 
 // addFeedController makes the feed a controller that runs on every replica.
 func addFeedController(
-	mgr ctrl.Manager, config Config, feed *xdsfeed.Feed, w *watcher, kindsChanged <-chan event.GenericEvent, wake *kube.WakeUps,
+	mgr ctrl.Manager, config Config, feed *xdsfeed.Feed, w *watcher, kindsChanged <-chan event.GenericEvent, wake *queue.WakeUps,
 ) error {
 	c, err := controller.New("xds", mgr, controller.Options{
 		Reconciler:              feed,
@@ -120,7 +121,7 @@ func addFeedController(
 	return errors.Join(
 		c.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, xdsfeed.ServedMatters())),
 		c.Watch(source.Channel(kindsChanged, w.feedMapper().All())),
-		c.Watch(kube.StartWith(xdsfeed.Begin)),
+		c.Watch(queue.StartWith(xdsfeed.Begin)),
 		c.Watch(source.Func(wake.Start)),
 	)
 }

@@ -23,13 +23,13 @@ func (b *backend) look() {
 }
 
 // endpointsFrom are the EndpointSlices that know the backend's pods best, and the name of the port
-// in them: those of the user's Service, or, when that is gone or they lack the port, of our own. A
-// backend that may not be used has none.
+// in them: those of the user's Service, or, when that is gone or they lack the port, of our own. Copies know no more than what
+// they are copied from. A backend that may not be used has none.
 func (b backend) endpointsFrom() (seen []discoveryv1.EndpointSlice, portName string) {
 	if b.revoked {
 		return nil, ""
 	}
-	if b.found && len(b.facts.Slices) > 0 {
+	if b.found && (b.mirrored || len(b.facts.Slices) > 0) {
 		seen = b.usersSlices()
 		if len(seen) > 0 || b.mirrored || !hasEndpoints(b.facts.Slices) {
 			return seen, b.port.Name

@@ -24,6 +24,7 @@ func (r Resolved) Expand() Expansion {
 
 	if !e.resolveClass() {
 		e.out.Blocked = true
+		e.carryOn()
 		return e.out
 	}
 	e.chooseShape()

@@ -112,6 +112,8 @@ type BackendFacts struct {
 	// Addresses are the IP addresses that the host name of an fqdn backend resolves to. Empty: it is not
 	// known, and never was to whoever asks.
 	Addresses []string
+	// Unresolved: that was asked for, and there is no answer with an address.
+	Unresolved bool
 }
 
 // Import is what matters of a ServiceImport.
@@ -162,9 +164,9 @@ type Expansion struct {
 	// fact that they depend on is missing, or because they were refused. Objects of ours that are in neither
 	// list are to be removed.
 	Kept []Ref
-	// Blocked: the expansion stands on too little to change anything: nothing is to be applied and nothing
-	// removed. That is so while the kinds of Gateway API, the GatewayClass, the Gateway of
-	// spec.gateway.parentRef, or spec.gateway itself are missing, and for nothing else.
+	// Blocked: the expansion stands on too little to make or remove anything. Its objects are those that a live route
+	// stands on, and the route itself: they are kept current. That is so while the kinds of Gateway API, the
+	// GatewayClass, the Gateway of spec.gateway.parentRef, or spec.gateway itself are missing, and for nothing else.
 	Blocked bool
 	// Problems are what a user has to act on. An expansion with problems may still have objects.
 	Problems []Problem

@@ -21,7 +21,7 @@ type host struct {
 	addresses []string
 	// unreachable are addresses of an IP family that the proxies do not have.
 	unreachable []string
-	// remembered: the name has not been resolved; the addresses are those that live objects hold.
+	// remembered: the name has not been resolved; the addresses are those that live objects or the status hold.
 	remembered bool
 	// live: a Backend that stands for the host exists.
 	live bool
@@ -101,7 +101,11 @@ func (r Resolved) resolveHosts() {
 		b.host = host{live: live.Exists, standsBy: r.facts.LiveFallback == b.Name}
 		addresses := b.facts.Addresses
 		if len(addresses) == 0 {
-			addresses, b.host.remembered = live.Addresses, len(live.Addresses) > 0
+			addresses = live.Addresses
+			if remembered := RememberedHost(r.exs, &b.Backend); len(addresses) == 0 && remembered != nil {
+				addresses = remembered.Addresses
+			}
+			b.host.remembered = len(addresses) > 0
 		}
 		for _, address := range addresses {
 			if len(families) == 0 || slices.Contains(families, familyOf(address)) {
@@ -111,6 +115,23 @@ func (r Resolved) resolveHosts() {
 			}
 		}
 	}
+}
+
+// RememberedHost is where the host of a backend was according to the status; nil: nothing says so of that host.
+func RememberedHost(exs *v1alpha1.ExposedService, b *v1alpha1.Backend) *v1alpha1.BackendHost {
+	for _, status := range exs.Status.Backends {
+		if status.Name == b.Name && status.Host != nil && b.FQDN != nil && status.Host.Hostname == string(b.FQDN.Hostname) {
+			return status.Host
+		}
+	}
+	return nil
+}
+
+// HasUnknownHost says whether there is a host of the spec of which nobody knows an address.
+func (r Resolved) HasUnknownHost() bool {
+	return slices.ContainsFunc(r.backends, func(b backend) bool {
+		return !b.inside() && len(b.host.addresses) == 0 && len(b.host.unreachable) == 0
+	})
 }
 
 func familyOf(address string) corev1.IPFamily {
@@ -149,8 +170,8 @@ func (r Resolved) proxyFamilies() []corev1.IPFamily {
 }
 
 // hostStatus says what is known of a host. One that has no place in the route has no endpoint, whatever its
-// name resolves to. Over xDS nothing remembers the addresses, so that nothing is known of one that is not
-// resolved.
+// name resolves to. Over xDS one that cannot be resolved, and of which nobody remembers an address, has none either;
+// until that is known, nothing is.
 func (r Resolved) hostStatus(b backend) v1alpha1.BackendStatus {
 	out := v1alpha1.BackendStatus{Name: b.Name}
 	e := r.outlined()
@@ -161,6 +182,9 @@ func (r Resolved) hostStatus(b backend) v1alpha1.BackendStatus {
 		if e.hostsWork() {
 			out.Message = b.hostTrouble()
 		}
+	case needed && !b.host.known() && b.facts.Unresolved:
+		none := int32(0)
+		out.Ready, out.Total, out.Message = &none, &none, b.hostTrouble()
 	case needed && !b.host.known():
 		out.Health, out.Message = v1alpha1.BackendUnknown, b.hostTrouble()
 	case needed:

@@ -35,22 +35,25 @@ const SliceManager = sliceManager
 // cluster, instead of leaving the choice to Envoy.
 func (e *expansion) addOwnServices() {
 	for _, b := range e.backends {
-		if !b.inside() {
-			continue
+		if b.inside() {
+			e.addOwnService(b)
 		}
-		if !b.found && b.facts.OwnService != nil && !b.revoked {
-			// What the Service was made from is gone. Its pods may well be there: leave it alone.
-			e.keep("", KindService, ServiceName(e.exs, b.Name))
-			e.keepSlices(b)
-		} else {
-			e.add(e.ownService(b))
-			for _, slice := range e.mirrorSlices(b) {
-				e.add(slice)
-			}
-		}
-		for _, slice := range e.placeholders(b) {
+	}
+}
+
+func (e *expansion) addOwnService(b backend) {
+	if !b.found && b.facts.OwnService != nil && !b.revoked {
+		// What the Service was made from is gone. Its pods may well be there: leave it alone.
+		e.keep("", KindService, ServiceName(e.exs, b.Name))
+		e.keepSlices(b)
+	} else {
+		e.add(e.ownService(b))
+		for _, slice := range e.mirrorSlices(b) {
 			e.add(slice)
 		}
+	}
+	for _, slice := range e.placeholders(b) {
+		e.add(slice)
 	}
 }
 

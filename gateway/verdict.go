@@ -138,12 +138,13 @@ func (f Findings) accepted() metav1.Condition {
 	if f.Live.Controller != "" {
 		who = "the Gateway's controller, " + string(f.Live.Controller) + ","
 	}
-	return Accepted(f.Expansion, f.Failures, who)
+	return Accepted(f.Expansion, f.Failures, who, "use a GatewayClass of Envoy Gateway with its Backend API enabled")
 }
 
 // Accepted makes the condition from everything that stands against the spec as it is, except for what it names and is not
-// there. What stops all of it comes first. who cannot do what is ignored. Failures of the data plane are Exposed's to say.
-func Accepted(expansion Expansion, failures []Failure, who string) metav1.Condition {
+// there. What stops all of it comes first. who cannot do what is ignored, and remedy is what can. Failures of the data plane
+// are Exposed's to say.
+func Accepted(expansion Expansion, failures []Failure, who, remedy string) metav1.Condition {
 	var problems []Problem
 	for _, stops := range []bool{true, false} {
 		for _, problem := range expansion.Problems {
@@ -162,8 +163,8 @@ func Accepted(expansion Expansion, failures []Failure, who string) metav1.Condit
 		return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionFalse, problems[0].Reason, Messages(problems))
 	case len(expansion.Ignored) > 0:
 		return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonFieldsIgnored, fmt.Sprintf(
-			"%s cannot do what these fields ask for, everything else is in force: %s; remove them, or use a GatewayClass of Envoy Gateway with its Backend API enabled",
-			who, strings.Join(expansion.Ignored, ", ")))
+			"%s cannot do what these fields ask for, everything else is in force: %s; remove them, or %s",
+			who, strings.Join(expansion.Ignored, ", "), remedy))
 	}
 	return condition.New(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the spec can be served as it is")
 }

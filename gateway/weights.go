@@ -129,23 +129,32 @@ func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, 
 	if route == nil {
 		return nil
 	}
+	weights := map[string]int32{}
+	eachBackendRef(exs, canary, route, func(name string, ref *gwapiv1.GRPCBackendRef) { weights[name] = ptr.Deref(ref.Weight, 1) })
+	return weights
+}
+
+// eachBackendRef calls a function with each reference of a route to a backend, and the backend's name.
+func eachBackendRef(
+	exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute, f func(name string, ref *gwapiv1.GRPCBackendRef),
+) {
 	backends := exs.Spec.Backends
 	if canary != nil {
 		backends = append(slices.Clip(backends), canaryBackend(canary))
 	}
-	weights := map[string]int32{}
-	for _, rule := range route.Spec.Rules {
-		for _, ref := range rule.BackendRefs {
-			i := slices.IndexFunc(backends, func(b v1alpha1.Backend) bool {
-				_, taken := weights[b.Name]
-				return !taken && standsFor(exs, b, ref.BackendObjectReference)
+	taken := map[string]bool{}
+	for i := range route.Spec.Rules {
+		refs := route.Spec.Rules[i].BackendRefs
+		for j := range refs {
+			k := slices.IndexFunc(backends, func(b v1alpha1.Backend) bool {
+				return !taken[b.Name] && standsFor(exs, b, refs[j].BackendObjectReference)
 			})
-			if i >= 0 {
-				weights[backends[i].Name] = ptr.Deref(ref.Weight, 1)
+			if k >= 0 {
+				taken[backends[k].Name] = true
+				f(backends[k].Name, &refs[j])
 			}
 		}
 	}
-	return weights
 }
 
 // standsFor says whether a backendRef is the backend's, in either shape.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/internal/condition"
+	"github.com/headgate/headgate/internal/text"
 )
 
 // Condition is a condition without the time and the generation, which whoever writes it adds.
@@ -20,6 +21,8 @@ func (l *look) condition() *Condition {
 		out.Reason = v1alpha1.ReasonRolloutFailed
 	case s.Phase == idle && l.desired != "" && l.desired == s.Stable:
 		out.Reason = v1alpha1.ReasonRolloutComplete
+	case l.seen.Refused != "":
+		out.Reason = v1alpha1.ReasonApplyFailed
 	case (s.Phase == idle || s.Phase == promoting) && !l.withdrawn() && l.seen.Workload.PausedBy != "":
 		out.Reason = v1alpha1.ReasonWorkloadPaused
 	case s.Phase == idle && l.settings.paused:
@@ -42,8 +45,10 @@ func (l *look) condition() *Condition {
 	return out
 }
 
-// message says where the rollout is and what it waits for.
-func (l *look) message() string {
+// message says where the rollout is and what it waits for, and what is refused, if anything is.
+func (l *look) message() string { return text.Join(l.phaseMessage(), l.seen.Refused) }
+
+func (l *look) phaseMessage() string {
 	s := &l.status
 	at := fmt.Sprintf("%s, step %d of %d at %s: ", s.Revision, s.Step, len(l.settings.steps), percentOf(s.Weight))
 	switch s.Phase {
@@ -117,6 +122,9 @@ func (l *look) progress() string {
 	at := fmt.Sprintf("%d/%d ", s.Step, len(l.settings.steps))
 	if name := l.refusing(); name != "" {
 		return at + "webhook " + name
+	}
+	if l.seen.Refused != "" && s.Phase != idle {
+		return at + "refused"
 	}
 	switch s.Phase {
 	case idle:

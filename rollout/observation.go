@@ -14,6 +14,9 @@ type Observation struct {
 	// DataPlane is which weight of the canary is served.
 	DataPlane DataPlane
 	Calls     Calls
+	// Refused is what the followers could not make true of the last intents because it is refused, with the words of who
+	// refuses it; empty: nothing.
+	Refused string
 	// Answers are those of the webhooks, by name.
 	Answers map[string]Answer
 	// Approve, Retry and Swapped are the values of the annotations of the same names.
@@ -56,6 +59,8 @@ type Canary struct {
 	Ready int32
 	// ReadySince is when the newest of them became ready; zero when that is not known.
 	ReadySince time.Time
+	// Unserved says that the Service in front of its pods is not there, so that no data plane can send it a call.
+	Unserved bool
 	// Trouble is what keeps a pod of Revision from running; nil: nothing does, as far as is known.
 	Trouble *Trouble
 }

@@ -19,7 +19,7 @@ var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
 // beforePods are what keeps a prepared step from being started. The weight before it has to be served, also if that is zero: a client
 // without a proxy fails calls that it gives to a canary of which it has not been told before.
-var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(notLive)}
+var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(refused), rising(notLive)}
 
 // rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
 // in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.
@@ -112,7 +112,7 @@ func doubtful(l *look) string {
 	return "something speaks against the canary"
 }
 
-// tooFewReady: the pods that the weight takes are not ready, or not of this revision.
+// tooFewReady: the pods that the weight takes are not ready, or not of this revision, or nothing leads to them.
 func tooFewReady(l *look) string {
 	c, want := l.seen.Canary, l.status.Replicas
 	if l.ownCanary() {
@@ -127,8 +127,18 @@ func tooFewReady(l *look) string {
 		return "waits for the canary to get the pod template"
 	case c.Ready < want:
 		return fmt.Sprintf("waits for the canary's pods: %d of %d ready", c.Ready, want)
+	case c.Unserved:
+		return "waits for the canary's Service to be made"
 	}
 	return ""
+}
+
+// refused: something that the rollout stands on is not as it is to be. The message ends with what.
+func refused(l *look) string {
+	if l.seen.Refused == "" {
+		return ""
+	}
+	return "waits for what is refused"
 }
 
 func webhooksDisagree(l *look) string {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -29,6 +30,7 @@ func TestEverythingThatKeepsAStepIsSaid(t *testing.T) {
 			s.replicas, s.pods["v1"], s.trouble["v2"] = 20, 20, nil
 			s.canary.since = s.now.Add(time.Hour)
 		}, "waits for the canary's pods: 1 of 2 ready"},
+		"a canary without its Service": {func(s *scene) { s.unserved = true }, "waits for the canary's Service to be made"},
 		"a webhook": {
 			func(s *scene) {
 				s.spec.Rollout.Analysis.Webhooks = []v1alpha1.RolloutWebhook{{Name: "tests"}, {Name: "change"}}
@@ -865,4 +867,29 @@ func TestNothingStartsWhileAnotherBackendServes(t *testing.T) {
 	}
 	s.failOver("primary")
 	s.until(stepping, time.Minute)
+}
+
+// What cannot be made is said with the phase, keeps the canary from getting more calls, and is over when it is.
+func TestWhatIsRefusedIsSaidAndKeepsAStepFromBeginning(t *testing.T) {
+	const words = "Service shop/greeter-canary is refused by the API server: not on a Friday"
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.refused = words
+	s.ship("v2")
+	s.until(preparing, time.Minute)
+	s.run(10 * time.Minute)
+	if s.phase() != preparing || s.status.Rollout.Weight != 0 {
+		t.Fatalf("%s with weight %d: %s", s.phase(), s.status.Rollout.Weight, s.reasons())
+	}
+	if got := s.last.Condition; got.Reason != v1alpha1.ReasonApplyFailed || got.Status != metav1.ConditionFalse || !strings.HasSuffix(got.Message, words) {
+		t.Errorf("the condition is %+v", got)
+	}
+	if !strings.HasSuffix(s.message(), words) || s.status.Rollout.Progress != "1/2 refused" {
+		t.Errorf("it says %q, %q", s.message(), s.status.Rollout.Progress)
+	}
+	s.refused = ""
+	s.untilStep(1, time.Minute)
+	if got := s.last.Condition; got.Status != metav1.ConditionTrue || strings.Contains(got.Message, words) {
+		t.Errorf("afterwards the condition is %+v", got)
+	}
 }

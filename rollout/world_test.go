@@ -49,6 +49,10 @@ type world struct {
 
 	approve, retry, swapped string
 	answers                 map[string]Answer
+	// refused is what cannot be made true.
+	refused string
+	// unserved: the canary's Service is not there.
+	unserved bool
 
 	harm []string
 }
@@ -191,7 +195,7 @@ func (w *world) followCanary(i Intents) {
 
 // observe is what can be seen of the world.
 func (w *world) observe() Observation {
-	out := Observation{Approve: w.approve, Retry: w.retry, Swapped: w.swapped, Answers: w.answers}
+	out := Observation{Approve: w.approve, Retry: w.retry, Swapped: w.swapped, Answers: w.answers, Refused: w.refused}
 	if w.hidden {
 		out.Workload.Why, out.Canary.Why = "the API server does not answer", "the API server does not answer"
 	} else {
@@ -243,7 +247,7 @@ func (w *world) observeCanary() Canary {
 	if w.canary == nil {
 		return Canary{Known: true}
 	}
-	out := Canary{Known: true, Found: true, Revision: w.canary.template, Ready: w.canary.ready, ReadySince: w.canary.since}
+	out := Canary{Known: true, Found: true, Revision: w.canary.template, Ready: w.canary.ready, ReadySince: w.canary.since, Unserved: w.unserved}
 	if w.own {
 		out.Revision = ""
 	}

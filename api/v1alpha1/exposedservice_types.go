@@ -255,6 +255,30 @@ type BackendStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+
+	// Host is where a host outside the cluster was when it was last resolved. It is there only with xds, for which
+	// nothing else holds the addresses: a replica that starts while the host cannot be resolved goes on with them.
+	// It is not changed while one of them is still among the addresses.
+	//
+	// +optional
+	Host *BackendHost `json:"host,omitempty"`
+}
+
+// BackendHost is where a host outside the cluster is.
+type BackendHost struct {
+	// Hostname is the name that was resolved.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Hostname string `json:"hostname"`
+
+	// Addresses are the IP addresses that it resolved to.
+	//
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	Addresses []string `json:"addresses"`
 }
 
 // FailoverMode says who moves traffic away from a backend that is down.

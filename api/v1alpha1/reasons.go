@@ -58,7 +58,7 @@ const (
 	ReasonPending Reason = "Pending"
 	// ReasonNotAccepted: nothing is exposed, because the spec is not accepted.
 	ReasonNotAccepted Reason = "NotAccepted"
-	// ReasonApplyFailed: the API server refused an object. Of Accepted as well, when it is an object of a rollout.
+	// ReasonApplyFailed: the API server refused an object. Of Accepted and Progressing as well, when it is an object of a rollout.
 	ReasonApplyFailed Reason = "ApplyFailed"
 	// ReasonGatewayNotAccepted: the Gateway's controller refused the Gateway.
 	ReasonGatewayNotAccepted Reason = "GatewayNotAccepted"
@@ -264,6 +264,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionSignalsAvailable, ReasonSourceInvalid, "the source cannot be asked as it is configured"},
 		{ConditionProgressing, ReasonRolloutComplete, "the first backend runs the revision that is asked for"},
 		{ConditionProgressing, ReasonRolloutFailed, "the revision that is asked for was rolled back"},
+		{ConditionProgressing, ReasonApplyFailed, "an object of the rollout is refused, or its name is somebody else's"},
 		{ConditionProgressing, ReasonRolloutWaiting, "a rollout cannot start yet"},
 		{ConditionProgressing, ReasonRolloutPaused, "spec.rollout.paused holds it"},
 		{ConditionProgressing, ReasonWorkloadPaused, "somebody else has paused the workload"},

@@ -17,7 +17,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/rollout/workload"
 )
 
@@ -39,7 +39,7 @@ type configRef struct {
 type ConfigTracker struct {
 	reader client.WithWatch
 	// wake tells the reconciler that something has changed.
-	wake *kube.WakeUps
+	wake *queue.WakeUps
 
 	//nolint:containedctx // watches begin when a run asks for them and end with the tracker
 	ctx  context.Context
@@ -65,7 +65,7 @@ type watchedConfig struct {
 }
 
 // NewConfigTracker watches nothing yet.
-func NewConfigTracker(reader client.WithWatch, wake *kube.WakeUps) *ConfigTracker {
+func NewConfigTracker(reader client.WithWatch, wake *queue.WakeUps) *ConfigTracker {
 	t := &ConfigTracker{
 		reader: reader, wake: wake, watched: map[configRef]*watchedConfig{}, wanted: map[types.NamespacedName][]configRef{},
 	}

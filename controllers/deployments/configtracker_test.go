@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 )
 
 // hangingReader answers no question.
@@ -31,7 +31,7 @@ func (hangingReader) Watch(ctx context.Context, _ client.ObjectList, _ ...client
 
 func newTestTracker(t testing.TB) *ConfigTracker {
 	t.Helper()
-	tracker := NewConfigTracker(hangingReader{}, &kube.WakeUps{})
+	tracker := NewConfigTracker(hangingReader{}, &queue.WakeUps{})
 	t.Cleanup(func() {
 		tracker.stop()
 		tracker.watches.Wait()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/workload"
 )
@@ -35,6 +37,8 @@ type Follower struct {
 	Config *ConfigTracker
 	// Webhooks asks those of rollouts.
 	Webhooks *Webhooks
+
+	refusals refusals
 }
 
 // Forget drops what is kept in memory of an ExposedService.
@@ -42,6 +46,7 @@ func (f *Follower) Forget(key types.NamespacedName) {
 	f.Webhooks.forget(key)
 	f.Config.forget(key)
 	f.Inspector.forget(key)
+	f.refusals.forget(key)
 }
 
 // Follow makes true what was decided about the Deployments, and has the webhooks asked. The decision is in the
@@ -57,6 +62,10 @@ func (f *Follower) Follow(
 	run.fail("what has begun to roll out cannot be undone", run.undo(ctx))
 	run.canary(ctx, front)
 	f.Webhooks.follow(exs, intents)
+	if f.refusals.note(client.ObjectKeyFromObject(exs), refusedIn(out)) {
+		// The next decision says so.
+		out.RunAgain(time.Millisecond)
+	}
 	return out
 }
 
@@ -75,7 +84,7 @@ type following struct {
 // seldom.
 func (f *following) fail(what string, err error) {
 	if apierrors.IsForbidden(err) {
-		f.out.Forbidden("spec.rollout: "+what, err)
+		f.out.Forbidden(gateway.PartRollout, "spec.rollout: "+what, err)
 		return
 	}
 	f.out.Fail(err)

@@ -7,17 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/rollout"
 )
 
@@ -37,9 +35,9 @@ const (
 type Inspector struct {
 	reader client.Reader
 	clock  clock.PassiveClock
-	queue  workqueue.TypedRateLimitingInterface[inspection]
+	queue  queue.Queue[inspection]
 	// wake tells the reconciler that there is news.
-	wake *kube.WakeUps
+	wake *queue.WakeUps
 
 	mu    sync.Mutex
 	known map[inspection]*inspected
@@ -107,12 +105,10 @@ type answer struct {
 }
 
 // NewInspector knows of nothing yet. Start reads.
-func NewInspector(reader client.Reader, clock clock.WithTicker, wake *kube.WakeUps) *Inspector {
+func NewInspector(reader client.Reader, clock clock.WithTicker, wake *queue.WakeUps) *Inspector {
 	return &Inspector{
 		reader: reader, clock: clock, wake: wake, known: map[inspection]*inspected{},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[inspection](firstReadRetry, lastReadRetry),
-			workqueue.TypedRateLimitingQueueConfig[inspection]{Clock: clock}),
+		queue: queue.New[inspection](firstReadRetry, lastReadRetry, clock),
 	}
 }
 
@@ -121,17 +117,7 @@ func (i *Inspector) NeedLeaderElection() bool { return true }
 
 // Start reads until the context ends.
 func (i *Inspector) Start(ctx context.Context) error {
-	var group errgroup.Group
-	for range inspectionsAtOnce {
-		group.Go(func() error {
-			for i.readNext(ctx) {
-			}
-			return nil
-		})
-	}
-	<-ctx.Done()
-	i.queue.ShutDown()
-	return group.Wait()
+	return queue.Serve(ctx, i.queue, inspectionsAtOnce, i.inspect)
 }
 
 // look answers from memory what is known of a Deployment as it is now, and has it read if that is nothing. It has
@@ -183,22 +169,17 @@ func (i *Inspector) failure(exs types.NamespacedName) error {
 	return nil
 }
 
-// readNext reads what is next, and says whether there may be more.
-func (i *Inspector) readNext(ctx context.Context) bool {
-	key, over := i.queue.Get()
-	if over {
-		return false
-	}
-	defer i.queue.Done(key)
+// inspect reads something whose turn it is.
+func (i *Inspector) inspect(ctx context.Context, key inspection) {
 	want, wanted := i.wantedOf(key)
 	if !wanted {
 		i.queue.Forget(key)
-		return true
+		return
 	}
 	began := i.clock.Now()
 	found, err := i.read(ctx, key.what, want)
 	if ctx.Err() != nil {
-		return true // It was broken off, and says nothing.
+		return // It was broken off, and says nothing.
 	}
 	if i.note(key, want, began, found, err) {
 		i.wake.Wake(key.exs)
@@ -209,7 +190,6 @@ func (i *Inspector) readNext(ctx context.Context) bool {
 	} else {
 		i.queue.Forget(key)
 	}
-	return true
 }
 
 func (i *Inspector) wantedOf(key inspection) (subject, bool) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/rollout"
 )
 
@@ -60,12 +61,12 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	wake, queue := &kube.WakeUps{}, newQueue(t)
-	if err := wake.Start(t.Context(), queue); err != nil {
+	wake, requests := &queue.WakeUps{}, newQueue(t)
+	if err := wake.Start(t.Context(), requests); err != nil {
 		t.Fatal(err)
 	}
 	s := &scene{
-		t: t, reader: &listReader{}, clock: clocktesting.NewFakeClock(time.Unix(1000, 0)), wakes: func() []string { return woken(queue) },
+		t: t, reader: &listReader{}, clock: clocktesting.NewFakeClock(time.Unix(1000, 0)), wakes: func() []string { return woken(requests) },
 		exs: &v1alpha1.ExposedService{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter", UID: "exs"},
 			Spec:       v1alpha1.ExposedServiceSpec{Rollout: &v1alpha1.Rollout{}},
@@ -100,7 +101,7 @@ func (s *scene) canary() rollout.Canary {
 // read does what is in the queue.
 func (s *scene) read() {
 	for s.Inspector.queue.Len() > 0 {
-		s.Inspector.readNext(s.t.Context())
+		queue.Next(s.t.Context(), s.Inspector.queue, s.Inspector.inspect)
 	}
 }
 
@@ -191,7 +192,7 @@ func TestPodsThatCannotBeReadAreTriedAgainAndNamed(t *testing.T) {
 		runtime.Gosched()
 	}
 	s.clock.Step(lastReadRetry)
-	s.Inspector.readNext(t.Context())
+	queue.Next(t.Context(), s.Inspector.queue, s.Inspector.inspect)
 	if got := s.wakes(); !slices.Equal(got, []string{"greeter"}) || s.Inspector.failure(user("greeter")) != nil {
 		t.Errorf("after it may be read: woken %q, %v", got, s.Inspector.failure(user("greeter")))
 	}

@@ -5,11 +5,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/controllers/stripped"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -43,10 +45,10 @@ func (f *Follower) Read(ctx context.Context, exs *v1alpha1.ExposedService) (Stat
 		return out, nil
 	}
 	var err error
-	if out.deployment, err = kube.Get[appsv1.Deployment](ctx, f.Client, name); err != nil {
+	if out.deployment, err = f.get(ctx, name); err != nil {
 		return out, err
 	}
-	if out.canary, err = kube.Get[appsv1.Deployment](ctx, f.Client, refs.CanaryName(name)); err != nil {
+	if out.canary, err = f.get(ctx, refs.CanaryName(name)); err != nil {
 		return out, err
 	}
 	if out.rival, err = f.rivalFor(ctx, exs, out.deployment, name); err != nil {
@@ -54,6 +56,15 @@ func (f *Follower) Read(ctx context.Context, exs *v1alpha1.ExposedService) (Stat
 	}
 	out.config = f.readConfig(exs, out) //nolint:contextcheck // watches outlive the run
 	return out, nil
+}
+
+// get reads a Deployment with its pod template, which the cache keeps packed; nil: it does not exist.
+func (f *Follower) get(ctx context.Context, name types.NamespacedName) (*appsv1.Deployment, error) {
+	out, err := kube.Get[appsv1.Deployment](ctx, f.Client, name)
+	if err != nil {
+		return nil, err
+	}
+	return out, stripped.Unpack(out)
 }
 
 // sayIgnored says what of spec.rollout is not acted on, and what stands against the rest.

@@ -7,11 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +17,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/webhook"
 )
@@ -46,9 +45,9 @@ type Webhooks struct {
 	client  webhook.Client
 	reader  client.Reader
 	metrics *metrics.Metrics
-	queue   workqueue.TypedRateLimitingInterface[webhookKey]
+	queue   queue.Queue[webhookKey]
 	// wake tells the reconciler that there is something new.
-	wake *kube.WakeUps
+	wake *queue.WakeUps
 
 	mu    sync.Mutex
 	asked map[types.NamespacedName]*askedStep
@@ -80,14 +79,12 @@ type webhookAnswer struct {
 
 // NewWebhooks asks nobody yet.
 func NewWebhooks(
-	reader client.Reader, client webhook.Client, clock clock.WithTicker, m *metrics.Metrics, wake *kube.WakeUps,
+	reader client.Reader, client webhook.Client, clock clock.WithTicker, m *metrics.Metrics, wake *queue.WakeUps,
 ) *Webhooks {
 	return &Webhooks{
 		client: client, reader: reader, metrics: m, wake: wake, asked: map[types.NamespacedName]*askedStep{},
 		asking: map[string]int{}, waiting: map[string][]webhookKey{},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[webhookKey](firstAskAgain, lastAskAgain),
-			workqueue.TypedRateLimitingQueueConfig[webhookKey]{Clock: clock}),
+		queue: queue.New[webhookKey](firstAskAgain, lastAskAgain, clock),
 	}
 }
 
@@ -183,41 +180,26 @@ func (a *Webhooks) forget(key types.NamespacedName) {
 
 // Start asks until the context ends.
 func (a *Webhooks) Start(ctx context.Context) error {
-	var group errgroup.Group
-	for range webhooksAtOnce {
-		group.Go(func() error {
-			for a.askNext(ctx) {
-			}
-			return nil
-		})
-	}
-	<-ctx.Done()
-	a.queue.ShutDown()
-	return group.Wait()
+	return queue.Serve(ctx, a.queue, webhooksAtOnce, a.askInTurn)
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: only who decides asks.
 func (a *Webhooks) NeedLeaderElection() bool { return true }
 
-// askNext asks the next webhook, and says whether there may be another.
-func (a *Webhooks) askNext(ctx context.Context) bool {
-	item, over := a.queue.Get()
-	if over {
-		return false
-	}
-	defer a.queue.Done(item)
+// askInTurn asks a webhook, if its namespace has a turn left.
+func (a *Webhooks) askInTurn(ctx context.Context, item webhookKey) {
 	if !a.takeTurn(item) {
-		return true
+		return
 	}
 	defer a.endTurn(item.exs.Namespace)
 	hook, question, wanted := a.wantedOf(item)
 	if !wanted {
 		a.queue.Forget(item)
-		return true
+		return
 	}
 	answer := a.ask(ctx, item.exs.Namespace, hook, question)
 	if ctx.Err() != nil {
-		return true // It was broken off, and says nothing.
+		return // It was broken off, and says nothing.
 	}
 	a.metrics.CountWebhook(answer)
 	if answer.Agrees {
@@ -228,7 +210,6 @@ func (a *Webhooks) askNext(ctx context.Context) bool {
 	if a.note(item, hook, question, answer) {
 		a.wake.Wake(item.exs)
 	}
-	return true
 }
 
 // takeTurn says whether a webhook may be asked now. Otherwise it is put into the queue again when another one of its

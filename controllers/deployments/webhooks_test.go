@@ -15,8 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/webhook"
 )
@@ -33,7 +33,7 @@ func TestSlowWebhooksOfOneNamespaceDelayNoOther(t *testing.T) {
 	defer slow.Close()
 	quick := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- "quick" }))
 	defer quick.Close()
-	webhooks := NewWebhooks(nil, webhook.Client{Clock: clock.RealClock{}, Dial: (&net.Dialer{}).DialContext}, clock.RealClock{}, metrics.New(), &kube.WakeUps{})
+	webhooks := NewWebhooks(nil, webhook.Client{Clock: clock.RealClock{}, Dial: (&net.Dialer{}).DialContext}, clock.RealClock{}, metrics.New(), &queue.WakeUps{})
 	ended := make(chan error)
 	go func() { ended <- webhooks.Start(ctx) }()
 	defer func() {
@@ -65,7 +65,7 @@ func TestAllWebhooksOfANamespaceAreAskedInTurn(t *testing.T) {
 	asked := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
 	defer server.Close()
-	webhooks := NewWebhooks(nil, webhook.Client{Clock: clock.RealClock{}, Dial: (&net.Dialer{}).DialContext}, clock.RealClock{}, metrics.New(), &kube.WakeUps{})
+	webhooks := NewWebhooks(nil, webhook.Client{Clock: clock.RealClock{}, Dial: (&net.Dialer{}).DialContext}, clock.RealClock{}, metrics.New(), &queue.WakeUps{})
 	ended := make(chan error)
 	const n = 8 * webhooksPerNamespace
 	follow(webhooks, "shop", "exs", server.URL, n)

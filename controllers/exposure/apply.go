@@ -15,9 +15,6 @@ import (
 // apply applies the objects in their order. One that fails stops what cannot do without it, and nothing else: what
 // keeps live traffic right comes first.
 func (r *run) apply(ctx context.Context) {
-	if r.expansion.Blocked {
-		return
-	}
 	wanted, tried, done := r.expansion.Objects, map[gateway.Ref]bool{}, map[gateway.Ref]bool{}
 	for object := r.nextObject(tried); object != nil; object = r.nextObject(tried) {
 		ref := gateway.RefOf(object)

@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/controllers/deployments"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
+	"github.com/headgate/headgate/controllers/report"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/failover"
 	"github.com/headgate/headgate/rollout"
@@ -34,23 +35,26 @@ func (r *run) decide(ctx context.Context) error {
 	key, now := client.ObjectKeyFromObject(r.exs), r.Clock.Now()
 	counted := r.Calls.Take(key)
 	status := *r.exs.Status.DeepCopy()
+	status.Backends = report.WithoutHosts(status.Backends)
 	failover.Resume(&status, r.states.of(key))
 
 	status.Traffic = rollout.Gather(status.Traffic)
 	seen := r.observe(counted, now)
 	out := failover.Decide(&r.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(status, &out, now)
-	counting := r.Calls.Condition(r.exs, out.Active)
-	changed := out.Changed || decisionDiffers(r.exs, out, shipping, counting)
+	out.Backends = report.WithHosts(r.exs, r.found.Facts, out.Backends)
+	decision := report.Decision{Outcome: out, Rollout: shipping, Signals: r.Calls.Condition(r.exs, out.Active)}
+	changed := decision.Differs(r.exs)
 	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
 		r.exposing.RunAgain(rest)
 	} else if changed {
-		if err := r.writeDecision(ctx, out, shipping, counting, now); err != nil {
+		if err := r.Report.WriteDecision(ctx, r.exs, decision); err != nil {
 			// The calls were taken in by a decision that nobody will see.
 			r.Calls.GiveBack(key, counted)
 			r.Compared.GiveBack(key, compared)
 			return err
 		}
+		r.exposing.Fail(r.Report.CorrectDecision(ctx, r.exs, decision))
 		r.reportDecisions(ctx, out)
 	}
 	out.Apply(&r.exs.Status)
@@ -119,6 +123,7 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 	annotations := r.exs.Annotations
 	out := rollout.Observation{
 		DataPlane: r.servedShare(), Calls: compared, Answers: r.Deployments.Webhooks.Answers(r.exs),
+		Refused: r.Deployments.Refused(r.exs),
 		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
 		Swapped: annotations[v1alpha1.AnnotationSwapped],
 	}
@@ -127,6 +132,7 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 		return out
 	}
 	out.Workload, out.Canary = r.Deployments.Observe(r.exs, r.workloads)
+	out.Canary.Unserved = r.found.Backends[v1alpha1.CanaryName].Service == nil
 	return out
 }
 

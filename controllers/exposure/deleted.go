@@ -57,7 +57,7 @@ func (r *Reconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.Exposed
 		for _, ref := range left {
 			names = append(names, fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
 		}
-		return (&run{Reconciler: r, exs: exs}).writeStatus(ctx, gateway.Deleting(exs, "waiting for the removal of "+strings.Join(names, ", ")+
+		return r.Report.Write(ctx, exs, gateway.Expansion{}, gateway.Deleting(exs, "waiting for the removal of "+strings.Join(names, ", ")+
 			": if it stays, look at its finalizers"))
 	}
 	return kube.ReleaseFinalizer(ctx, r.Client, exs)

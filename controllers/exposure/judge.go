@@ -19,9 +19,9 @@ func (r *run) judge() gateway.Verdict {
 		key := client.ObjectKeyFromObject(r.exs)
 		verdict = gateway.Judge(r.exs, gateway.Findings{
 			// What was applied is judged as it is now.
-			Expansion: expansion, Live: r.dataPlane(), Failures: failures, Now: r.Clock.Now(), SilentSince: r.silences.of(key),
+			Expansion: expansion, Live: r.dataPlane(), Failures: failures, Now: r.Clock.Now(), SilentSince: r.silences.at(key),
 		})
-		r.silences.keep(key, verdict.SilentSince)
+		r.silences.set(key, verdict.SilentSince)
 		r.exposing.RunAgain(verdict.Again)
 	}
 	if r.exs.Spec.XDS != nil {

@@ -18,32 +18,62 @@ const reportDelay = 100 * time.Millisecond
 // its pods, before it is exposed without.
 const awaitLimit = 10 * time.Second
 
+// times keep a time for each ExposedService that has one.
+type times struct {
+	mu sync.Mutex
+	of map[types.NamespacedName]time.Time
+}
+
+// at is the time that an ExposedService has; zero: none.
+func (t *times) at(key types.NamespacedName) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.of[key]
+}
+
+// set gives an ExposedService a time; the zero time takes it away.
+func (t *times) set(key types.NamespacedName, at time.Time) {
+	t.change(key, func(time.Time) time.Time { return at })
+}
+
+// change gives an ExposedService another time than it has, and returns that.
+func (t *times) change(key types.NamespacedName, next func(time.Time) time.Time) (before time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before = t.of[key]
+	switch at := next(before); {
+	case at.IsZero():
+		delete(t.of, key)
+	case t.of == nil:
+		t.of = map[types.NamespacedName]time.Time{key: at}
+	default:
+		t.of[key] = at
+	}
+	return before
+}
+
 // delays remember since when something waits for an ExposedService, and let it wait for so long at most.
 type delays struct {
 	most  time.Duration
-	mu    sync.Mutex
-	since map[types.NamespacedName]time.Time
+	since times
 }
 
 // rest is how long it has to wait; 0: it is time, or there is nothing that waits.
-func (h *delays) rest(key types.NamespacedName, is bool, now time.Time) time.Duration {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	since, waits := h.since[key]
-	if !is || waits && now.Sub(since) >= h.most {
-		delete(h.since, key)
-		return 0
-	}
-	if !waits || now.Before(since) {
-		if h.since == nil {
-			h.since = map[types.NamespacedName]time.Time{}
+func (d *delays) rest(key types.NamespacedName, waits bool, now time.Time) (rest time.Duration) {
+	d.since.change(key, func(since time.Time) time.Time {
+		if !waits || !since.IsZero() && now.Sub(since) >= d.most {
+			return time.Time{}
 		}
-		h.since[key], since = now, now
-	}
-	return h.most - now.Sub(since)
+		if since.IsZero() || now.Before(since) {
+			since = now
+		}
+		rest = d.most - now.Sub(since)
+		return since
+	})
+	return rest
 }
 
-func (h *delays) forget(key types.NamespacedName) { h.rest(key, false, time.Time{}) }
+func (d *delays) forget(key types.NamespacedName) { d.since.set(key, time.Time{}) }
 
 // deciderStates keep what the decider remembers and no decision hangs on: the evidence from calls. It
 // grows with every look, and writing it each time would write all the time. A restart loses it,
@@ -81,39 +111,25 @@ func (d *deciderStates) forget(key types.NamespacedName) {
 // leadership, events are noted that nobody acts on.
 const oldEvent = time.Minute
 
-// eventTimes note when the first event came since an ExposedService was last looked at, so that the
-// time from an event to the route that follows it can be measured.
-type eventTimes struct {
-	mu    sync.Mutex
-	times map[types.NamespacedName]time.Time
-}
-
-func (e *eventTimes) note(names []types.NamespacedName, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.times == nil {
-		e.times = map[types.NamespacedName]time.Time{}
-	}
+// Noted takes in that events came which a decision may follow. The first since an ExposedService was last looked at
+// counts: the time from it to the route that follows it is measured.
+func (r *Reconciler) Noted(names []types.NamespacedName) {
+	now := r.Clock.Now()
 	for _, name := range names {
-		if first, noted := e.times[name]; !noted || now.Sub(first) > oldEvent {
-			e.times[name] = now
-		}
+		r.events.change(name, func(first time.Time) time.Time {
+			if first.IsZero() || now.Sub(first) > oldEvent {
+				return now
+			}
+			return first
+		})
 	}
 }
 
-// take returns when the first event came, and forgets it; zero: none did, or long ago.
-func (e *eventTimes) take(name types.NamespacedName, now time.Time) time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	first := e.times[name]
-	delete(e.times, name)
-	if now.Sub(first) > oldEvent {
+// takeNoted returns when the first event came, and forgets it; zero: none did, or long ago.
+func (r *Reconciler) takeNoted(name types.NamespacedName) time.Time {
+	first := r.events.change(name, func(time.Time) time.Time { return time.Time{} })
+	if r.Clock.Now().Sub(first) > oldEvent {
 		return time.Time{}
 	}
 	return first
 }
-
-func (e *eventTimes) forget(name types.NamespacedName) { e.take(name, time.Time{}) }
-
-// Noted takes in that events came which a decision may follow.
-func (r *Reconciler) Noted(names []types.NamespacedName) { r.events.note(names, r.Clock.Now()) }

@@ -11,9 +11,6 @@ import (
 
 // refuseTakenNames looks at who has the names that the expansion needs.
 func (r *run) refuseTakenNames(ctx context.Context) {
-	if r.expansion.Blocked {
-		return
-	}
 	for _, object := range r.expansion.Objects {
 		k, ok := kube.KindOf(object)
 		if !ok || !r.Kinds.Has(k) {

@@ -20,6 +20,7 @@ import (
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/index"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/report"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 )
 
@@ -52,6 +53,8 @@ type Config struct {
 	// Queries makes the questions of both.
 	Queries     calls.Queries
 	Deployments *deployments.Follower
+	// Report writes the statuses.
+	Report *report.Writer
 	// Namespaces limit where Headgate looks; empty: everywhere.
 	Namespaces []string
 	// Reconciled, if set, is told of every run (for tests).
@@ -69,9 +72,9 @@ type Reconciler struct {
 	// exposures wait for what is looked up for the first time.
 	exposures delays
 	// silences are since when data planes say nothing of the newest objects.
-	silences silences
+	silences times
 	// events are when events came that a decision may follow.
-	events eventTimes
+	events times
 	// grants are the calls of Gateways that were given to ExposedServices.
 	grants grants
 
@@ -147,7 +150,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if exs.DeletionTimestamp != nil {
 		return 0, r.reconcileDeleted(ctx, exs)
 	}
-	run := &run{Reconciler: r, exs: exs, noted: r.events.take(key, r.Clock.Now())}
+	run := &run{Reconciler: r, exs: exs, noted: r.takeNoted(key)}
 
 	// 1. Read what belongs to it, and 2. everything else that it depends on.
 	if err := run.read(ctx); err != nil {
@@ -187,7 +190,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 	}
 
 	// 11. Judge, and 12. say so.
-	run.exposing.Fail(run.writeStatus(ctx, run.judge()))
+	run.exposing.Fail(r.Report.Write(ctx, exs, run.expansion, run.judge()))
 	return run.outcome()
 }
 
@@ -202,8 +205,9 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.states.forget(key)
 	r.reports.forget(key)
 	r.exposures.forget(key)
-	r.events.forget(key)
-	r.silences.keep(key, time.Time{})
+	r.events.set(key, time.Time{})
+	r.Report.Forget(key)
+	r.silences.set(key, time.Time{})
 	r.Facts.Wake.Wake(r.grants.release(key)...)
 	r.failures.Forget(key)
 	r.conflicts.Forget(key)

@@ -117,7 +117,7 @@ func (r *run) expand() {
 
 // weightsAreOnTheirWay: the next step of the weights is to follow as soon as this one is applied.
 func (r *run) weightsAreOnTheirWay() bool {
-	return r.expansion.Unfinished && !r.expansion.Blocked && r.exposing.Went() && r.shipping.Went()
+	return r.expansion.Unfinished && r.exposing.Went() && r.shipping.Went()
 }
 
 // followRollout makes true what was decided about the Deployments. The decision is in the status by now.

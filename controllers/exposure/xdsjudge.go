@@ -70,7 +70,7 @@ func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.
 
 // judgeXDS makes the conditions of an ExposedService that has no Gateway.
 func judgeXDS(exs *v1alpha1.ExposedService, expansion gateway.Expansion, served xdsVerdict, failures []gateway.Failure) gateway.Verdict {
-	accepted := gateway.Accepted(expansion, failures, "the xDS server")
+	accepted := gateway.Accepted(expansion, failures, "the xDS server", "set spec.gateway")
 	resolved := gateway.ResolvedRefs(expansion)
 	exposed := judgeServed(exs, served)
 	failover := condition.New(v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, expansion.FailoverReason, expansion.FailoverMessage)

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/xdsfeed"
@@ -76,5 +78,27 @@ func TestAStepWaitsForTheClientsOfAllReplicas(t *testing.T) {
 				t.Errorf("live: %t", got)
 			}
 		})
+	}
+}
+
+// What only a Gateway can do is said to be ignored, and that one would help.
+func TestWhatTheXDSServerIgnoresIsSaid(t *testing.T) {
+	exs := reported()
+	exs.Spec.Backends = []v1alpha1.Backend{{Name: "primary", FQDN: &v1alpha1.FQDNBackend{Hostname: "a.example.com", Port: 443}}}
+	exs.Spec.Overrides = []v1alpha1.Override{{Kind: "GRPCRoute"}}
+	exs.Spec.Failover = &v1alpha1.Failover{Strategy: ptr.To(v1alpha1.StrategyWeights)}
+	expansion := expandXDS(exs, gateway.Resolve(exs, gateway.Facts{}))
+	verdict := judgeXDS(exs, expansion, xdsVerdict{generation: exs.Generation}, nil)
+	accepted := meta.FindStatusCondition(verdict.Conditions, v1alpha1.ConditionAccepted)
+	if accepted.Status != metav1.ConditionTrue || accepted.Reason != string(v1alpha1.ReasonFieldsIgnored) {
+		t.Fatalf("it is %+v", accepted)
+	}
+	for _, words := range []string{"spec.overrides", "spec.failover.strategy: Weights", "set spec.gateway"} {
+		if !strings.Contains(accepted.Message, words) {
+			t.Errorf("it does not say %q: %s", words, accepted.Message)
+		}
+	}
+	if strings.Contains(accepted.Message, "GatewayClass") {
+		t.Errorf("there is no class: %s", accepted.Message)
 	}
 }

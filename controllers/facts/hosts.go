@@ -7,11 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
 )
 
 const (
@@ -39,7 +38,7 @@ var _ Resolver = (*net.Resolver)(nil)
 type Hosts struct {
 	resolver Resolver
 	metrics  *metrics.Metrics
-	queue    workqueue.TypedRateLimitingInterface[string]
+	queue    queue.Queue[string]
 
 	mu sync.Mutex
 	// known are the hosts that somebody follows, and followed which those of each are.
@@ -59,9 +58,7 @@ type host struct {
 func NewHosts(resolver Resolver, clock clock.WithTicker, m *metrics.Metrics) *Hosts {
 	return &Hosts{
 		resolver: resolver, metrics: m, known: map[string]*host{}, followed: map[user][]string{},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstHostRetry, HostRefresh),
-			workqueue.TypedRateLimitingQueueConfig[string]{Clock: clock}),
+		queue: queue.New[string](firstHostRetry, HostRefresh, clock),
 	}
 }
 
@@ -70,17 +67,7 @@ func (h *Hosts) NeedLeaderElection() bool { return false }
 
 // Start looks hosts up until the context ends.
 func (h *Hosts) Start(ctx context.Context) error {
-	var group errgroup.Group
-	for range hostsAtOnce {
-		group.Go(func() error {
-			for h.lookUpNext(ctx) {
-			}
-			return nil
-		})
-	}
-	<-ctx.Done()
-	h.queue.ShutDown()
-	return group.Wait()
+	return queue.Serve(ctx, h.queue, hostsAtOnce, h.lookUp)
 }
 
 // Addresses are the IP addresses of a host that is followed, sorted; none: it has never been resolved.
@@ -124,22 +111,17 @@ func (h *Hosts) follow(u user, names []string) {
 	}
 }
 
-// lookUpNext looks up the host whose turn it is, and says whether there may be another.
-func (h *Hosts) lookUpNext(ctx context.Context) bool {
-	name, over := h.queue.Get()
-	if over {
-		return false
-	}
-	defer h.queue.Done(name)
+// lookUp looks up a host whose turn it is.
+func (h *Hosts) lookUp(ctx context.Context, name string) {
 	if !h.isFollowed(name) {
 		h.queue.Forget(name)
-		return true
+		return
 	}
 	limited, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
 	found, err := h.resolver.LookupHost(limited, name)
 	if ctx.Err() != nil {
-		return true // It was broken off, and says nothing.
+		return // It was broken off, and says nothing.
 	}
 	h.metrics.CountLookup(err)
 	for _, u := range h.note(name, found, err) {
@@ -147,11 +129,10 @@ func (h *Hosts) lookUpNext(ctx context.Context) bool {
 	}
 	if err != nil || len(found) == 0 {
 		h.queue.AddRateLimited(name)
-		return true
+		return
 	}
 	h.queue.Forget(name)
 	h.queue.AddAfter(name, HostRefresh)
-	return true
 }
 
 func (h *Hosts) isFollowed(name string) bool {

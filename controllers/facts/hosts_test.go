@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
 )
 
 type fakeResolver struct {
@@ -30,7 +30,7 @@ func TestHostAddresses(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Unix(0, 0))
 	resolver := &fakeResolver{err: errors.New("no such host")}
 	hosts := NewHosts(resolver, clock, metrics.New())
-	greeter := user{&kube.WakeUps{}, types.NamespacedName{Namespace: "shop", Name: "greeter"}}
+	greeter := user{&queue.WakeUps{}, types.NamespacedName{Namespace: "shop", Name: "greeter"}}
 	expect := func(what string, awaited bool, want ...string) {
 		t.Helper()
 		if got, isAwaited := hosts.Addresses("example.com"); !slices.Equal(got, want) || isAwaited != awaited {
@@ -44,7 +44,7 @@ func TestHostAddresses(t *testing.T) {
 			runtime.Gosched() // the queue hears of the time in a goroutine of its own
 		}
 		clock.Step(after)
-		hosts.lookUpNext(t.Context())
+		queue.Next(t.Context(), hosts.queue, hosts.lookUp)
 	}
 
 	hosts.follow(greeter, []string{"example.com"})

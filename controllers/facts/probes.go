@@ -7,17 +7,16 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -41,7 +40,7 @@ const (
 // because a cluster has many more of them than matter here. It runs on every replica.
 type Probes struct {
 	reader client.Reader
-	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	queue  queue.Queue[types.NamespacedName]
 
 	mu sync.Mutex
 	// known are the Services that somebody asks about, and asked which those of each are.
@@ -79,9 +78,7 @@ type probeAnswer struct {
 func NewProbes(reader client.Reader, clock clock.WithTicker) *Probes {
 	return &Probes{
 		reader: reader, known: map[types.NamespacedName]*servicePods{}, asked: map[user]map[types.NamespacedName]bool{},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstPodsRetry, lastPodsRetry),
-			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Clock: clock}),
+		queue: queue.New[types.NamespacedName](firstPodsRetry, lastPodsRetry, clock),
 	}
 }
 
@@ -90,17 +87,7 @@ func (p *Probes) NeedLeaderElection() bool { return false }
 
 // Start reads pods until the context ends.
 func (p *Probes) Start(ctx context.Context) error {
-	var group errgroup.Group
-	for range podsAtOnce {
-		group.Go(func() error {
-			for p.readNext(ctx) {
-			}
-			return nil
-		})
-	}
-	<-ctx.Done()
-	p.queue.ShutDown()
-	return group.Wait()
+	return queue.Serve(ctx, p.queue, podsAtOnce, p.readPods)
 }
 
 // probe looks at the pods behind a port of a Service, from memory, and has those read that are not known.
@@ -167,23 +154,18 @@ func (p *Probes) forget(u user) {
 	delete(p.asked, u)
 }
 
-// readNext reads the pods of the Service whose turn it is, and says whether there may be another.
-func (p *Probes) readNext(ctx context.Context) bool {
-	key, over := p.queue.Get()
-	if over {
-		return false
-	}
-	defer p.queue.Done(key)
+// readPods reads the pods of a Service whose turn it is.
+func (p *Probes) readPods(ctx context.Context, key types.NamespacedName) {
 	unknown, selector := p.unknownOf(key)
 	if len(unknown) == 0 {
 		p.queue.Forget(key)
-		return true
+		return
 	}
 	limited, cancel := context.WithTimeout(ctx, podsTimeout)
 	defer cancel()
 	found, err := p.read(limited, key, selector, unknown)
 	if ctx.Err() != nil {
-		return true // It was broken off, and says nothing.
+		return // It was broken off, and says nothing.
 	}
 	for _, u := range p.note(key, found, err) {
 		u.tell()
@@ -193,7 +175,6 @@ func (p *Probes) readNext(ctx context.Context) bool {
 	} else {
 		p.queue.Forget(key)
 	}
-	return true
 }
 
 func (p *Probes) unknownOf(key types.NamespacedName) (map[types.UID]types.NamespacedName, map[string]string) {

@@ -19,7 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -100,7 +100,7 @@ func TestProbes(t *testing.T) {
 				if !first.awaited {
 					t.Errorf("before the pods are read: %+v", first)
 				}
-				probes.readNext(t.Context())
+				queue.Next(t.Context(), probes.queue, probes.readPods)
 			}
 			if got := probes.probe(asker, service, c.slices, 443); got != (probeAnswer{probe: c.want}) {
 				t.Errorf("probe is %+v, want %+v", got, c.want)
@@ -115,7 +115,7 @@ func TestProbes(t *testing.T) {
 			t.Helper()
 			probes.probe(asker, service, []discoveryv1.EndpointSlice{slice(uids...)}, 443)
 			if probes.queue.Len() > 0 {
-				probes.readNext(t.Context())
+				queue.Next(t.Context(), probes.queue, probes.readPods)
 			}
 		}
 		var uids []string
@@ -161,7 +161,7 @@ func TestPodsThatCannotBeReadAreToldAndTriedAgain(t *testing.T) {
 		}},
 	}}
 	probes.probe(asker, service, slices, 443)
-	probes.readNext(t.Context())
+	queue.Next(t.Context(), probes.queue, probes.readPods)
 	got := probes.probe(asker, service, slices, 443)
 	if got.awaited || got.err == nil || got.probe != (gateway.Probe{}) || probes.queue.Len() != 0 {
 		t.Errorf("after a failure: %+v, %d to do", got, probes.queue.Len())
@@ -171,7 +171,7 @@ func TestPodsThatCannotBeReadAreToldAndTriedAgain(t *testing.T) {
 		runtime.Gosched()
 	}
 	clock.Step(firstPodsRetry)
-	probes.readNext(t.Context())
+	queue.Next(t.Context(), probes.queue, probes.readPods)
 	if reader.gets != 2 {
 		t.Errorf("%d tries", reader.gets)
 	}
@@ -182,4 +182,4 @@ func TestPodsThatCannotBeReadAreToldAndTriedAgain(t *testing.T) {
 }
 
 // asker is whoever asks in a test.
-var asker = user{wake: &kube.WakeUps{}}
+var asker = user{wake: &queue.WakeUps{}}

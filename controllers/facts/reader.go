@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/index"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
 )
@@ -35,7 +36,7 @@ type Reader struct {
 	Hosts  *Hosts
 	Clock  clock.PassiveClock
 	// Wake is told of ExposedServices of which more is known now.
-	Wake *kube.WakeUps
+	Wake *queue.WakeUps
 	// Namespaces are those that are watched; empty: all. In others nothing is there.
 	Namespaces []string
 }
@@ -91,7 +92,7 @@ func (r Reader) Forget(key types.NamespacedName) {
 
 // user is on whose behalf something is looked up.
 type user struct {
-	wake *kube.WakeUps
+	wake *queue.WakeUps
 	types.NamespacedName
 }
 
@@ -162,6 +163,7 @@ func (l *look) backends(ctx context.Context) error {
 		case gateway.NeedsAddresses(l.exs, l.out.Class):
 			var awaited bool
 			facts.Addresses, awaited = l.Hosts.Addresses(string(backend.FQDN.Hostname))
+			facts.Unresolved = !awaited && len(facts.Addresses) == 0
 			l.out.Awaited = l.out.Awaited || awaited
 		}
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/peers"
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
 )
@@ -82,7 +83,7 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		indexes[ByServiceImport] = byLabel(mcsv1alpha1.LabelServiceName)
 		indexes[ByProxies] = byOwningGateway
 	case kube.KindFlaggerCanary.GVK, kube.KindArgoRollout.GVK:
-		indexes[ByManaged] = kube.ManagedDeployment
+		indexes[ByManaged] = peers.ManagedDeployment
 	case kube.KindTrafficPolicy.GVK:
 		indexes[ByTargetGateway] = targetGateways
 	case kube.KindRoute.GVK:

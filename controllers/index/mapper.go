@@ -14,6 +14,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/peers"
 )
 
 // Mapper leads from a changed object to the ExposedServices that it matters to, by the indexes of
@@ -170,7 +171,7 @@ func (m Mapper) usersOfDeployment(ctx context.Context, object client.Object) []t
 // usersOfManaged are those that roll out a Deployment which an object of others manages.
 func (m Mapper) usersOfManaged(ctx context.Context, object client.Object) []types.NamespacedName {
 	var out []types.NamespacedName
-	for _, name := range kube.ManagedDeployment(object) {
+	for _, name := range peers.ManagedDeployment(object) {
 		out = append(out, m.find(ctx, ByWorkload, name)...)
 	}
 	return out

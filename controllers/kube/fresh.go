@@ -70,7 +70,10 @@ func NewFreshReads(config *rest.Config, options client.Options) (client.Client, 
 // Get implements client.Reader.
 func (f *freshReads) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	if f.isStale(object, key) {
-		return f.live.Get(ctx, key, object, options...)
+		// In a namespace that ends the right to read may be gone, while the watch goes on.
+		if err := f.live.Get(ctx, key, object, options...); !apierrors.IsForbidden(err) {
+			return err
+		}
 	}
 	waited, err := f.wait(ctx, object, func(ctx context.Context) error { return f.Client.Get(ctx, key, object, options...) })
 	if waited {

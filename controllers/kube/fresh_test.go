@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -94,5 +96,30 @@ func TestOwnWritesAreSeenInOneNamespaceOrInAll(t *testing.T) {
 		if got := SeesOwnWrites(make([]string, n)); got != want {
 			t.Errorf("%d namespaces: %t", n, got)
 		}
+	}
+}
+
+// What may not be read past the cache any more is read from it: a namespace that ends may take the RoleBinding first.
+func TestAStaleObjectThatMayNotBeReadIsReadFromTheCache(t *testing.T) {
+	scheme, err := NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter"}}
+	cached := fake.NewClientBuilder().WithScheme(scheme).WithObjects(service).Build()
+	lives := 0
+	live := interceptor.NewClient(cached, interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			lives++
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "greeter", nil)
+		},
+	})
+	reads := &freshReads{
+		Client: cached, live: live, clock: clock.RealClock{}, patience: time.Second,
+		behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{},
+	}
+	NoteConflict(reads, service, apierrors.NewConflict(schema.GroupResource{Resource: "services"}, "greeter", nil))
+	if err := reads.Get(t.Context(), client.ObjectKeyFromObject(service), &corev1.Service{}); err != nil || lives != 1 {
+		t.Errorf("after %d live reads: %v", lives, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	gwapiv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 
+	"github.com/headgate/headgate/controllers/peers"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -92,8 +93,8 @@ var (
 
 // Kinds of others that ship versions, and may manage the same Deployment.
 var (
-	KindFlaggerCanary = newKind[FlaggerCanary, flaggerCanaryList](flaggerVersion, "Canary", "canaries", false)
-	KindArgoRollout   = newKind[ArgoRollout, argoRolloutList](argoVersion, "Rollout", "rollouts", false)
+	KindFlaggerCanary = newKind[peers.FlaggerCanary, peers.FlaggerCanaryList](peers.FlaggerVersion, "Canary", "canaries", false)
+	KindArgoRollout   = newKind[peers.ArgoRollout, peers.ArgoRolloutList](peers.ArgoVersion, "Rollout", "rollouts", false)
 )
 
 // AllKinds are all of them.

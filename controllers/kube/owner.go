@@ -48,7 +48,7 @@ func OwnershipOf(object client.Object, exs *v1alpha1.ExposedService) Ownership {
 	switch {
 	case controller == nil && labelled:
 		return Adoptable
-	case controller == nil || !isExposedService(controller) || controller.Name != exs.Name:
+	case controller == nil || !IsExposedService(controller) || controller.Name != exs.Name:
 		return Foreign
 	case controller.UID == exs.UID:
 		return Ours
@@ -56,7 +56,8 @@ func OwnershipOf(object client.Object, exs *v1alpha1.ExposedService) Ownership {
 	return Leftover
 }
 
-func isExposedService(reference *metav1.OwnerReference) bool {
+// IsExposedService says whether an owner is one.
+func IsExposedService(reference *metav1.OwnerReference) bool {
 	return reference.Kind == v1alpha1.KindExposedService && GroupOf(reference.APIVersion) == v1alpha1.GroupVersion.Group
 }
 
@@ -71,7 +72,7 @@ func GroupOf(apiVersion string) string {
 }
 
 // OwnerFromLabels is the ExposedService that the labels name; the zero value: none.
-func OwnerFromLabels(object client.Object) types.NamespacedName {
+func OwnerFromLabels(object metav1.Object) types.NamespacedName {
 	return ownerFromLabels(object.GetLabels())
 }
 
@@ -89,7 +90,7 @@ func OwnersOf(object client.Object) []types.NamespacedName {
 	if owner := OwnerFromLabels(object); owner.Name != "" {
 		out = append(out, owner)
 	}
-	if controller := metav1.GetControllerOf(object); controller != nil && isExposedService(controller) {
+	if controller := metav1.GetControllerOf(object); controller != nil && IsExposedService(controller) {
 		owner := types.NamespacedName{Namespace: object.GetNamespace(), Name: controller.Name}
 		if len(out) == 0 || out[0] != owner {
 			out = append(out, owner)

@@ -15,13 +15,14 @@ import (
 	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/peers"
 )
 
 // NewScheme holds every type that the controllers read or write, and no other.
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, metav1.Unversioned)
-	addPeers(scheme)
+	peers.AddToScheme(scheme)
 	err := errors.Join(
 		corev1.AddToScheme(scheme),
 		appsv1.AddToScheme(scheme),

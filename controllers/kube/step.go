@@ -79,18 +79,18 @@ func (s *Step) Refused(part gateway.Part, object gateway.Object, err error) {
 			"%s is refused by the API server: %v; correct the field of the spec, or the override, that it comes from", name, err)})
 		s.RunAgain(refusalRetry)
 	case apierrors.IsForbidden(err):
-		s.Forbidden(fmt.Sprintf("%s cannot be applied", name), err)
+		s.Forbidden(part, fmt.Sprintf("%s cannot be applied", name), err)
 	default:
 		s.Failures = append(s.Failures, gateway.Failure{Part: part, Message: fmt.Sprintf("%s cannot be applied: %v; it is tried again", name, err)})
 		s.Errs = append(s.Errs, fmt.Errorf("apply %s: %w", name, err))
 	}
 }
 
-// Forbidden notes that the API server does not let Headgate do something: a right is missing, a quota is used up, an
+// Forbidden notes that the API server does not let Headgate do something, and what it is for: a right is missing, a quota is used up, an
 // admission rule says no. That is for people to settle, and nothing that Headgate watches tells of it: it is tried
 // again seldom.
-func (s *Step) Forbidden(what string, err error) {
-	s.Failures = append(s.Failures, gateway.Failure{Final: true, Message: fmt.Sprintf(
+func (s *Step) Forbidden(part gateway.Part, what string, err error) {
+	s.Failures = append(s.Failures, gateway.Failure{Part: part, Final: true, Message: fmt.Sprintf(
 		"%s, because the API server forbids it: %v; it is tried again within a minute", what, err)})
 	s.RunAgain(refusalRetry)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/gateway"
 	xdscache "github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/resource"
@@ -37,7 +38,7 @@ type Feed struct {
 	// set serves resources; it is the cache's own.
 	set func(map[xdscache.Owner][]xdscache.Resource) error
 	// judged tells the controller that writes the status of what has become of an ExposedService.
-	judged *kube.WakeUps
+	judged *queue.WakeUps
 
 	mu      sync.Mutex
 	catalog *catalog
@@ -57,7 +58,7 @@ type Feed struct {
 }
 
 // New makes a feed that knows nothing yet. judged is woken for ExposedServices whose problems are others.
-func New(reader facts.Reader, cache *xdscache.Cache, judged *kube.WakeUps) *Feed {
+func New(reader facts.Reader, cache *xdscache.Cache, judged *queue.WakeUps) *Feed {
 	return &Feed{
 		facts: reader, cache: cache, judged: judged,
 		set: func(resources map[xdscache.Owner][]xdscache.Resource) error {
@@ -142,19 +143,12 @@ func (f *Feed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (facts.
 		// Whether an endpoint is checked must be known when it is first served: Envoy makes it anew when that changes.
 		found.Awaited = true
 	}
-	if !f.isOpen() && hasUnresolved(exs, found.Facts) {
+	if !f.isOpen() && gateway.Resolve(exs, found.Facts).HasUnknownHost() {
 		// Clients that come to this replica may know the host from another one, or from before: they keep it for as long as
 		// they are not told of others.
 		found.Awaited = true
 	}
 	return found, nil
-}
-
-// hasUnresolved says whether a host of the spec has never been resolved.
-func hasUnresolved(exs *v1alpha1.ExposedService, known gateway.Facts) bool {
-	return slices.ContainsFunc(exs.Spec.Backends, func(b v1alpha1.Backend) bool {
-		return b.FQDN != nil && len(known.Backends[b.Name].Addresses) == 0
-	})
 }
 
 // ownServices reads the Services that Headgate made for a Gateway: they know the pods of a Service that is gone.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/facts"
-	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/xds/cache"
 )
@@ -18,7 +18,7 @@ import (
 func TestNothingIsServedBeforeEverythingWasRead(t *testing.T) {
 	var services services
 	served := cache.New(cache.Config{})
-	feed := New(facts.Reader{Client: &services}, served, &kube.WakeUps{})
+	feed := New(facts.Reader{Client: &services}, served, &queue.WakeUps{})
 	for _, name := range []string{"one", "two"} {
 		services.items = append(services.items, overXDS(name))
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
+	"github.com/headgate/headgate/controllers/queue"
 	"github.com/headgate/headgate/xds/cache"
 )
 
@@ -47,7 +48,7 @@ func newStation(t *testing.T, services ...v1alpha1.ExposedService) *station {
 		woken: workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()),
 	}
 	s.world.items = services
-	wake := &kube.WakeUps{}
+	wake := &queue.WakeUps{}
 	if err := wake.Start(t.Context(), s.woken); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func newStation(t *testing.T, services ...v1alpha1.ExposedService) *station {
 		_ = reader.Hosts.Start(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-ended; <-hostsEnded })
-	s.feed = New(reader, s.cache, &kube.WakeUps{})
+	s.feed = New(reader, s.cache, &queue.WakeUps{})
 	return s
 }
 

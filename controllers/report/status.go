@@ -1,8 +1,7 @@
-package exposure
+package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -10,10 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/gateway"
 )
@@ -28,31 +27,26 @@ var ownConditions = []string{
 	v1alpha1.ConditionXDSAccepted, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
 }
 
-// writeStatus writes our part of the status if it has changed, and then says what has changed.
-func (r *run) writeStatus(ctx context.Context, verdict gateway.Verdict) error {
-	before := r.exs.Status
-	after := newStatus(r.exs, r.expansion, verdict, metav1.NewTime(r.Clock.Now()))
+// Write writes what became of the decision, if the status does not say so already, and an event of what has changed.
+func (w *Writer) Write(ctx context.Context, exs *v1alpha1.ExposedService, expansion gateway.Expansion, verdict gateway.Verdict) error {
+	before := exs.Status
+	after := newStatus(exs, expansion, verdict, metav1.NewTime(w.clock.Now()))
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": v1alpha1.GroupVersion.String(), "kind": v1alpha1.KindExposedService,
-		// With the UID the server refuses if the object was replaced meanwhile.
-		"metadata": map[string]any{"name": r.exs.Name, "namespace": r.exs.Namespace, "uid": r.exs.UID},
-		"status":   ownPart(after),
-	})
-	if err != nil {
-		return fmt.Errorf("write the status of ExposedService %s as JSON: %w", client.ObjectKeyFromObject(r.exs), err)
-	}
-	answer := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Name: r.exs.Name, Namespace: r.exs.Namespace}}
-	err = r.Client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, body), client.FieldOwner(statusManager), client.ForceOwnership)
+	own := ownPart(after)
+	answer, err := w.apply(ctx, exs, statusManager, own)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("write the status of ExposedService %s: %w", client.ObjectKeyFromObject(r.exs), err)
+	if err == nil {
+		w.reportTransitions(ctx, exs, before.Conditions, after.Conditions)
+		err = w.removeForeign(ctx, answer, statusManager, ownConditions, own.Conditions)
 	}
-	r.reportTransitions(ctx, before.Conditions, after.Conditions)
+	if err != nil {
+		kube.NoteConflict(w.client, exs, err)
+		return fmt.Errorf("write the status of ExposedService %s: %w", client.ObjectKeyFromObject(exs), err)
+	}
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package exposure
+package index
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -11,7 +11,7 @@ import (
 )
 
 // DecisionMatters lets through changes of the spec, and of the decision in the status, whoever made
-// them. What else is written into the status wakes nobody.
+// them. What else the status says is StatusMatters' to let through.
 func DecisionMatters() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, wasOne := e.ObjectOld.(*v1alpha1.ExposedService)

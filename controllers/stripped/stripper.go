@@ -1,4 +1,4 @@
-package kube
+package stripped
 
 import (
 	"maps"
@@ -11,17 +11,17 @@ import (
 	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 )
 
-// Stripper takes out of objects what nobody here reads, before they go into the cache. The cache holds every
-// EndpointSlice and Service of the cluster: what is left of them decides how much memory Headgate needs.
+// Stripper strips objects, and keeps what they have in common once.
 //
 // What Headgate makes itself keeps every field, because it is compared with what it is to be. A cache may strip
 // again what it has: that changes nothing.
 type Stripper struct{ texts sharedTexts }
 
-// NewStripper shares no text yet.
-func NewStripper() *Stripper { return &Stripper{} }
+// New shares no text yet.
+func New() *Stripper { return &Stripper{} }
 
 // Strip is for all kinds that have no function of their own. Who owns which field, and what kubectl applied last,
 // is as long as the object itself.
@@ -42,8 +42,8 @@ func (s *Stripper) Strip(object any) (any, error) {
 // isMarked: the object carries a mark of Headgate's, so that it may be one that it has made.
 func isMarked(object metav1.Object) bool {
 	controller := metav1.GetControllerOf(object)
-	return object.GetAnnotations()[v1alpha1.AnnotationIntent] != "" || ownerFromLabels(object.GetLabels()).Name != "" ||
-		controller != nil && isExposedService(controller)
+	return object.GetAnnotations()[v1alpha1.AnnotationIntent] != "" || kube.OwnerFromLabels(object).Name != "" ||
+		controller != nil && kube.IsExposedService(controller)
 }
 
 // stripMetadata leaves what tells an object, how old it is, and the labels by which it is found.

@@ -1,4 +1,4 @@
-package kube
+package discovery
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/metrics"
 )
 
@@ -33,16 +34,16 @@ const (
 	oldRetry         = time.Minute
 )
 
-// KindsReconciler keeps track of which optional kinds the cluster has. When one appears, the
+// Reconciler keeps track of which optional kinds the cluster has. When one appears, the
 // exposure controller starts to watch it, and every ExposedService is looked at again. It writes
 // nothing, so that it runs on every replica.
-type KindsReconciler struct {
+type Reconciler struct {
 	Cache  cache.Cache
 	Mapper meta.RESTMapper
-	Kinds  *ServedKinds
+	Kinds  *kube.ServedKinds
 	Clock  clock.PassiveClock
 	// Watch starts watching a kind; it is called once for each, whatever comes and goes.
-	Watch   func(context.Context, Kind) error
+	Watch   func(context.Context, kube.Kind) error
 	Watched map[schema.GroupVersionKind]bool
 	// Changed wakes all ExposedServices, in each controller that reads them.
 	Changed []chan<- event.GenericEvent
@@ -58,11 +59,11 @@ func NewDefinition() *metav1.PartialObjectMetadata {
 
 // DefinesOptionalKind says whether a definition matters: only some of the cluster's do.
 func DefinesOptionalKind(object client.Object) bool {
-	return slices.ContainsFunc(AllKinds, func(k Kind) bool { return k.CRD == object.GetName() })
+	return slices.ContainsFunc(kube.AllKinds, func(k kube.Kind) bool { return k.CRD == object.GetName() })
 }
 
 // Reconcile looks at the kinds that one CustomResourceDefinition defines.
-func (r *KindsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	definition := NewDefinition()
 	err := r.Cache.Get(ctx, req.NamespacedName, definition)
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -70,7 +71,7 @@ func (r *KindsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	}
 	exists := err == nil && definition.DeletionTimestamp == nil
 	anyServed := false
-	for _, k := range AllKinds {
+	for _, k := range kube.AllKinds {
 		if k.CRD != req.Name || r.Kinds.IsOff(k) {
 			continue
 		}
@@ -96,7 +97,7 @@ func (r *KindsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 }
 
 // note records whether a kind is served, once it can be read.
-func (r *KindsReconciler) note(ctx context.Context, k Kind, served bool) error {
+func (r *Reconciler) note(ctx context.Context, k kube.Kind, served bool) error {
 	if served && !r.Watched[k.GVK] {
 		if err := r.Watch(ctx, k); err != nil {
 			return fmt.Errorf("watch %s: %w", k.GVK, err)
@@ -125,7 +126,7 @@ func (r *KindsReconciler) note(ctx context.Context, k Kind, served bool) error {
 }
 
 // IsServed asks whether the API server has a kind in the version that is needed.
-func IsServed(mapper meta.RESTMapper, k Kind) (bool, error) {
+func IsServed(mapper meta.RESTMapper, k kube.Kind) (bool, error) {
 	_, err := mapper.RESTMapping(k.GVK.GroupKind(), k.GVK.Version)
 	if err == nil {
 		return true, nil

@@ -1,4 +1,4 @@
-package kube
+package stripped
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -72,5 +73,5 @@ func (s *Stripper) stripTarget(namespace string, target *corev1.ObjectReference)
 func isOwnSlice(slice *discoveryv1.EndpointSlice) bool {
 	controller := metav1.GetControllerOf(slice)
 	return slice.Labels[discoveryv1.LabelManagedBy] == gateway.SliceManager || slice.Annotations[v1alpha1.AnnotationIntent] != "" ||
-		controller != nil && isExposedService(controller)
+		controller != nil && kube.IsExposedService(controller)
 }

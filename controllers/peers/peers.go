@@ -1,7 +1,6 @@
-package kube
+package peers
 
 import (
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -9,11 +8,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// What Headgate has to know of others that ship versions: which Deployment they manage. Neither leaves a mark
-// on a Deployment that it has taken over, but that it was scaled, which may be long ago.
-
 // +kubebuilder:rbac:groups=flagger.app,resources=canaries,verbs=get;list;watch
 // +kubebuilder:rbac:groups=argoproj.io,resources=rollouts,verbs=get;list;watch
+
+const kindDeployment = "Deployment"
 
 // managedWorkload is how both name a Deployment.
 type managedWorkload struct {
@@ -31,7 +29,8 @@ type FlaggerCanary struct {
 	} `json:"spec"`
 }
 
-type flaggerCanaryList struct {
+// FlaggerCanaryList is a list of them.
+type FlaggerCanaryList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata"`
 
@@ -48,26 +47,28 @@ type ArgoRollout struct {
 	} `json:"spec"`
 }
 
-type argoRolloutList struct {
+// ArgoRolloutList is a list of them.
+type ArgoRolloutList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata"`
 
 	Items []ArgoRollout `json:"items"`
 }
 
+// Versions of the APIs of both.
 var (
-	flaggerVersion = schema.GroupVersion{Group: "flagger.app", Version: "v1beta1"}
-	argoVersion    = schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
+	FlaggerVersion = schema.GroupVersion{Group: "flagger.app", Version: "v1beta1"}
+	ArgoVersion    = schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
 )
 
-// addPeers adds their kinds to a scheme.
-func addPeers(scheme *runtime.Scheme) {
-	scheme.AddKnownTypeWithName(flaggerVersion.WithKind("Canary"), &FlaggerCanary{})
-	scheme.AddKnownTypeWithName(flaggerVersion.WithKind("CanaryList"), &flaggerCanaryList{})
-	scheme.AddKnownTypeWithName(argoVersion.WithKind("Rollout"), &ArgoRollout{})
-	scheme.AddKnownTypeWithName(argoVersion.WithKind("RolloutList"), &argoRolloutList{})
-	metav1.AddToGroupVersion(scheme, flaggerVersion)
-	metav1.AddToGroupVersion(scheme, argoVersion)
+// AddToScheme adds their kinds to a scheme.
+func AddToScheme(scheme *runtime.Scheme) {
+	scheme.AddKnownTypeWithName(FlaggerVersion.WithKind("Canary"), &FlaggerCanary{})
+	scheme.AddKnownTypeWithName(FlaggerVersion.WithKind("CanaryList"), &FlaggerCanaryList{})
+	scheme.AddKnownTypeWithName(ArgoVersion.WithKind("Rollout"), &ArgoRollout{})
+	scheme.AddKnownTypeWithName(ArgoVersion.WithKind("RolloutList"), &ArgoRolloutList{})
+	metav1.AddToGroupVersion(scheme, FlaggerVersion)
+	metav1.AddToGroupVersion(scheme, ArgoVersion)
 }
 
 // ManagedDeployment is the Deployment that an object of a peer manages, or nothing.
@@ -81,23 +82,10 @@ func ManagedDeployment(object client.Object) []string {
 			of = *o.Spec.WorkloadRef
 		}
 	}
-	if of.Kind != KindDeployment.GVK.Kind || of.Name == "" {
+	if of.Kind != kindDeployment || of.Name == "" {
 		return nil
 	}
 	return []string{types.NamespacedName{Namespace: object.GetNamespace(), Name: of.Name}.String()}
-}
-
-// FirstName is the name of the first object of a list; empty: there is none.
-func FirstName(list client.ObjectList) string {
-	name := ""
-	// The function fails for what is no list only.
-	_ = meta.EachListItem(list, func(item runtime.Object) error {
-		if object, ok := item.(client.Object); ok && (name == "" || object.GetName() < name) {
-			name = object.GetName()
-		}
-		return nil
-	})
-	return name
 }
 
 // DeepCopyObject implements runtime.Object.
@@ -108,8 +96,8 @@ func (c *FlaggerCanary) DeepCopyObject() runtime.Object {
 }
 
 // DeepCopyObject implements runtime.Object.
-func (l *flaggerCanaryList) DeepCopyObject() runtime.Object {
-	out := &flaggerCanaryList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+func (l *FlaggerCanaryList) DeepCopyObject() runtime.Object {
+	out := &FlaggerCanaryList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
 	for i := range l.Items {
 		if item, ok := l.Items[i].DeepCopyObject().(*FlaggerCanary); ok {
 			out.Items = append(out.Items, *item)
@@ -130,8 +118,8 @@ func (r *ArgoRollout) DeepCopyObject() runtime.Object {
 }
 
 // DeepCopyObject implements runtime.Object.
-func (l *argoRolloutList) DeepCopyObject() runtime.Object {
-	out := &argoRolloutList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+func (l *ArgoRolloutList) DeepCopyObject() runtime.Object {
+	out := &ArgoRolloutList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
 	for i := range l.Items {
 		if item, ok := l.Items[i].DeepCopyObject().(*ArgoRollout); ok {
 			out.Items = append(out.Items, *item)

@@ -1,4 +1,4 @@
-package kube
+package stripped
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -22,11 +23,12 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
 func TestAStrippedSliceHasWhatIsRead(t *testing.T) {
-	got := strip(t, NewStripper().StripSlice, fullSlice("shop", "greeter-x1", 2)).(*discoveryv1.EndpointSlice)
+	got := strip(t, New().StripSlice, fullSlice("shop", "greeter-x1", 2)).(*discoveryv1.EndpointSlice)
 	want := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "greeter-x1", UID: "uid-greeter-x1", ResourceVersion: "12", Generation: 3,
@@ -54,7 +56,7 @@ func TestAStrippedSliceHasWhatIsRead(t *testing.T) {
 }
 
 func TestAStrippedServiceHasWhatIsRead(t *testing.T) {
-	got := strip(t, NewStripper().StripService, fullService("shop", "greeter")).(*corev1.Service)
+	got := strip(t, New().StripService, fullService("shop", "greeter")).(*corev1.Service)
 	want := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "greeter", UID: "uid-greeter", ResourceVersion: "12", Generation: 3,
@@ -75,15 +77,48 @@ func TestAStrippedServiceHasWhatIsRead(t *testing.T) {
 }
 
 func TestAStrippedDeploymentKeepsItsTemplateAndOwners(t *testing.T) {
-	deployment := &appsv1.Deployment{ObjectMeta: fullMeta("shop", "greeter")}
+	deployment := fullDeployment("shop", "greeter")
 	deployment.OwnerReferences = []metav1.OwnerReference{{Kind: "Application", Name: "greeter", Controller: ptr.To(true)}}
-	deployment.Spec.Template.Annotations = map[string]string{"prometheus.io/scrape": "true"}
 	deployment.Status = appsv1.DeploymentStatus{Replicas: 2, ObservedGeneration: 3, Conditions: []appsv1.DeploymentCondition{{Message: "long"}}}
 	want := deployment.DeepCopy()
 	want.Annotations, want.Finalizers, want.GenerateName, want.Status.Conditions = nil, nil, "", nil
 	want.Labels = map[string]string{v1alpha1.LabelManagedBy: "Helm"}
-	if got := strip(t, NewStripper().StripDeployment, deployment); !equality.Semantic.DeepEqual(got, want) {
-		t.Errorf("got %+v\nwant %+v", got, want)
+	got := strip(t, New().StripDeployment, deployment).(*appsv1.Deployment)
+	if len(got.Spec.Template.Spec.Containers) > 0 {
+		t.Error("its template is not packed")
+	}
+	// A cache may strip again what it has.
+	if again := strip(t, New().StripDeployment, got.DeepCopy()); !equality.Semantic.DeepEqual(again, got) {
+		t.Errorf("once %+v\nagain %+v", got, again)
+	}
+	read := got.DeepCopy()
+	for range 2 {
+		if err := Unpack(read); err != nil {
+			t.Fatal(err)
+		}
+		if !equality.Semantic.DeepEqual(read, want) {
+			t.Errorf("got %+v\nwant %+v", read, want)
+		}
+	}
+	if len(got.Spec.Template.Spec.Containers) > 0 || got.Annotations[annotationTemplate] == "" {
+		t.Error("what is in the cache was unpacked")
+	}
+}
+
+// What somebody writes into the annotation is not taken for a template.
+func TestOnlyAPackedDeploymentIsUnpacked(t *testing.T) {
+	deployment := fullDeployment("shop", "greeter")
+	deployment.Annotations = map[string]string{annotationTemplate: "\x00 nonsense"}
+	want := deployment.DeepCopy()
+	if err := Unpack(deployment); err != nil || !equality.Semantic.DeepEqual(deployment, want) {
+		t.Errorf("it is %+v (%v)", deployment, err)
+	}
+	got := strip(t, New().StripDeployment, deployment).(*appsv1.Deployment)
+	if err := Unpack(got); err != nil || !equality.Semantic.DeepEqual(got.Spec.Template, want.Spec.Template) {
+		t.Errorf("its template is %+v (%v)", got.Spec.Template, err)
+	}
+	if err := Unpack(nil); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -91,9 +126,11 @@ func TestAStrippedDeploymentKeepsItsTemplateAndOwners(t *testing.T) {
 func TestOwnObjectsKeepEveryField(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter", UID: "1"}}
 	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelOwnerName: "greeter", v1alpha1.LabelOwnerNamespace: "shop"}
-	s := NewStripper()
+	s := New()
 	for name, mark := range map[string]func(client.Object){
-		"owner": func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{ownerReference(exs)}) },
+		"owner": func(o client.Object) {
+			o.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(exs, v1alpha1.GroupVersion.WithKind(v1alpha1.KindExposedService))})
+		},
 		"intent": func(o client.Object) {
 			o.SetAnnotations(map[string]string{v1alpha1.AnnotationIntent: "x", "note": "y"})
 		},
@@ -129,7 +166,7 @@ func TestOwnObjectsKeepEveryField(t *testing.T) {
 func TestSlicesOfOurServicesAreStripped(t *testing.T) {
 	slice := fullSlice("shop", "greeter-primary-gw-abc", 1)
 	slice.Labels[v1alpha1.LabelManagedBy], slice.Labels[v1alpha1.LabelOwnerName] = v1alpha1.ManagedBy, "greeter"
-	got := strip(t, NewStripper().StripSlice, slice)
+	got := strip(t, New().StripSlice, slice)
 	if got.GetAnnotations() != nil || got.GetLabels()[v1alpha1.LabelOwnerName] != "greeter" {
 		t.Errorf("got %+v", got)
 	}
@@ -138,14 +175,14 @@ func TestSlicesOfOurServicesAreStripped(t *testing.T) {
 func TestWhatKubectlAppliedLastIsNotKept(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: fullMeta("shop", "greeter")}
 	exs.Annotations[v1alpha1.AnnotationApprove] = "yes"
-	strip(t, NewStripper().Strip, exs)
+	strip(t, New().Strip, exs)
 	if want := map[string]string{v1alpha1.AnnotationApprove: "yes"}; !maps.Equal(exs.Annotations, want) || exs.ManagedFields != nil {
 		t.Errorf("annotations %v, fields %v", exs.Annotations, exs.ManagedFields)
 	}
 }
 
 func TestWhatIsNoObjectPassesTheStripper(t *testing.T) {
-	s, lost := NewStripper(), cache.DeletedFinalStateUnknown{Key: "shop/greeter"}
+	s, lost := New(), cache.DeletedFinalStateUnknown{Key: "shop/greeter"}
 	for _, f := range []cache.TransformFunc{s.Strip, s.StripService, s.StripSlice} {
 		if got, err := f(lost); err != nil || got != any(lost) {
 			t.Errorf("got %v, %v", got, err)
@@ -156,7 +193,7 @@ func TestWhatIsNoObjectPassesTheStripper(t *testing.T) {
 // Whose an object is, and to whom it leads, is the same before and after; and a second time nothing changes.
 func TestStrippingChangesNoOwner(t *testing.T) {
 	exs := &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter", UID: "1"}}
-	s := NewStripper()
+	s := New()
 	rapid.Check(t, func(t *rapid.T) {
 		var object client.Object = fullSlice("shop", "greeter-x", rapid.IntRange(0, 3).Draw(t, "endpoints"))
 		transform := s.StripSlice
@@ -169,17 +206,17 @@ func TestStrippingChangesNoOwner(t *testing.T) {
 		if rapid.Bool().Draw(t, "intent") {
 			object.SetAnnotations(map[string]string{v1alpha1.AnnotationIntent: "x"})
 		}
-		reference := ownerReference(exs)
+		reference := *metav1.NewControllerRef(exs, v1alpha1.GroupVersion.WithKind(v1alpha1.KindExposedService))
 		reference.UID = rapid.SampledFrom([]types.UID{"1", "2"}).Draw(t, "uid")
 		reference.Kind = rapid.SampledFrom([]string{v1alpha1.KindExposedService, "Service"}).Draw(t, "kind")
 		if rapid.Bool().Draw(t, "owned") {
 			object.SetOwnerReferences([]metav1.OwnerReference{reference})
 		}
-		before, owners := OwnershipOf(object, exs), OwnersOf(object)
+		before, owners := kube.OwnershipOf(object, exs), kube.OwnersOf(object)
 		once := mustStrip(t, transform, object)
 		// A slice of the cluster's may lose an owner that is no ExposedService.
-		if got := OwnershipOf(once, exs); got != before || !slices.Equal(OwnersOf(once), owners) {
-			t.Fatalf("it was %d of %v, and is %d of %v: %+v", before, owners, got, OwnersOf(once), once)
+		if got := kube.OwnershipOf(once, exs); got != before || !slices.Equal(kube.OwnersOf(once), owners) {
+			t.Fatalf("it was %d of %v, and is %d of %v: %+v", before, owners, got, kube.OwnersOf(once), once)
 		}
 		again := mustStrip(t, transform, once.DeepCopyObject().(client.Object))
 		if !equality.Semantic.DeepEqual(once, again) {
@@ -209,7 +246,7 @@ func TestSharedTextsAreBounded(t *testing.T) {
 // the owners of its fields, and stripped.
 func BenchmarkBytesPerObject(b *testing.B) {
 	const many = 2000
-	s := NewStripper()
+	s := New()
 	for _, c := range []struct {
 		name    string
 		decoded func(i int) client.Object
@@ -219,6 +256,7 @@ func BenchmarkBytesPerObject(b *testing.B) {
 		{"slice of 5", func(i int) client.Object { return decodedSlice(b, i, 5) }, s.StripSlice},
 		{"slice of 100", func(i int) client.Object { return decodedSlice(b, i, 100) }, s.StripSlice},
 		{"Service", func(i int) client.Object { return decodedService(b, i) }, s.StripService},
+		{"Deployment", func(i int) client.Object { return decodedDeployment(b, i) }, s.StripDeployment},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
@@ -266,6 +304,16 @@ func decodedService(t testing.TB, i int) *corev1.Service {
 	t.Helper()
 	body, err := fullService("shop", fmt.Sprintf("greeter-%05d", i)).Marshal()
 	out := &corev1.Service{}
+	if err != nil || out.Unmarshal(body) != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func decodedDeployment(t testing.TB, i int) *appsv1.Deployment {
+	t.Helper()
+	body, err := fullDeployment("shop", fmt.Sprintf("greeter-%05d", i)).Marshal()
+	out := &appsv1.Deployment{}
 	if err != nil || out.Unmarshal(body) != nil {
 		t.Fatal(err)
 	}
@@ -344,5 +392,46 @@ func fullService(namespace, name string) *corev1.Service {
 			ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal, LoadBalancerSourceRanges: []string{"10.0.0.0/8"},
 		},
 		Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.9"}}}},
+	}
+}
+
+// fullDeployment has an app and a sidecar, with probes, resources, variables and volumes.
+func fullDeployment(namespace, name string) *appsv1.Deployment {
+	labels := map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "shop"}
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 50051}}, PeriodSeconds: 5, FailureThreshold: 3}
+	container := func(name string) corev1.Container {
+		out := corev1.Container{
+			Name: name, Image: "registry.example.com/shop/" + name + ":1.2.3", ImagePullPolicy: corev1.PullIfNotPresent,
+			Args:           []string{"--listen=:50051", "--log-level=info"},
+			Ports:          []corev1.ContainerPort{{Name: "grpc", ContainerPort: 50051, Protocol: corev1.ProtocolTCP}},
+			ReadinessProbe: probe, LivenessProbe: probe,
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
+			},
+			VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app", ReadOnly: true}, {Name: "scratch", MountPath: "/tmp"}},
+			SecurityContext: &corev1.SecurityContext{RunAsNonRoot: ptr.To(true), ReadOnlyRootFilesystem: ptr.To(true)},
+		}
+		for i := range 12 {
+			out.Env = append(out.Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", i), Value: fmt.Sprintf("the value of setting %d", i)})
+		}
+		out.Env = append(out.Env, corev1.EnvVar{Name: "POD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}})
+		return out
+	}
+	return &appsv1.Deployment{
+		ObjectMeta: fullMeta(namespace, name),
+		Spec: appsv1.DeploymentSpec{
+			Replicas: ptr.To[int32](3), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{"prometheus.io/scrape": "true"}},
+				Spec: corev1.PodSpec{
+					Containers: []corev1.Container{container("app"), container("sidecar")}, ServiceAccountName: name,
+					Volumes: []corev1.Volume{
+						{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}}},
+						{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+					},
+				},
+			},
+		},
 	}
 }

@@ -1,4 +1,4 @@
-package exposure
+package report
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // reportTransitions logs and records each condition whose status or reason has changed. Ready sums
 // up the others, and Reconciling and Stalled repeat it: none of them is news of its own. Waiting is
 // no news either.
-func (r *run) reportTransitions(ctx context.Context, before, after []metav1.Condition) {
+func (w *Writer) reportTransitions(ctx context.Context, exs *v1alpha1.ExposedService, before, after []metav1.Condition) {
 	log := logf.FromContext(ctx)
 	for _, conditionType := range []string{
 		v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionExposed, v1alpha1.ConditionPriorityFailover,
@@ -46,7 +46,7 @@ func (r *run) reportTransitions(ctx context.Context, before, after []metav1.Cond
 		if now.Status == metav1.ConditionFalse && conditionType != v1alpha1.ConditionPriorityFailover {
 			kind = corev1.EventTypeWarning
 		}
-		r.Events.Write(r.exs, kube.Event{Type: kind, Reason: now.Reason, Action: kube.ActionJudge, Note: now.Message})
+		w.events.Write(exs, kube.Event{Type: kind, Reason: now.Reason, Action: kube.ActionJudge, Note: now.Message})
 	}
 }
 
