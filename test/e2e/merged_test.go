@@ -5,22 +5,33 @@ import (
 	"testing"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
 
-// mergedClass makes a GatewayClass of a test's own whose Gateways share their proxies.
+// mergedClass makes a GatewayClass of a test's own whose Gateways share their proxies. Its EnvoyProxy takes the place of the one that Envoy
+// Gateway's own configuration may have, so that it begins with what that says, such as an image.
 func mergedClass(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
-	proxy := &egv1a1.EnvoyProxy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "envoy-gateway-system", Name: name},
-		Spec:       egv1a1.EnvoyProxySpec{MergeGateways: ptr.To(true)},
+	const namespace = "envoy-gateway-system"
+	var stored corev1.ConfigMap
+	must(t, cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "envoy-gateway-config"}, &stored))
+	var config egv1a1.EnvoyGateway
+	must(t, yaml.Unmarshal([]byte(stored.Data["envoy-gateway.yaml"]), &config))
+	proxy := &egv1a1.EnvoyProxy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if config.EnvoyProxy != nil {
+		proxy.Spec = *config.EnvoyProxy
 	}
+	proxy.Spec.MergeGateways = ptr.To(true)
+	// As the condition SignalsAvailable says while it is off.
+	proxy.Spec.Telemetry = &egv1a1.ProxyTelemetry{Metrics: &egv1a1.ProxyMetrics{EnablePerEndpointStats: ptr.To(true)}}
 	class := &gwapiv1.GatewayClass{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: gwapiv1.GatewayClassSpec{
