@@ -182,8 +182,7 @@ type ExposedServiceStatus struct {
 	// Backends are the backends of the spec, in its order, with what was observed of each.
 	//
 	// +optional
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	Backends []BackendStatus `json:"backends,omitempty"`
 
@@ -192,7 +191,9 @@ type ExposedServiceStatus struct {
 	Active string `json:"active,omitempty"`
 
 	// Traffic is the decision that every data plane follows.
+	//
 	// +optional
+	// +structType=atomic
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
 
 	// History are the last 20 decisions, the newest last.
@@ -213,7 +214,9 @@ type ExposedServiceStatus struct {
 	Failover *FailoverStatus `json:"failover,omitempty"`
 
 	// Rollout is where the rollout is. It is there only with spec.rollout.
+	//
 	// +optional
+	// +structType=atomic
 	Rollout *RolloutStatus `json:"rollout,omitempty"`
 
 	// XDS is how far what Headgate serves over xDS has got. It is there only with spec.xds.
@@ -310,5 +313,6 @@ type FailoverStatus struct {
 	// nothing. It is for Headgate only and may change between versions.
 	//
 	// +optional
+	// +structType=atomic
 	State *DeciderState `json:"state,omitempty"`
 }
