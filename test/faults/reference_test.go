@@ -1,0 +1,98 @@
+package faults
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// reference is what a workload comes to without a disturbance.
+type reference struct {
+	want   state
+	writes int
+	// kinds are the requests of an operator that starts before the workload begins.
+	kinds map[kindOfRequest]int
+}
+
+var references struct {
+	sync.Mutex
+	of map[*workload]*reference
+}
+
+// referenceOf is that of a workload that was played.
+func referenceOf(t *testing.T, wl *workload) *reference {
+	t.Helper()
+	references.Lock()
+	defer references.Unlock()
+	known := references.of[wl]
+	if known == nil {
+		t.Fatalf("there is nothing to compare %s with", wl)
+	}
+	return known
+}
+
+// playUndisturbed runs workloads without a disturbance, unless that was done before.
+func playUndisturbed(t *testing.T, wls ...*workload) {
+	t.Helper()
+	t.Run("undisturbed", func(t *testing.T) {
+		for _, wl := range wls {
+			references.Lock()
+			known := references.of[wl]
+			references.Unlock()
+			if known != nil {
+				continue
+			}
+			t.Run(wl.name, func(t *testing.T) {
+				t.Parallel()
+				out := wl.undisturbed(t)
+				references.Lock()
+				defer references.Unlock()
+				if references.of == nil {
+					references.of = map[*workload]*reference{}
+				}
+				references.of[wl] = out
+			})
+		}
+	})
+}
+
+func (wl *workload) undisturbed(t *testing.T) *reference {
+	s := newStage(t, wl)
+	s.restart()
+	s.rest(s.operator)
+	before := s.operator.transport.writesSoFar()
+	if len(before) > 0 && !wl.restless {
+		t.Errorf("an operator that takes over writes %v", before)
+	}
+	wl.begin(s)
+	s.until(wl.name, func() error { return wl.over(s) })
+	s.untilQuiet(s.operator)
+	if err := wl.over(s); err != nil {
+		t.Fatalf("it does not stay: %v", err)
+	}
+	for wl.deletes && s.collectGarbage() > 0 {
+		s.untilQuiet(s.operator)
+	}
+	want, err := s.state()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &reference{want: want, writes: len(s.operator.transport.writesSoFar()), kinds: s.operator.transport.kindsSoFar()}
+	t.Logf("%d writes; in the end there are %v", out.writes, slices.Sorted(maps.Keys(want)))
+	return out
+}
+
+// played are the workloads that are disturbed: all, or with -short those that come first and one that the seed chooses. They were played
+// undisturbed.
+func played(t *testing.T) []*workload {
+	t.Helper()
+	out := workloads
+	if testing.Short() {
+		seed, _ := baseSeed()
+		const first = 2
+		out = append(slices.Clone(workloads[:first]), workloads[first+int(seed%uint64(len(workloads)-first))])
+	}
+	playUndisturbed(t, out...)
+	return out
+}
