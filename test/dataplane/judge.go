@@ -62,7 +62,8 @@ func (d *DataPlane) judgePatch(policy *egv1a1.EnvoyPatchPolicy, gw *gwapiv1.Gate
 }
 
 func ancestorOf(status *gwapiv1.PolicyStatus, gw *gwapiv1.Gateway) *gwapiv1.PolicyAncestorStatus {
-	if len(status.Ancestors) == 0 {
+	// A policy that has another Gateway now has nobody's verdict on it.
+	if len(status.Ancestors) == 0 || !equality.Semantic.DeepEqual(status.Ancestors[0].AncestorRef, ancestorRef(gw)) {
 		status.Ancestors = []gwapiv1.PolicyAncestorStatus{{AncestorRef: ancestorRef(gw), ControllerName: gateway.EnvoyGatewayController}}
 	}
 	return &status.Ancestors[0]

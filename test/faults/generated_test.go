@@ -62,16 +62,21 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 	s.boundedRuns(before)
 	s.nothingForeignIsTouched()
 	s.finale(plan)
-	want, err := s.state()
-	if err != nil {
-		t.Fatal(err)
-	}
 	fresh := newScene(newWorldAt(t, clock), o, s.services)
 	for name, spec := range plan.last {
 		fresh.put(name, spec)
 	}
 	fresh.settle()
-	fresh.eventually("a fresh expose comes to the same", func() error { return fresh.stateIs(want) })
+	fresh.eventually("a fresh expose comes to the same", func() error {
+		have, err := s.state()
+		if err != nil {
+			return err
+		}
+		if err := fresh.stateIs(have); err != nil {
+			return fmt.Errorf("%w\nin the world of the sequence:\n%s", err, s.messages())
+		}
+		return nil
+	})
 	s.nothingForeignIsTouched()
 	s.nothingIsLeft()
 	fresh.nothingIsLeft()

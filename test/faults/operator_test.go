@@ -25,7 +25,9 @@ type operator struct {
 	runs      runs
 	cancel    context.CancelFunc
 	ended     chan error
-	stopOnce  sync.Once
+	// leads is closed when it has begun to work.
+	leads    <-chan struct{}
+	stopOnce sync.Once
 }
 
 // startOperator starts one for the world's namespace; with everywhere, for all namespaces. It ends with the test, if not before.
@@ -65,6 +67,7 @@ func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *op
 		cancel()
 		w.Fatal(err)
 	}
+	o.leads = mgr.Elected()
 	go func() { o.ended <- mgr.Start(ctx) }()
 	w.Cleanup(o.stop)
 	done.add("operators started", 1)
@@ -128,6 +131,11 @@ func (w *world) untilQuietFor(quiet time.Duration, operators ...*operator) {
 	w.eventually("the operator comes to rest", func() error {
 		sum := 0
 		for _, o := range operators {
+			select {
+			case <-o.leads:
+			default:
+				return errors.New("it has not begun")
+			}
 			for _, n := range o.runs.in(w.namespace) {
 				sum += n
 			}

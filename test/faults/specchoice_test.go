@@ -136,7 +136,7 @@ func (f flaw) spoil(spec *v1alpha1.ExposedServiceSpec) {
 	case badOverride:
 		spec.Overrides = []v1alpha1.Override{override(v1alpha1.OverrideBackendTrafficPolicy, `{"spec":{"retry":"often"}}`)}
 	case badRoute:
-		spec.Overrides = []v1alpha1.Override{override(v1alpha1.OverrideGRPCRoute, `{"spec":{"hostnames":["not a host"]}}`)}
+		spec.Overrides = []v1alpha1.Override{override(v1alpha1.OverrideGRPCRoute, `{"metadata":{"labels":{"team":"not a label"}}}`)}
 	case noBackends:
 		spec.Backends = nil
 	case badPin:

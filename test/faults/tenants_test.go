@@ -21,7 +21,7 @@ type badTenant struct {
 
 var badTenants = []badTenant{
 	{"an override that no schema has", overridden(v1alpha1.OverrideBackendTrafficPolicy, `{"spec":{"retry":"often"}}`)},
-	{"an override that breaks the route", overridden(v1alpha1.OverrideGRPCRoute, `{"spec":{"rules":[{"matches":[{"method":{"service":"/"}}]}]}}`)},
+	{"an override that breaks the route", overridden(v1alpha1.OverrideGRPCRoute, `{"metadata":{"labels":{"team":"not a label"}}}`)},
 	{"a Service that is not there", func(_ *world, exs *v1alpha1.ExposedService) { exs.Spec.Backends[0].Service.Name = "nowhere" }},
 	{"a port that is not there", func(_ *world, exs *v1alpha1.ExposedService) { exs.Spec.Backends[0].Service.Port = 1 }},
 	{"a class that is not there", func(_ *world, exs *v1alpha1.ExposedService) {

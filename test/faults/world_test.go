@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +24,9 @@ import (
 	"github.com/headgate/headgate/test/dataplane"
 )
 
-// patience is how long a test waits for what should take a moment, on a machine with other things to do.
-const patience = time.Minute
+// patience is how long a test waits for what should take a moment, on a machine with other things to do. What the API server has
+// refused is offered again after a minute.
+var patience = 15 * time.Second
 
 // world is one row's part of the API server: a namespace, a GatewayClass, a data plane, and what operators are told.
 type world struct {
@@ -158,8 +160,26 @@ func edit[T client.Object](w *world, object T, f func(T)) {
 func (w *world) eventually(what string, f func() error) {
 	w.Helper()
 	if err := poll(patience, f); err != nil {
-		w.Fatalf("%s: %v", what, err)
+		w.Fatalf("%s: %v\n%s", what, err, w.messages())
 	}
+}
+
+// messages are what conditions say to people.
+func (w *world) messages() string {
+	var list v1alpha1.ExposedServiceList
+	if err := w.kube.List(context.Background(), &list, client.InNamespace(w.namespace)); err != nil {
+		return err.Error()
+	}
+	var out strings.Builder
+	for _, exs := range list.Items {
+		for _, c := range exs.Status.Conditions {
+			fmt.Fprintf(&out, "%s: %s %s %s: %s\n", exs.Name, c.Type, c.Status, c.Reason, c.Message)
+		}
+		for _, d := range exs.Status.History {
+			fmt.Fprintf(&out, "%s: %s %s: %s\n", exs.Name, d.Time.Format(time.TimeOnly), d.Reason, d.Message)
+		}
+	}
+	return out.String()
 }
 
 func poll(within time.Duration, f func() error) error {
