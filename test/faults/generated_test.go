@@ -9,7 +9,7 @@ import (
 
 const (
 	// lanes is how many sequences go on side by side.
-	lanes = 10
+	lanes = 16
 	// operationsInAll, and briefly of them with -short.
 	operationsInAll = 10_500
 	briefly         = 250

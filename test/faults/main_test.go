@@ -16,7 +16,7 @@ import (
 )
 
 // rowsAtOnce is how many rows run side by side: mostly they wait.
-const rowsAtOnce = "10"
+const rowsAtOnce = "16"
 
 // HEADGATE_TEST_LOG=1 shows what the controllers log.
 func TestMain(m *testing.M) {

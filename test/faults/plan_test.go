@@ -76,8 +76,8 @@ func (p plan) String() string {
 var exposedNames = []string{"one", "two"}
 
 const (
-	fewestOperations = 15
-	mostOperations   = 45
+	fewestOperations = 30
+	mostOperations   = 90
 )
 
 // plans generates them.

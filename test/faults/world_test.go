@@ -26,7 +26,7 @@ import (
 
 // patience is how long a test waits for what should take a moment, on a machine with other things to do. What the API server has
 // refused is offered again after a minute.
-var patience = 15 * time.Second
+const patience = 2 * time.Minute
 
 // world is one row's part of the API server: a namespace, a GatewayClass, a data plane, and what operators are told.
 type world struct {
