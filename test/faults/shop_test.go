@@ -113,12 +113,32 @@ func (s *shop) isAtStep(exs *v1alpha1.ExposedService, step int32) error {
 
 // promoted is nil when an image is stable, the Deployment is held again, and nothing is left of the canary.
 func (s *shop) promoted(image string) error {
-	return errors.Join(s.isOver(func(r *v1alpha1.RolloutStatus) bool { return r.Stable == r.Revision && r.Failed == nil }), s.runs(image))
+	isStable := func(r *v1alpha1.RolloutStatus) bool { return r.Stable == r.Revision && r.Failed == nil }
+	if err := errors.Join(s.isOver(isStable), s.runs(image)); err != nil {
+		return err
+	}
+	canary := metav1.ObjectMeta{Name: shopCanary, Namespace: s.w.namespace}
+	for _, object := range []client.Object{&appsv1.Deployment{ObjectMeta: canary}, &corev1.Service{ObjectMeta: canary}} {
+		if err := s.w.read(object); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("%T of the canary: %w", object, errors.Join(err, errors.New("it is there")))
+		}
+	}
+	return nil
 }
 
-// rolledBack is nil when the canary has failed and is gone, and the pods are the old ones.
+// rolledBack is nil when the canary has failed and has no pods, and those of the Deployment are the old ones.
 func (s *shop) rolledBack() error {
-	return errors.Join(s.isOver(func(r *v1alpha1.RolloutStatus) bool { return r.Failed != nil }), s.runs("app:1"))
+	if err := errors.Join(s.isOver(func(r *v1alpha1.RolloutStatus) bool { return r.Failed != nil }), s.runs("app:1")); err != nil {
+		return err
+	}
+	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shopCanary, Namespace: s.w.namespace}}
+	if err := s.w.read(canary); err != nil {
+		return err
+	}
+	if n := *canary.Spec.Replicas; n > 0 {
+		return fmt.Errorf("the canary has %d pods", n)
+	}
+	return nil
 }
 
 func (s *shop) isOver(as func(*v1alpha1.RolloutStatus) bool) error {
@@ -128,12 +148,6 @@ func (s *shop) isOver(as func(*v1alpha1.RolloutStatus) bool) error {
 	}
 	if r := exs.Status.Rollout; r == nil || r.Phase != v1alpha1.RolloutIdle || r.Revision == "" || !as(r) {
 		return fmt.Errorf("rollout %+v", r)
-	}
-	canary := metav1.ObjectMeta{Name: shopCanary, Namespace: s.w.namespace}
-	for _, object := range []client.Object{&appsv1.Deployment{ObjectMeta: canary}, &corev1.Service{ObjectMeta: canary}} {
-		if err := s.w.read(object); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("%T of the canary: %w", object, errors.Join(err, errors.New("it is there")))
-		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +63,8 @@ const (
 	slack  = 50 * time.Millisecond
 )
 
+func badName(i int) string { return fmt.Sprintf("bad-%d", i) }
+
 func goodName(i int) string { return fmt.Sprintf("good-%d", i) }
 
 func goodHost(i int) v1alpha1.Hostname {
@@ -103,9 +106,12 @@ func tenants(t *testing.T, bad badTenant, want state) state {
 	alone := w.medianFailover(0, failovers)
 	if bad.make != nil {
 		for i := range badOnes {
-			exs := w.exposedService(fmt.Sprintf("bad-%d", i))
+			exs := w.exposedService(badName(i))
 			bad.make(w, exs)
 			w.create(exs)
+		}
+		for i := range badOnes {
+			w.eventually(badName(i)+" was looked at", func() error { return w.wasLookedAt(badName(i)) })
 		}
 		done.add("faults injected", badOnes)
 	}
@@ -116,21 +122,47 @@ func tenants(t *testing.T, bad badTenant, want state) state {
 	}
 	var have state
 	w.eventually("the good ones are as without bad ones", func() error {
+		w.passTime()
+		w.untilQuietFor(quietTime/2, o)
 		var err error
-		if have, err = w.good(); err != nil || want == nil {
+		if have, err = w.good(); err != nil {
 			return err
+		}
+		if want == nil {
+			return w.haveSettled()
 		}
 		return differs(want, have)
 	})
-	if want == nil {
-		w.untilQuiet(o)
-		have, _ = w.good()
-	}
 	done.add("tenants: rows", 1)
 	return have
 }
 
-// medianFailover fails over some of the good ones, one after the other.
+// haveSettled is nil when no switch of a good one is so new that it is its own fallback.
+func (w *world) haveSettled() error {
+	for i := range 2 * failovers {
+		exs := w.exposedService(goodName(i))
+		if err := w.read(exs); err != nil {
+			return err
+		}
+		if t := exs.Status.Traffic; t.Fallback == exs.Status.Active {
+			return fmt.Errorf("%s: %+v", exs.Name, t)
+		}
+	}
+	return nil
+}
+
+func (w *world) wasLookedAt(name string) error {
+	exs := w.exposedService(name)
+	if err := w.read(exs); err != nil {
+		return err
+	}
+	if len(exs.Status.Conditions) == 0 {
+		return errors.New("it has no conditions")
+	}
+	return nil
+}
+
+// medianFailover fails over some of the good ones, one after the other, while bad ones are looked at.
 func (w *world) medianFailover(from, to int) time.Duration {
 	w.Helper()
 	var took []time.Duration
@@ -141,6 +173,7 @@ func (w *world) medianFailover(from, to int) time.Duration {
 		if err := w.read(slice); err != nil {
 			w.Fatal(err)
 		}
+		w.pokeThose("bad-")
 		start := time.Now()
 		w.setReady(goodService(i), false)
 		w.eventually("the route of "+goodName(i)+" leads to the backup", func() error {

@@ -200,7 +200,7 @@ func poll(within time.Duration, f func() error) error {
 	}
 }
 
-// passTime lets an hour and a half pass, step by step: holds end, ramps rise, and switches are forgotten.
+// passTime lets ten minutes pass: holds end, and a ramp rises by a step.
 func (w *world) passTime() {
 	w.Helper()
 	w.clock.jump(10 * time.Minute)
@@ -210,12 +210,21 @@ func (w *world) passTime() {
 // poke has every ExposedService looked at, by an annotation that means nothing where nothing was rolled back.
 func (w *world) poke() {
 	w.Helper()
+	w.pokeThose("")
+}
+
+// pokeThose does so with those whose names begin so.
+func (w *world) pokeThose(prefix string) {
+	w.Helper()
 	var list v1alpha1.ExposedServiceList
 	if err := w.kube.List(context.Background(), &list, client.InNamespace(w.namespace)); err != nil {
 		w.Fatal(err)
 	}
 	w.pokes++
 	for i := range list.Items {
+		if !strings.HasPrefix(list.Items[i].Name, prefix) {
+			continue
+		}
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"%d"}}}`, v1alpha1.AnnotationRetry, w.pokes)
 		err := w.kube.Patch(context.Background(), &list.Items[i], client.RawPatch(types.MergePatchType, patch))
 		if err != nil && !apierrors.IsNotFound(err) {
