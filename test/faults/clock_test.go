@@ -35,9 +35,11 @@ func (c hastyClock) jump(by time.Duration) { c.ahead.Add(int64(by)) }
 func (c hastyClock) Now() time.Time {
 	return c.began.Add(time.Since(c.began)*haste + time.Duration(c.ahead.Load()))
 }
+
 func (c hastyClock) Since(t time.Time) time.Duration        { return c.Now().Sub(t) }
 func (c hastyClock) After(d time.Duration) <-chan time.Time { return c.RealClock.After(d / haste) }
 func (c hastyClock) Sleep(d time.Duration)                  { c.RealClock.Sleep(d / haste) }
 func (c hastyClock) NewTimer(d time.Duration) clock.Timer   { return c.RealClock.NewTimer(d / haste) }
+
 func (c hastyClock) NewTicker(d time.Duration) clock.Ticker { return c.RealClock.NewTicker(d / haste) }
 func (c hastyClock) Tick(d time.Duration) <-chan time.Time  { return c.RealClock.Tick(d / haste) }

@@ -4,11 +4,11 @@
 //
 //	deaths     the operator dies before and after each write, or loses its answer
 //	refusals   the API server refuses requests by kind and verb
-//	watches    watches are behind, or broken, by kind
+//	watches    those of a kind are behind, or broken
 //	facts      DNS, a source of counts, and the clock fail or lie
 //	leaders    two operators lead for a while
 //	tenants    bad objects of one tenant beside good ones of another
-//	generated  generated specs, facts and accidents; the end depends on the last spec and the facts alone
+//	generated  specs, facts and accidents by chance; the end depends on the last spec and the facts alone
 //
 // A world (world_test.go) is a namespace with what a workload (workload_test.go) needs. All requests of its operators go through a
 // transport (transport_test.go) that decides the fate of each. The state of a world (state_test.go) is what was made and what the
