@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -46,7 +48,7 @@ func jump(by time.Duration) func(*stage) { return func(s *stage) { s.clock.jump(
 
 func nothing(*stage) {}
 
-func factRows(workloads []*workload) []factRow {
+func factRows(played []*workload) []factRow {
 	rows := []factRow{
 		{"DNS fails", hostBehind, dns(func(h *hosts) { h.fails = true }), dns(func(h *hosts) { h.fails = false })},
 		{"DNS hangs", hostBehind, dns(func(h *hosts) { h.hangs = true }), dns(func(h *hosts) { h.hangs = false })},
@@ -64,10 +66,30 @@ func factRows(workloads []*workload) []factRow {
 			dns(func(h *hosts) { h.answers[farHost] = farAddresses }),
 		},
 	}
+	failOver := workloads[slices.IndexFunc(workloads, func(wl *workload) bool { return wl.name == "fail over" })]
+	rows = append(rows,
+		factRow{
+			"the Service vanishes", failOver,
+			func(s *stage) { s.delete(s.service(primarySvc)) }, func(s *stage) { s.create(s.service(primarySvc)) },
+		},
+		factRow{
+			"the GatewayClass vanishes", failOver,
+			func(s *stage) { s.delete(s.gatewayClass()) }, func(s *stage) { s.create(s.gatewayClass()) },
+		},
+		factRow{
+			"the Service has another port", failOver,
+			func(s *stage) {
+				edit(s.world, s.service(primarySvc), func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
+			},
+			func(s *stage) {
+				edit(s.world, s.service(primarySvc), func(service *corev1.Service) { service.Spec.Ports[0].Port = grpcPort })
+			},
+		},
+	)
 	for _, l := range []lie{hanging, garbage, unavailable, empty, ahead, behind, stopped, falling, negative} {
 		rows = append(rows, factRow{"a source: " + string(l), counted, source(l), source(honest)})
 	}
-	for _, wl := range workloads {
+	for _, wl := range played {
 		rows = append(
 			rows,
 			factRow{"the clock jumps ahead", wl, jump(2 * time.Hour), nothing},
@@ -81,7 +103,7 @@ func factRows(workloads []*workload) []factRow {
 // TestFactsFailAndLie: endpoints are followed whatever else is known or not, nothing is taken away, and the end is as without.
 func TestFactsFailAndLie(t *testing.T) {
 	rows := sample(t, factRows(played(t)), 8)
-	playUndisturbed(t, hostBehind, counted)
+	playUndisturbed(t, hostBehind, counted, workloads[1])
 	t.Run("rows", func(t *testing.T) {
 		for _, row := range rows {
 			without := referenceOf(t, row.workload)
@@ -102,6 +124,7 @@ func (row factRow) run(t *testing.T, without *reference) {
 	if row.workload == hostBehind || row.workload == counted {
 		s.until("the failover meanwhile", func() error { return serves(s.exs.Spec.Backends[1].Name)(s) })
 	}
+	s.rest(s.operator)
 	row.heal(s)
 	s.finish(without.want)
 	if row.takesNothing() && g.lost() != "" {
