@@ -15,43 +15,39 @@ type reference struct {
 	kinds map[kindOfRequest]int
 }
 
-var references struct {
-	sync.Mutex
-	of map[*workload]*reference
-}
+// references are those of workloads that were played.
+var references sync.Map
 
-// referenceOf is that of a workload that was played.
+// referenceOf plays a workload without a disturbance, the first time that it is asked for.
 func referenceOf(t *testing.T, wl *workload) *reference {
 	t.Helper()
-	references.Lock()
-	defer references.Unlock()
-	known := references.of[wl]
-	if known == nil {
-		t.Fatalf("there is nothing to compare %s with", wl)
-	}
-	return known
+	out, _ := references.LoadOrStore(wl, &onceReference{})
+	return out.(*onceReference).of(t, wl)
 }
 
-// playUndisturbed runs workloads without a disturbance, unless that was done before.
+type onceReference struct {
+	sync.Mutex
+	known *reference
+}
+
+func (o *onceReference) of(t *testing.T, wl *workload) *reference {
+	t.Helper()
+	o.Lock()
+	defer o.Unlock()
+	if o.known == nil {
+		o.known = wl.undisturbed(t)
+	}
+	return o.known
+}
+
+// playUndisturbed plays workloads side by side, so that nobody waits for them one after the other.
 func playUndisturbed(t *testing.T, wls ...*workload) {
 	t.Helper()
 	t.Run("undisturbed", func(t *testing.T) {
 		for _, wl := range wls {
-			references.Lock()
-			known := references.of[wl]
-			references.Unlock()
-			if known != nil {
-				continue
-			}
 			t.Run(wl.name, func(t *testing.T) {
 				t.Parallel()
-				out := wl.undisturbed(t)
-				references.Lock()
-				defer references.Unlock()
-				if references.of == nil {
-					references.of = map[*workload]*reference{}
-				}
-				references.of[wl] = out
+				referenceOf(t, wl)
 			})
 		}
 	})
