@@ -31,7 +31,7 @@ func TestAnOperatorDiesAtEachWrite(t *testing.T) {
 		}
 	}
 	t.Run("rows", func(t *testing.T) {
-		for _, row := range sample(t, rows, 12) {
+		for _, row := range sample(t, rows, 5) {
 			t.Run(fmt.Sprintf("%s, write %d, %s", row.name, row.write, row.what), func(t *testing.T) {
 				t.Parallel()
 				row.run(t, referenceOf(t, row.workload))

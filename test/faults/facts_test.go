@@ -66,7 +66,6 @@ func factRows(played []*workload) []factRow {
 			dns(func(h *hosts) { h.answers[farHost] = farAddresses }),
 		},
 	}
-	failOver := workloads[slices.IndexFunc(workloads, func(wl *workload) bool { return wl.name == "fail over" })]
 	rows = append(rows,
 		factRow{
 			"the Service vanishes", failOver,
@@ -102,8 +101,14 @@ func factRows(played []*workload) []factRow {
 
 // TestFactsFailAndLie: endpoints are followed whatever else is known or not, nothing is taken away, and the end is as without.
 func TestFactsFailAndLie(t *testing.T) {
-	rows := sample(t, factRows(played(t)), 8)
-	playUndisturbed(t, hostBehind, counted, workloads[1])
+	rows := sample(t, factRows(played(t)), 4)
+	var wls []*workload
+	for _, row := range rows {
+		if !slices.Contains(wls, row.workload) {
+			wls = append(wls, row.workload)
+		}
+	}
+	playUndisturbed(t, wls...)
 	t.Run("rows", func(t *testing.T) {
 		for _, row := range rows {
 			without := referenceOf(t, row.workload)

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// lanes is how many sequences go on side by side.
-	lanes = 16
-	// operationsInAll, and briefly of them with -short.
+	// lanes is how many sequences go on side by side, and fewLanes with -short, where each has one sequence.
+	lanes    = 16
+	fewLanes = 3
+	// operationsInAll are those of all lanes.
 	operationsInAll = 10_500
-	briefly         = 250
 	// mostRuns bounds the runs of an ExposedService from the last operation until it is quiet.
 	mostRuns = 50
 )
@@ -27,16 +27,16 @@ func TestGeneratedSequences(t *testing.T) {
 		playAndCompare(t, o, seed)
 		return
 	}
-	perLane := operationsInAll / lanes
+	many, perLane := uint64(lanes), operationsInAll/lanes
 	if testing.Short() {
-		perLane = briefly / lanes
+		many, perLane = fewLanes, 1
 	}
 	t.Run("lanes", func(t *testing.T) {
-		for lane := range uint64(lanes) {
+		for lane := range many {
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
 				for n, i := 0, uint64(0); n < perLane && !t.Failed(); i++ {
-					next := (seed + lane + i*lanes) & (1<<32 - 1)
+					next := (seed + lane + i*many) & (1<<32 - 1)
 					t.Run(fmt.Sprint("seed ", next), func(t *testing.T) { n += playAndCompare(t, o, next) })
 				}
 			})
@@ -49,7 +49,7 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 	plan := plans().Example(int(seed))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("to repeat it: %s=%d go test ./test/faults -run TestGeneratedSequences\n%s", seedVariable, seed, plan)
+			t.Logf("to repeat it: %s=%d go test%s ./test/faults -run TestGeneratedSequences\n%s", seedVariable, seed, short(), plan)
 		}
 	})
 	clock := o.w.clock

@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"strings"
+	"testing"
 
 	"pgregory.net/rapid"
 )
@@ -75,17 +76,21 @@ func (p plan) String() string {
 // exposedNames are those of the ExposedServices of a sequence.
 var exposedNames = []string{"one", "two"}
 
-const (
-	fewestOperations = 30
-	mostOperations   = 90
-)
+// lengths are the fewest and the most operations of a sequence.
+func lengths() (fewest, most int) {
+	if testing.Short() {
+		return 15, 45
+	}
+	return 60, 140
+}
 
 // plans generates them.
 func plans() *rapid.Generator[plan] {
+	fewest, most := lengths()
 	return rapid.Custom(func(t *rapid.T) plan {
 		out := plan{last: map[string]specChoice{}, up: map[string]int{}}
 		out.operations = append(out.operations, operation{action: actPut, name: exposedNames[0], spec: specs().Draw(t, "spec")})
-		out.operations = append(out.operations, rapid.SliceOfN(operations(), fewestOperations, mostOperations).Draw(t, "operations")...)
+		out.operations = append(out.operations, rapid.SliceOfN(operations(), fewest, most).Draw(t, "operations")...)
 		for _, name := range exposedNames {
 			spec := specs().Draw(t, "last spec of "+name)
 			spec.Flaw, spec.Pin = "", ""

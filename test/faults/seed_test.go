@@ -39,9 +39,17 @@ func sayOnFailure(t *testing.T, seed uint64) {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("to repeat it: %s=%d go test ./test/faults -run '^%s$'", seedVariable, seed, t.Name())
+			t.Logf("to repeat it: %s=%d go test%s ./test/faults -run '^%s$'", seedVariable, seed, short(), t.Name())
 		}
 	})
+}
+
+// short is the flag, if it was given: the choices depend on it.
+func short() string {
+	if testing.Short() {
+		return " -short"
+	}
+	return ""
 }
 
 // sample are the rows that run: all, or with -short so many that the seed chooses.

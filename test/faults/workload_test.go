@@ -54,13 +54,15 @@ type stage struct {
 	passed   time.Time
 }
 
+var failOver = &workload{name: "fail over", waits: true, begin: func(s *stage) { s.setReady(primarySvc, false) }, over: serves("backup")}
+
 var workloads = []*workload{
 	{
 		name: "expose", exposes: true,
 		begin: func(s *stage) { s.create(s.exs) },
 		over:  func(s *stage) error { return s.conditionIs(v1alpha1.ConditionReady, true) },
 	},
-	{name: "fail over", waits: true, begin: func(s *stage) { s.setReady(primarySvc, false) }, over: serves("backup")},
+	failOver,
 	{
 		name: "ramp", waits: true, begin: func(s *stage) { s.setReady(primarySvc, true) }, over: serves("primary"),
 		before: func(s *stage) {
