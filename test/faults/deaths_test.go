@@ -50,7 +50,7 @@ func (row death) run(t *testing.T, without *reference) {
 			if first.transport.isCut() {
 				return nil
 			}
-			return s.stateIs(without.want)
+			return row.over(s)
 		})
 		s.restart()
 	}

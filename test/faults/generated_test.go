@@ -67,7 +67,7 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 		fresh.put(name, spec)
 	}
 	fresh.settle()
-	fresh.eventually("a fresh expose comes to the same", func() error {
+	fresh.eventuallyAt(compareEvery, "a fresh expose comes to the same", func() error {
 		have, err := s.state()
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func twoLeaders(t *testing.T, wl *workload, without *reference) {
 	writes := func() int { return len(s.operator.transport.writesSoFar()) + len(second.transport.writesSoFar()) }
 	before := writes()
 	wl.begin(s)
-	s.until("the end of "+wl.name, func() error { return s.stateIs(without.want) })
+	s.untilAt(compareEvery, "the end of "+wl.name, func() error { return s.stateIs(without.want) })
 	s.untilQuiet(s.operator, second)
 	if err := s.stateIs(without.want); err != nil {
 		t.Errorf("it does not stay: %v", err)

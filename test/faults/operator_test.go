@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -57,6 +58,8 @@ func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *op
 	}
 	options.Metrics.BindAddress = "0"
 	options.Controller.SkipNameValidation = ptr.To(true)
+	// No kind comes or goes here, so that all operators may know the same.
+	options.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.kube.RESTMapper(), nil }
 	mgr, err := ctrl.NewManager(restConfig, options)
 	if err != nil {
 		w.Fatal(err)

@@ -106,7 +106,7 @@ func (bad badTenant) run(t *testing.T) {
 	}
 	alone.settleGood()
 	beside.settleGood()
-	beside.eventually("the good ones are as without bad ones", func() error {
+	beside.eventuallyAt(compareEvery, "the good ones are as without bad ones", func() error {
 		want, err := alone.good()
 		if err != nil {
 			return err

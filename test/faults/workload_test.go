@@ -261,7 +261,12 @@ func (s *stage) restart(with ...func(*transport)) {
 // until lets the rest of the cluster go on until there is no error.
 func (s *stage) until(what string, f func() error) {
 	s.Helper()
-	s.eventually(what, func() error {
+	s.untilAt(lookEvery, what, f)
+}
+
+func (s *stage) untilAt(every time.Duration, what string, f func() error) {
+	s.Helper()
+	s.eventuallyAt(every, what, func() error {
 		if s.waits && time.Since(s.passed) > quietTime/2 {
 			s.passTime()
 			s.passed = time.Now()
@@ -276,7 +281,7 @@ func (s *stage) until(what string, f func() error) {
 // finish waits until the state is as it is without a disturbance, and stays so.
 func (s *stage) finish(want state) {
 	s.Helper()
-	s.until("the end of "+s.name, func() error { return s.stateIs(want) })
+	s.untilAt(compareEvery, "the end of "+s.name, func() error { return s.stateIs(want) })
 	s.untilQuiet(s.operator)
 	if err := s.stateIs(want); err != nil {
 		s.Errorf("it does not stay: %v", err)

@@ -156,10 +156,22 @@ func edit[T client.Object](w *world, object T, f func(T)) {
 	})
 }
 
+const (
+	// lookEvery is how often a test looks whether something has happened, and compareEvery how often it compares whole states, which
+	// keeps the API server busy.
+	lookEvery    = 25 * time.Millisecond
+	compareEvery = 150 * time.Millisecond
+)
+
 // eventually asks again and again until there is no error.
 func (w *world) eventually(what string, f func() error) {
 	w.Helper()
-	if err := poll(patience, f); err != nil {
+	w.eventuallyAt(lookEvery, what, f)
+}
+
+func (w *world) eventuallyAt(every time.Duration, what string, f func() error) {
+	w.Helper()
+	if err := poll(every, f); err != nil {
 		w.Fatalf("%s: %v\n%s", what, err, w.messages())
 	}
 }
@@ -182,10 +194,10 @@ func (w *world) messages() string {
 	return out.String()
 }
 
-func poll(within time.Duration, f func() error) error {
-	deadline := time.NewTimer(within)
+func poll(every time.Duration, f func() error) error {
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	ticker := time.NewTicker(25 * time.Millisecond)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		err := f()
