@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 func TestForeignObjectIsNeverTouched(t *testing.T) {
@@ -149,7 +150,7 @@ func TestOlderExposedServiceKeepsItsRoute(t *testing.T) {
 func TestWhoMayNotAttachKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
-	w.dataPlane.set(func(d *dataPlane) { d.notAllowed = "a-squatter" })
+	w.dataPlane.Set(func(b *dataplane.Behavior) { b.NotAllowed = "a-squatter" })
 	w.create(w.sharedGateway(w.namespace, "public"))
 	o := w.startOperator()
 	squatter := w.exposedService("a-squatter", on(w.namespace, "public", ""), hosts("bank.example.com"))
@@ -164,7 +165,7 @@ func TestWhoMayNotAttachKeepsNobodyOut(t *testing.T) {
 	w.untilNotAccepted(squatter, v1alpha1.ReasonRouteConflict, w.namespace+"/bank")
 	w.untilQuiet(o)
 	// What is no longer refused does not take it from who has it.
-	w.dataPlane.set(func(d *dataPlane) { d.notAllowed = "" })
+	w.dataPlane.Set(func(b *dataplane.Behavior) { b.NotAllowed = "" })
 	edit(w, squatter, func(exs *v1alpha1.ExposedService) { exs.Spec.Backends = exs.Spec.Backends[:1] })
 	w.untilNotAccepted(squatter, v1alpha1.ReasonRouteConflict, w.namespace+"/bank")
 	w.untilQuiet(o)

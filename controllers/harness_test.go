@@ -29,6 +29,7 @@ import (
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/apiserver"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // patience is how long a test waits for what should take a moment.
@@ -42,7 +43,7 @@ type world struct {
 	kube      client.Client
 	namespace string
 	class     string
-	dataPlane *dataPlane
+	dataPlane *dataplane.DataPlane
 }
 
 func newWorld(t *testing.T) *world {

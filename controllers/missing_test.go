@@ -13,6 +13,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/apiserver"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // TestMissingThings: what the spec names goes away and comes back, one after the other. The
@@ -128,13 +129,13 @@ func TestAPIsOffAndOnAgain(t *testing.T) {
 	t.Parallel()
 	for _, api := range []struct {
 		name   string
-		off    func(*dataPlane, bool)
+		off    func(*dataplane.Behavior, bool)
 		reason v1alpha1.Reason
 		status metav1.ConditionStatus
 		mode   v1alpha1.FailoverMode
 	}{
-		{"Backend", func(d *dataPlane, off bool) { d.backendsOff = off }, v1alpha1.ReasonBackendAPIDisabled, metav1.ConditionFalse, v1alpha1.FailoverWeights},
-		{"EnvoyPatchPolicy", func(d *dataPlane, off bool) { d.patchesOff = off }, v1alpha1.ReasonPatchAPIDisabled, metav1.ConditionTrue, v1alpha1.FailoverPriorities},
+		{"Backend", func(b *dataplane.Behavior, off bool) { b.BackendsOff = off }, v1alpha1.ReasonBackendAPIDisabled, metav1.ConditionFalse, v1alpha1.FailoverWeights},
+		{"EnvoyPatchPolicy", func(b *dataplane.Behavior, off bool) { b.PatchesOff = off }, v1alpha1.ReasonPatchAPIDisabled, metav1.ConditionTrue, v1alpha1.FailoverPriorities},
 	} {
 		t.Run(api.name, func(t *testing.T) {
 			w := newWorld(t).withDataPlane().withBackends()
@@ -143,7 +144,7 @@ func TestAPIsOffAndOnAgain(t *testing.T) {
 			w.create(exs)
 			w.untilReady(exs)
 			for _, off := range []bool{true, false, true} {
-				w.dataPlane.set(func(d *dataPlane) { api.off(d, off) })
+				w.dataPlane.Set(func(b *dataplane.Behavior) { api.off(b, off) })
 				status, reason, mode := metav1.ConditionTrue, v1alpha1.ReasonPriorities, v1alpha1.FailoverPriorities
 				if off {
 					status, reason, mode = api.status, api.reason, api.mode

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -87,6 +88,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// XDS is what the xDS server is made with; nil: there is none.
 	XDS *XDSConfig
+	// Reconciled, if set, is told of every run of the controller of ExposedServices (for tests).
+	Reconciled func(types.NamespacedName)
 }
 
 func (c Config) withDefaults() Config {
@@ -184,6 +187,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
 		Calls: p.calls, Compared: p.compared, Report: report.NewWriter(p.objects.Client, p.objects.Events, config.Clock),
 		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
+		Reconciled: config.Reconciled,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // TestOneServicesChangeTouchesOnlyItsUsers counts runs.
@@ -63,7 +64,7 @@ func TestOneServicesChangeTouchesOnlyItsUsers(t *testing.T) {
 		}, []string{"exs-5"}, true},
 		{"a Service of none", func() { w.create(w.service("nobodys"), w.slice("nobodys", "10.2.9.1")) }, nil, false},
 		{"the number of routes on the Gateway", func() {
-			w.dataPlane.set(func(d *dataPlane) { d.silent = true })
+			w.dataPlane.Set(func(b *dataplane.Behavior) { b.Silent = true })
 			gw := w.sharedGateway(w.namespace, "public")
 			w.eventually("write it", func() error {
 				if err := w.read(gw); err != nil {

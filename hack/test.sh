@@ -4,7 +4,7 @@
 #   hack/test.sh unit   unit, golden and API-server tests, with the race detector
 #   hack/test.sh e2e    end-to-end tests on a local cluster of their own
 #   hack/test.sh all    both
-#   hack/test.sh long   what takes long: live calls of xDS clients, a death after each write, the longer scenarios end to end
+#   hack/test.sh long   what takes long: live calls of xDS clients, a death after each write, faults, the longer scenarios end to end
 #
 # With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
 # Headgate, and GREETER_IMAGE names an image of the sample service that it can pull. PROMETHEUS_IMAGE
@@ -135,6 +135,13 @@ soak() {
   KUBEBUILDER_ASSETS=$assets with_heartbeat 'deaths' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/deaths.json" \
     -- -timeout 20m -run TestARolloutEndsThoughTheOperatorDiesAtEachWrite ./controllers || status=1
+
+  # It chooses anew each time, so that no result of before may stand for it.
+  say 'faults: deaths, refusals, broken watches, lies, two leaders, bad tenants, ten thousand generated operations'
+  KUBEBUILDER_ASSETS=$assets HEADGATE_FAULTS_FIGURES=$results/faults.txt with_heartbeat 'faults' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/faults.json" \
+    -- -count=1 -timeout 20m ./test/faults || status=1
+  cat "$results/faults.txt" || status=1
 
   say 'xDS clients under live calls, with the race detector'
   HEADGATE_ENVOY=$tools/envoy with_heartbeat 'live calls' \

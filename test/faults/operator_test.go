@@ -1,0 +1,154 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/headgate/headgate/controllers"
+)
+
+// operator is one life of Headgate's controllers.
+type operator struct {
+	w         *world
+	transport *transport
+	runs      runs
+	cancel    context.CancelFunc
+	ended     chan error
+	// leads is closed when it has begun to work.
+	leads    <-chan struct{}
+	stopOnce sync.Once
+}
+
+// startOperator starts one for the world's namespace; with everywhere, for all namespaces. It ends with the test, if not before.
+func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *operator {
+	w.Helper()
+	o := &operator{w: w, transport: &transport{}, ended: make(chan error, 1), runs: runs{counts: map[types.NamespacedName]int{}}}
+	config := controllers.Config{
+		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}, Clock: w.clock, Resolver: w.hosts, Transport: w.pages,
+		// What a test has asked is on a loopback address.
+		Dial:       (&net.Dialer{}).DialContext,
+		Reconciled: o.runs.count,
+	}
+	for _, f := range with {
+		f(&config, o.transport)
+	}
+	if w.infra != "" && len(config.Namespaces) > 0 {
+		config.Namespaces = append(config.Namespaces, w.infra)
+	}
+	restConfig := rest.CopyConfig(w.config)
+	restConfig.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		o.transport.next = next
+		return o.transport
+	})
+	options, err := controllers.ManagerOptions(config.Namespaces)
+	if err != nil {
+		w.Fatal(err)
+	}
+	options.Metrics.BindAddress = "0"
+	options.Controller.SkipNameValidation = ptr.To(true)
+	// No kind comes or goes here, so that all operators may know the same.
+	options.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.kube.RESTMapper(), nil }
+	mgr, err := ctrl.NewManager(restConfig, options)
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	o.cancel = cancel
+	if err := controllers.Setup(ctx, mgr, config); err != nil {
+		cancel()
+		w.Fatal(err)
+	}
+	o.leads = mgr.Elected()
+	go func() { o.ended <- mgr.Start(ctx) }()
+	w.Cleanup(o.stop)
+	done.add("operators started", 1)
+	return o
+}
+
+// withTransport has an operator start with these disturbances.
+func withTransport(with ...func(*transport)) func(*controllers.Config, *transport) {
+	return func(_ *controllers.Config, t *transport) {
+		for _, f := range with {
+			f(t)
+		}
+	}
+}
+
+func everywhere(config *controllers.Config, _ *transport) { config.Namespaces = nil }
+
+// stop ends the operator and waits until it has.
+func (o *operator) stop() {
+	o.stopOnce.Do(func() {
+		o.cancel()
+		if err := <-o.ended; err != nil && !errors.Is(err, context.Canceled) && !o.transport.isCut() {
+			o.w.Errorf("the operator ended: %v", err)
+		}
+	})
+}
+
+// runs counts runs of the reconciler.
+type runs struct {
+	mu     sync.Mutex
+	counts map[types.NamespacedName]int
+}
+
+func (r *runs) count(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[name]++
+}
+
+// in are those of a namespace.
+func (r *runs) in(namespace string) map[types.NamespacedName]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := maps.Clone(r.counts)
+	maps.DeleteFunc(out, func(name types.NamespacedName, _ int) bool { return name.Namespace != namespace })
+	return out
+}
+
+// quietTime is for how long nothing is to run, for a world to be quiet.
+const quietTime = 400 * time.Millisecond
+
+// untilQuiet waits until operators have not run for the namespace for a while.
+func (w *world) untilQuiet(operators ...*operator) {
+	w.Helper()
+	w.untilQuietFor(quietTime, operators...)
+}
+
+func (w *world) untilQuietFor(quiet time.Duration, operators ...*operator) {
+	w.Helper()
+	last, since := -1, time.Now()
+	w.eventually("the operator comes to rest", func() error {
+		sum := 0
+		for _, o := range operators {
+			select {
+			case <-o.leads:
+			default:
+				return errors.New("it has not begun")
+			}
+			for _, n := range o.runs.in(w.namespace) {
+				sum += n
+			}
+		}
+		if sum != last {
+			last, since = sum, time.Now()
+		}
+		if time.Since(since) < quiet {
+			return errors.New("it still works")
+		}
+		return nil
+	})
+}
