@@ -12,8 +12,8 @@ type death struct {
 	what  outcome
 }
 
-// writesOfRollouts: a rollout takes seconds, and has many writes. Of them every third is disturbed, beginning where the seed says.
-const writesOfRollouts = 3
+// writesOfRollouts: a rollout takes seconds, and has many writes. Of them every sixth is disturbed, beginning where the seed says.
+const writesOfRollouts = 6
 
 // TestAnOperatorDiesAtEachWrite compares what there is in the end with what there is without a death.
 func TestAnOperatorDiesAtEachWrite(t *testing.T) {

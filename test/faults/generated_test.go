@@ -10,7 +10,7 @@ import (
 const (
 	// lanes is how many sequences go on side by side, and fewLanes with -short, where each has one sequence.
 	lanes    = 16
-	fewLanes = 3
+	fewLanes = 2
 	// operationsInAll are those of all lanes.
 	operationsInAll = 10_500
 	// mostRuns bounds the runs of an ExposedService from the last operation until it is quiet.

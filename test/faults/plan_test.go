@@ -38,8 +38,10 @@ const (
 type operation struct {
 	action action
 	// name is that of an ExposedService, or of a Service.
-	name  string
-	spec  specChoice
+	name string
+	spec specChoice
+	// part is what of the spec is put: mostly one thing changes.
+	part  specPart
 	ready []bool
 	text  string
 }
@@ -52,7 +54,7 @@ func (o operation) String() string {
 	}
 	switch o.action {
 	case actPut:
-		out += fmt.Sprintf(" %+v", o.spec)
+		out += fmt.Sprintf(" %s of %+v", o.part, o.spec)
 	case actEndpoints:
 		out += fmt.Sprintf(" ready %v", o.ready)
 	case actPin, actRenamePort:
@@ -89,7 +91,7 @@ func plans() *rapid.Generator[plan] {
 	fewest, most := lengths()
 	return rapid.Custom(func(t *rapid.T) plan {
 		out := plan{last: map[string]specChoice{}, up: map[string]int{}}
-		out.operations = append(out.operations, operation{action: actPut, name: exposedNames[0], spec: specs().Draw(t, "spec")})
+		out.operations = append(out.operations, operation{action: actPut, name: exposedNames[0], part: everything, spec: specs().Draw(t, "spec")})
 		out.operations = append(out.operations, rapid.SliceOfN(operations(), fewest, most).Draw(t, "operations")...)
 		for _, name := range exposedNames {
 			spec := specs().Draw(t, "last spec of "+name)
@@ -112,6 +114,7 @@ func operations() *rapid.Generator[operation] {
 		switch out.action {
 		case actPut:
 			out.name, out.spec = rapid.SampledFrom(exposedNames).Draw(t, "name"), specs().Draw(t, "spec")
+			out.part = rapid.SampledFrom(specParts).Draw(t, "part")
 		case actDelete:
 			out.name = rapid.SampledFrom(exposedNames).Draw(t, "name")
 		case actPin:

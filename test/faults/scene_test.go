@@ -29,6 +29,8 @@ type scene struct {
 	*world
 	operator *operator
 	services map[string]*serviceFacts
+	// specs are those that were put last.
+	specs map[string]specChoice
 	// classThere: the GatewayClass is.
 	classThere bool
 	// made counts what was made for others.
@@ -38,7 +40,7 @@ type scene struct {
 // newScene has the facts, and no ExposedService.
 func newScene(w *world, o *operator, facts map[string]*serviceFacts) *scene {
 	w.Helper()
-	s := &scene{world: w, operator: o, services: facts, classThere: true}
+	s := &scene{world: w, operator: o, services: facts, specs: map[string]specChoice{}, classThere: true}
 	w.create(w.gateway(w.namespace))
 	for name, f := range facts {
 		if f.there {
@@ -90,7 +92,8 @@ func (s *scene) do(o operation) {
 	facts := s.services[o.name]
 	switch o.action {
 	case actPut:
-		s.put(o.name, o.spec)
+		s.specs[o.name] = s.specs[o.name].changed(o.part, o.spec)
+		s.put(o.name, s.specs[o.name])
 	case actDelete:
 		s.delete(s.exposed(o.name))
 		s.collectGarbage()

@@ -79,6 +79,47 @@ func specs() *rapid.Generator[specChoice] {
 	})
 }
 
+// specPart is what of a spec changes.
+type specPart string
+
+const (
+	everything specPart = "everything"
+	itsGateway specPart = "the Gateway"
+	itsHosts   specPart = "hosts"
+	itsBackend specPart = "backends"
+	itsRules   specPart = "rules"
+	itsTraffic specPart = "timeouts"
+	itsBounds  specPart = "bounds"
+	itsFlaw    specPart = "the flaw"
+)
+
+var specParts = []specPart{everything, itsGateway, itsHosts, itsHosts, itsBackend, itsBackend, itsRules, itsTraffic, itsTraffic, itsBounds, itsBounds, itsFlaw}
+
+// changed is a spec of which a part becomes that of another one. A flaw goes with the next change.
+func (c specChoice) changed(part specPart, to specChoice) specChoice {
+	if part == everything || len(c.Backends) == 0 {
+		return to
+	}
+	c.Flaw = ""
+	switch part {
+	case itsGateway:
+		c.Shared = to.Shared
+	case itsHosts:
+		c.Hosts = to.Hosts
+	case itsBackend:
+		c.Backends, c.Pin = to.Backends, to.Pin
+	case itsRules:
+		c.Matches, c.Labels = to.Matches, to.Labels
+	case itsTraffic:
+		c.Connect = to.Connect
+	case itsBounds:
+		c.MinReady, c.Recovery = to.MinReady, to.Recovery
+	case itsFlaw:
+		c.Flaw = to.Flaw
+	}
+	return c
+}
+
 // of is the spec of an ExposedService in a world.
 func (c specChoice) of(w *world, name string) v1alpha1.ExposedServiceSpec {
 	spec := v1alpha1.ExposedServiceSpec{Gateway: &v1alpha1.Gateway{ClassName: &w.class}}
