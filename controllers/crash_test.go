@@ -61,7 +61,7 @@ func TestEachWriteFailsOnce(t *testing.T) {
 	want := endState(t, reference, exs)
 	o.stop()
 
-	for _, code := range []int{http.StatusInternalServerError, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+	for _, code := range []int{http.StatusInternalServerError, http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			w := newWorld(t).withDataPlane().withBackends()
 			exs := w.exposedService("greeter")

@@ -34,6 +34,9 @@ const (
 	firstRetry        = 5 * time.Millisecond
 	lastRetry         = 30 * time.Second
 	lastConflictRetry = 5 * time.Second
+	// What the API server has refused is offered again after firstRefusalRetry, then each time after twice as long, up to kube.RefusalRetry: a
+	// right may be back in a moment, and a failover must not wait a minute for it.
+	firstRefusalRetry = time.Second
 )
 
 // Config is what a Reconciler is made with.
@@ -78,7 +81,7 @@ type Reconciler struct {
 	// grants are the calls of Gateways that were given to ExposedServices.
 	grants grants
 
-	failures, conflicts workqueue.TypedRateLimiter[types.NamespacedName]
+	failures, conflicts, refusals workqueue.TypedRateLimiter[types.NamespacedName]
 }
 
 // New makes a Reconciler.
@@ -88,6 +91,7 @@ func New(config Config) *Reconciler {
 		reports: delays{most: reportDelay}, exposures: delays{most: awaitLimit},
 		failures:  workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
 		conflicts: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](kube.ConflictRetry, lastConflictRetry),
+		refusals:  workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRefusalRetry, kube.RefusalRetry),
 	}
 }
 
@@ -211,4 +215,5 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.Facts.Wake.Wake(r.grants.release(key)...)
 	r.failures.Forget(key)
 	r.conflicts.Forget(key)
+	r.refusals.Forget(key)
 }

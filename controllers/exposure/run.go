@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/deployments"
@@ -137,6 +138,13 @@ func (r *run) followRollout(ctx context.Context) {
 func (r *run) outcome() (time.Duration, error) {
 	all := r.exposing
 	all.Merge(r.shipping)
+	key := client.ObjectKeyFromObject(r.exs)
+	if !all.Refusal || r.decided {
+		r.refusals.Forget(key) // What follows a new decision is not held back by what was refused before.
+	}
+	if all.Refusal {
+		all.RunAgain(r.refusals.When(key))
+	}
 	if err := errors.Join(all.Errs...); err != nil {
 		return all.Again, err
 	}

@@ -12,9 +12,9 @@ import (
 const (
 	// ConflictRetry is how soon a run is repeated that lost a race for an object.
 	ConflictRetry = 100 * time.Millisecond
-	// refusalRetry is how soon an object is offered again that the API server has refused: what made
+	// RefusalRetry is how soon at the latest an object is offered again that the API server has refused: what made
 	// it refuse (an admission rule, a quota) is nothing that Headgate watches.
-	refusalRetry = time.Minute
+	RefusalRetry = time.Minute
 )
 
 // Step is what one step of a run has come to. Steps are merged; nothing else is shared between them.
@@ -31,6 +31,8 @@ type Step struct {
 	Errs []error
 	// Again is when to run again although nothing has changed; 0: never.
 	Again time.Duration
+	// Refusal: something was refused that is to be offered again, at the latest when Again says.
+	Refusal bool
 	// Conflicted: an object was changed under our hands; the run is repeated soon, quietly.
 	Conflicted bool
 }
@@ -60,6 +62,7 @@ func (s *Step) Merge(other Step) {
 	s.Failures = append(s.Failures, other.Failures...)
 	s.WaitsFor = append(s.WaitsFor, other.WaitsFor...)
 	s.Errs = append(s.Errs, other.Errs...)
+	s.Refusal = s.Refusal || other.Refusal
 	s.Conflicted = s.Conflicted || other.Conflicted
 	s.RunAgain(other.Again)
 }
@@ -77,7 +80,7 @@ func (s *Step) Refused(part gateway.Part, object gateway.Object, err error) {
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
 		s.Failures = append(s.Failures, gateway.Failure{Part: part, Final: true, Message: fmt.Sprintf(
 			"%s is refused by the API server: %v; correct the field of the spec, or the override, that it comes from", name, err)})
-		s.RunAgain(refusalRetry)
+		s.offerAgain()
 	case apierrors.IsForbidden(err):
 		s.Forbidden(part, fmt.Sprintf("%s cannot be applied", name), err)
 	default:
@@ -92,5 +95,10 @@ func (s *Step) Refused(part gateway.Part, object gateway.Object, err error) {
 func (s *Step) Forbidden(part gateway.Part, what string, err error) {
 	s.Failures = append(s.Failures, gateway.Failure{Part: part, Final: true, Message: fmt.Sprintf(
 		"%s, because the API server forbids it: %v; it is tried again within a minute", what, err)})
-	s.RunAgain(refusalRetry)
+	s.offerAgain()
+}
+
+func (s *Step) offerAgain() {
+	s.Refusal = true
+	s.RunAgain(RefusalRetry)
 }

@@ -20,7 +20,7 @@ func TestWhatIsForbiddenIsAFailureAndNoError(t *testing.T) {
 	}
 	var s Step
 	s.Refused(gateway.PartRollout, service, apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "svc", errors.New("exceeded quota: small")))
-	if len(s.Failures) != 1 || !s.Failures[0].Final || s.Failures[0].Part != gateway.PartRollout || len(s.Errs) > 0 || s.Again != refusalRetry {
+	if len(s.Failures) != 1 || !s.Failures[0].Final || s.Failures[0].Part != gateway.PartRollout || len(s.Errs) > 0 || s.Again != RefusalRetry {
 		t.Fatalf("it is taken as %+v", s)
 	}
 	for _, words := range []string{"Service shop/svc", "exceeded quota: small"} {
