@@ -70,8 +70,8 @@ func Config(t testing.TB) *rest.Config {
 		shared.environment = &envtest.Environment{}
 		shared.environment.CRDInstallOptions.Paths, shared.err = CRDs()
 		shared.environment.ErrorIfCRDPathMissing = true
-		// Dual stack, as clusters can be.
-		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/20,fd00:10::/112")
+		// Dual stack, as clusters can be, with addresses for the Services of thousands of namespaces: none is ever given back.
+		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112")
 		if shared.err == nil {
 			shared.config, shared.err = shared.environment.Start()
 		}
