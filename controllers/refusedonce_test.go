@@ -13,42 +13,6 @@ import (
 	"github.com/headgate/headgate/controllers/kube"
 )
 
-// TestCrashAfterEachWrite cuts the connection after the first write, then after the second, and so
-// on, starts a new operator each time, and compares what there is in the end with what there is
-// without any crash.
-func TestCrashAfterEachWrite(t *testing.T) {
-	t.Parallel()
-	reference := newWorld(t).withDataPlane().withBackends()
-	o := reference.startOperator(withOldServices)
-	exs := reference.exposedService("greeter")
-	reference.create(exs)
-	reference.untilReady(exs)
-	reference.untilQuiet(o)
-	want := endState(t, reference, exs)
-	writes := len(o.transport.written())
-	o.stop()
-
-	for n := 1; n <= writes; n++ {
-		t.Run(fmt.Sprintf("after write %d", n), func(t *testing.T) {
-			w := newWorld(t).withDataPlane().withBackends()
-			exs := w.exposedService("greeter")
-			w.create(exs)
-			first := w.startOperator(withOldServices, func(_ *Config, transport *transport) { transport.cutAfter = n })
-			w.eventually("the crash, or the end without one", func() error {
-				if first.transport.isCut() || w.conditionIs(exs, v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady) == nil {
-					return nil
-				}
-				return fmt.Errorf("%d writes", len(first.transport.written()))
-			})
-			first.stop()
-			second := w.startOperator(withOldServices)
-			w.untilReady(exs)
-			w.untilQuiet(second)
-			compareStates(t, want, endState(t, w, exs))
-		})
-	}
-}
-
 // TestEachWriteFailsOnce refuses every different write the first time.
 func TestEachWriteFailsOnce(t *testing.T) {
 	t.Parallel()
