@@ -15,13 +15,14 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/apiserver"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // ownAddresses are those in the EndpointSlices that Headgate has copied to one of its Services, without the placeholder.
 func (w *world) ownAddresses(service string) []string {
 	w.t.Helper()
 	var out []string
-	each(w.t.Context(), w.kube, &discoveryv1.EndpointSliceList{}, w.namespace, func(slice *discoveryv1.EndpointSlice) {
+	dataplane.Each(w.t.Context(), w.kube, &discoveryv1.EndpointSliceList{}, w.namespace, func(slice *discoveryv1.EndpointSlice) {
 		if slice.Labels[discoveryv1.LabelServiceName] != service || slice.Name == service+"-placeholder" {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // made reads the objects of a world that carry our labels, by kind and name.
@@ -21,7 +22,7 @@ func (w *world) made(exs *v1alpha1.ExposedService) map[string]client.Object {
 	w.t.Helper()
 	out := map[string]client.Object{}
 	for _, k := range kube.MadeKinds() {
-		each(w.t.Context(), w.kube, k.NewList(), "", func(object client.Object) {
+		dataplane.Each(w.t.Context(), w.kube, k.NewList(), "", func(object client.Object) {
 			if kube.OwnerFromLabels(object) == client.ObjectKeyFromObject(exs) {
 				out[k.GVK.Kind+" "+object.GetName()] = object
 			}

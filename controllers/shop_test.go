@@ -27,6 +27,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout/workload"
+	"github.com/headgate/headgate/test/dataplane"
 )
 
 // shop is a world in which rollouts happen from start to end: Deployments have pods, their canaries have
@@ -203,7 +204,7 @@ func (s *shop) play() {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				each(ctx, s.kube, &appsv1.DeploymentList{}, s.namespace, func(d *appsv1.Deployment) { s.control(ctx, d) })
+				dataplane.Each(ctx, s.kube, &appsv1.DeploymentList{}, s.namespace, func(d *appsv1.Deployment) { s.control(ctx, d) })
 			}
 		}
 	}()

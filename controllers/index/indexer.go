@@ -11,7 +11,7 @@ import (
 )
 
 // Indexer adds indexes to the informers of a cache, for client.MatchingFields. controller-runtime's own has every key twice, for
-// look-ups in one namespace and in all, and a key is half a kilobyte with its set. Here each index is asked in one way only.
+// look-ups in one namespace and in all, and a key is a third of a kilobyte with its set. Here each index is asked in one way only.
 type Indexer struct{ informers cache.Informers }
 
 var _ client.FieldIndexer = Indexer{}

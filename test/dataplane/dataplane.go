@@ -137,7 +137,7 @@ func (d *DataPlane) look(ctx context.Context) {
 		}
 		d.judge(ctx, gw, func() { judgeGateway(gw) })
 		d.lookAtRoutes(ctx, gw)
-		each(ctx, d.seen, &egv1a1.EnvoyProxyList{}, gw.Namespace, func(proxy *egv1a1.EnvoyProxy) {
+		Each(ctx, d.seen, &egv1a1.EnvoyProxyList{}, gw.Namespace, func(proxy *egv1a1.EnvoyProxy) {
 			d.judge(ctx, proxy, func() {
 				ancestor := egv1a1.EnvoyProxyAncestorStatus{AncestorRef: ancestorRef(gw)}
 				if len(proxy.Status.Ancestors) > 0 {
@@ -147,7 +147,7 @@ func (d *DataPlane) look(ctx context.Context) {
 				proxy.Status.Ancestors = []egv1a1.EnvoyProxyAncestorStatus{ancestor}
 			})
 		})
-		each(ctx, d.seen, &egv1a1.EnvoyPatchPolicyList{}, gw.Namespace, func(policy *egv1a1.EnvoyPatchPolicy) {
+		Each(ctx, d.seen, &egv1a1.EnvoyPatchPolicyList{}, gw.Namespace, func(policy *egv1a1.EnvoyPatchPolicy) {
 			if string(policy.Spec.TargetRef.Name) == gw.Name {
 				d.judge(ctx, policy, func() { d.judgePatch(policy, gw) })
 			}
@@ -156,13 +156,13 @@ func (d *DataPlane) look(ctx context.Context) {
 }
 
 func (d *DataPlane) lookAtRoutes(ctx context.Context, gw *gwapiv1.Gateway) {
-	each(ctx, d.seen, &gwapiv1.GRPCRouteList{}, "", func(route *gwapiv1.GRPCRoute) {
+	Each(ctx, d.seen, &gwapiv1.GRPCRouteList{}, "", func(route *gwapiv1.GRPCRoute) {
 		parent := route.Spec.ParentRefs[0]
 		if string(parent.Name) != gw.Name || string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) != gw.Namespace {
 			return
 		}
 		d.judge(ctx, route, func() { d.judgeRoute(route) })
-		each(ctx, d.seen, &egv1a1.BackendTrafficPolicyList{}, route.Namespace, func(policy *egv1a1.BackendTrafficPolicy) {
+		Each(ctx, d.seen, &egv1a1.BackendTrafficPolicyList{}, route.Namespace, func(policy *egv1a1.BackendTrafficPolicy) {
 			if string(policy.Spec.TargetRefs[0].Name) == route.Name {
 				d.judge(ctx, policy, func() {
 					ancestor := ancestorOf(&policy.Status, gw)
@@ -197,8 +197,8 @@ func (d *DataPlane) judge(ctx context.Context, object client.Object, f func()) {
 	}
 }
 
-// each calls a function with every object of a kind in a namespace.
-func each[T client.Object](ctx context.Context, seen client.Reader, list client.ObjectList, namespace string, f func(T)) {
+// Each calls a function with every object of a kind in a namespace.
+func Each[T client.Object](ctx context.Context, seen client.Reader, list client.ObjectList, namespace string, f func(T)) {
 	if seen.List(ctx, list, client.InNamespace(namespace)) != nil {
 		return
 	}
