@@ -99,7 +99,7 @@ func (r Resolved) resolveService(b *backend, index int) *Problem {
 			field, name, b.number(), describePorts(service.Spec.Ports))}
 	}
 	b.port, b.ports = port, service.Spec.Ports
-	b.mirrored = len(service.Spec.Selector) == 0 || namespace != r.exs.Namespace
+	b.mirrored = !b.selects() || namespace != r.exs.Namespace
 	if b.mirrored && hasFQDNSlices(b.facts.Slices) {
 		return &Problem{Reason: v1alpha1.ReasonServiceNotSupported, Message: fmt.Sprintf(
 			"%s: an EndpointSlice of Service %s holds host names instead of addresses: %s", field, name, instead)}
@@ -156,6 +156,11 @@ func hasFQDNSlices(slices []discoveryv1.EndpointSlice) bool {
 		}
 	}
 	return false
+}
+
+// selects: the backend is a Service that selects pods.
+func (b backend) selects() bool {
+	return b.facts.Service != nil && len(b.facts.Service.Spec.Selector) > 0
 }
 
 // families are the IP families of the Service that Headgate makes, the primary one first.

@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
 
@@ -46,9 +45,10 @@ func hasEndpoints(endpointSlices []discoveryv1.EndpointSlice) bool {
 // Service's present name for it and with the readiness of the pods.
 func (b backend) usersSlices() []discoveryv1.EndpointSlice {
 	var out []discoveryv1.EndpointSlice
+	known := portIn{port: b.port, ports: b.ports, selects: b.selects(), slices: b.facts.Slices, own: b.facts.OwnSlices}
 	for i := range b.facts.Slices {
 		slice := b.facts.Slices[i]
-		port := b.portIn(&slice)
+		port := known.find(&slice)
 		if port == nil {
 			continue
 		}
@@ -59,78 +59,6 @@ func (b backend) usersSlices() []discoveryv1.EndpointSlice {
 		}
 		slice.Endpoints = b.withReadiness(slice.Endpoints)
 		out = append(out, slice)
-	}
-	return out
-}
-
-// portIn is the backend's port in an EndpointSlice: the one that has its name. When the Service's ports
-// get other names, the EndpointSlices have the former ones until their controller has followed, one slice
-// after the other, and the pods have not changed: then it is a port whose name the Service has no more.
-func (b backend) portIn(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointPort {
-	var former []*discoveryv1.EndpointPort
-	for i := range slice.Ports {
-		port := &slice.Ports[i]
-		if port.Port == nil || ptr.Deref(port.Protocol, corev1.ProtocolTCP) != corev1.ProtocolTCP {
-			continue
-		}
-		name := ptr.Deref(port.Name, "")
-		if name == b.port.Name {
-			return port
-		}
-		if !slices.ContainsFunc(b.ports, func(p corev1.ServicePort) bool { return p.Name == name }) {
-			former = append(former, port)
-		}
-	}
-	if len(former) == 0 {
-		return nil
-	}
-	return b.likeliest(former)
-}
-
-// likeliest is the one of several ports with former names that is the backend's: by the number that other
-// slices say, by the Service's target, by what the port has in common with the Service's, in this order.
-// Where nothing tells it is the first: that pods are there is certain.
-func (b backend) likeliest(former []*discoveryv1.EndpointPort) *discoveryv1.EndpointPort {
-	for _, fits := range []func(*discoveryv1.EndpointPort) bool{
-		func(p *discoveryv1.EndpointPort) bool { return slices.Contains(b.knownNumbers(), *p.Port) },
-		func(p *discoveryv1.EndpointPort) bool {
-			return *p.Port == b.port.TargetPort.IntVal && b.port.TargetPort.Type == intstr.Int
-		},
-		func(p *discoveryv1.EndpointPort) bool {
-			name := ptr.Deref(p.Name, "")
-			return name != "" && name == b.port.TargetPort.StrVal
-		},
-		func(p *discoveryv1.EndpointPort) bool { return *p.Port == b.port.Port },
-		func(p *discoveryv1.EndpointPort) bool {
-			return p.AppProtocol != nil && *p.AppProtocol == ptr.Deref(b.port.AppProtocol, "")
-		},
-	} {
-		var fitting []*discoveryv1.EndpointPort
-		for _, port := range former {
-			if fits(port) {
-				fitting = append(fitting, port)
-			}
-		}
-		if len(fitting) == 1 {
-			return fitting[0]
-		}
-	}
-	return former[0]
-}
-
-// knownNumbers are the numbers of the backend's port in the slices that have its name, and in those of
-// our own Service, in which it is always called the same.
-func (b backend) knownNumbers() []int32 {
-	var out []int32
-	for i := range b.facts.Slices {
-		if number, ok := slicePort(&b.facts.Slices[i], b.port.Name); ok {
-			out = append(out, number)
-		}
-	}
-	for i := range b.facts.OwnSlices {
-		if number, ok := slicePort(&b.facts.OwnSlices[i], portNameGRPC); ok && !isPlaceholder(&b.facts.OwnSlices[i]) {
-			out = append(out, number)
-		}
 	}
 	return out
 }

@@ -276,14 +276,8 @@ func agree(endpoints []podEndpoint, probes podProbes) gateway.Probe {
 // podEndpoints are the endpoints of a Service's port that have pods; others: some have none.
 // Terminating ones have no say, they are about to be gone.
 func podEndpoints(service *corev1.Service, slices []discoveryv1.EndpointSlice, port int32) (endpoints []podEndpoint, others bool) {
-	name := ""
-	for _, p := range service.Spec.Ports {
-		if p.Port == port {
-			name = p.Name
-		}
-	}
 	for i := range slices {
-		number, ok := endpointPort(&slices[i], name)
+		number, ok := gateway.PortNumber(service, port, slices, &slices[i])
 		if !ok {
 			continue
 		}
@@ -301,15 +295,6 @@ func podEndpoints(service *corev1.Service, slices []discoveryv1.EndpointSlice, p
 		}
 	}
 	return endpoints, others
-}
-
-func endpointPort(slice *discoveryv1.EndpointSlice, name string) (int32, bool) {
-	for _, port := range slice.Ports {
-		if ptr.Deref(port.Name, "") == name && port.Port != nil {
-			return *port.Port, true
-		}
-	}
-	return 0, false
 }
 
 // grpcProbes are a pod's gRPC readiness probes, by port; never nil.

@@ -75,6 +75,8 @@ func TestProbes(t *testing.T) {
 	}
 	leaving := slice("b")
 	leaving.Endpoints[0].Conditions.Terminating = ptr.To(true)
+	former := slice("b") // It has not followed the Service's new names yet.
+	former.Ports[0].Name = ptr.To("main")
 
 	for name, c := range map[string]struct {
 		pods   []corev1.Pod
@@ -91,6 +93,7 @@ func TestProbes(t *testing.T) {
 		"a pod that is gone":            {[]corev1.Pod{pod("a", grpc(port, nil))}, []discoveryv1.EndpointSlice{slice("a", "gone")}, gateway.Probe{State: gateway.ProbeGRPC}},
 		"only pods that are gone":       {nil, []discoveryv1.EndpointSlice{slice("gone")}, gateway.Probe{}},
 		"a pod that is leaving":         {[]corev1.Pod{pod("a", grpc(port, nil)), pod("b")}, []discoveryv1.EndpointSlice{slice("a"), leaving}, gateway.Probe{State: gateway.ProbeGRPC}},
+		"a pod of a renamed port":       {[]corev1.Pod{pod("a", grpc(port, nil)), pod("b")}, []discoveryv1.EndpointSlice{slice("a"), former}, gateway.Probe{State: gateway.ProbeNone}},
 		"an endpoint that is no pod":    {[]corev1.Pod{pod("a", grpc(port, nil))}, []discoveryv1.EndpointSlice{slice("a", "")}, gateway.Probe{State: gateway.ProbeNone}},
 	} {
 		t.Run(name, func(t *testing.T) {

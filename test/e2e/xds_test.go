@@ -207,13 +207,14 @@ func TestXDSClientsFailOverByThemselves(t *testing.T) {
 func TestRenamedPortsDecideNothingOverXDS(t *testing.T) {
 	t.Parallel()
 	trial := overXDS(t, "renamed")
-	for _, names := range portNames {
-		trial.mark(fmt.Sprintf("ports are %q", names))
-		must(t, cluster.NamePorts(trial.ctx, trial.space, primary, names[0], names[1]))
-		must(t, cluster.NamePorts(trial.ctx, trial.space, backup, names[0], names[1]))
+	before := history(trial.ctx, t, trial.exs)
+	for _, names := range renamings {
+		trial.mark(fmt.Sprintf("ports are %+v", names))
+		must(t, cluster.NamePorts(trial.ctx, trial.space, primary, names))
+		must(t, cluster.NamePorts(trial.ctx, trial.space, backup, names))
 		trial.answered(primary, steady)
 	}
-	must(t, decidedNothing(trial.ctx, trial.exs))
+	mustHaveDecidedNothing(trial.ctx, t, trial.exs, before)
 	trial.nothingFailed()
 }
 

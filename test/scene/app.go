@@ -110,12 +110,26 @@ func (c *Cluster) patch(ctx context.Context, object client.Object, patch string)
 	return nil
 }
 
-// NamePorts gives the Service of an application other names for its ports: of that for calls, which may be empty if it is the only one, and of one
-// more for orders; empty: there is none.
-func (c *Cluster) NamePorts(ctx context.Context, namespace, app, calls, orders string) error {
-	ports := []corev1.ServicePort{{Name: calls, Port: GRPCPort, TargetPort: intstr.FromString("grpc")}}
-	if orders != "" {
-		ports = append(ports, corev1.ServicePort{Name: orders, Port: ControlPort, TargetPort: intstr.FromString("control")})
+// PortNames are the names of the ports of an application's Service: of that for calls, which may be empty if it is the only one,
+// and of one more for orders; empty: there is none.
+type PortNames struct {
+	Calls, Orders string
+	// Numbers: the targets are numbers instead of names.
+	Numbers bool
+}
+
+// NamePorts gives the Service of an application other names for its ports.
+func (c *Cluster) NamePorts(ctx context.Context, namespace, app string, names PortNames) error {
+	port := func(name, target string, number int32) corev1.ServicePort {
+		out := corev1.ServicePort{Name: name, Port: number, TargetPort: intstr.FromString(target)}
+		if names.Numbers {
+			out.TargetPort = intstr.FromInt32(number)
+		}
+		return out
+	}
+	ports := []corev1.ServicePort{port(names.Calls, "grpc", GRPCPort)}
+	if names.Orders != "" {
+		ports = append(ports, port(names.Orders, "control", ControlPort))
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"ports": ports}})
 	if err != nil {

@@ -16,7 +16,7 @@ func (b *bench) failOneByOne(ctx context.Context) error {
 	chosen := b.spread(min(b.singles, b.count))
 	took := make([]time.Duration, 0, len(chosen))
 	b.down = chosen
-	requests, cpu, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
+	spent, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
 		gap := time.NewTicker(failoverGap)
 		defer gap.Stop()
 		for _, number := range chosen {
@@ -47,8 +47,8 @@ func (b *bench) failOneByOne(ctx context.Context) error {
 	}{{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"the slowest", 1}} {
 		b.add(section, p.name, "%s", milliseconds(percentile(took, p.share)))
 	}
-	b.add(section, "processor time for each", "%s", milliseconds(cpu/time.Duration(len(took))))
-	b.addRequests("requests for each of those failovers", requests, len(took))
+	b.addProcessorTime(section, spent, len(took))
+	b.addRequests("requests for each of those failovers", spent.requests, len(took))
 	return nil
 }
 
@@ -59,7 +59,7 @@ func (b *bench) failAtOnce(ctx context.Context) error {
 	var written time.Duration
 	var took []time.Duration
 	b.down = chosen
-	requests, cpu, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
+	spent, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
 		began := time.Now()
 		if err := b.fleet.SetPrimaries(ctx, chosen, false); err != nil {
 			return err
@@ -79,14 +79,14 @@ func (b *bench) failAtOnce(ctx context.Context) error {
 	b.add(section, "first route after", "%s", milliseconds(percentile(took, 0)))
 	b.add(section, "p50", "%s", seconds(percentile(took, 0.5)))
 	b.add(section, "last route after", "%s", seconds(percentile(took, 1)))
-	b.add(section, "processor time for each", "%s", milliseconds(cpu/time.Duration(len(took))))
-	b.addRequests("requests for each of the failovers at once", requests, len(took))
+	b.addProcessorTime(section, spent, len(took))
+	b.addRequests("requests for each of the failovers at once", spent.requests, len(took))
 	return nil
 }
 
 // handBack makes the primaries ready that are not, and waits until they serve.
 func (b *bench) handBack(ctx context.Context) error {
-	_, _, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
+	_, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
 		if err := b.fleet.SetPrimaries(ctx, b.down, true); err != nil {
 			return err
 		}

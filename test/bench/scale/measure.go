@@ -125,30 +125,58 @@ func (b *bench) untilQuiet(ctx context.Context, quiet time.Duration) (time.Time,
 	return b.server.Requests.UntilQuiet(ctx, quiet)
 }
 
-// work lets something happen, waits until the operator is at rest again, and says what that has cost it.
-func (b *bench) work(ctx context.Context, quiet time.Duration, happen func(context.Context) error) (requests rig.Requests, cpu time.Duration, err error) {
-	before, err := b.server.Requests.Counts()
+// usage is what something has taken.
+type usage struct {
+	// requests are the operator's.
+	requests rig.Requests
+	// operator and server are processor times: of the operator, and of the API server for whoever asked it.
+	operator, server time.Duration
+}
+
+// spent is all that the operator and the API server have been used for so far.
+func (b *bench) spent(ctx context.Context) (usage, error) {
+	requests, err := b.server.Requests.Counts()
 	if err != nil {
-		return nil, 0, err
+		return usage{}, err
 	}
-	began, err := b.operator.Usage()
+	own, err := b.operator.Usage()
 	if err != nil {
-		return nil, 0, err
+		return usage{}, err
+	}
+	server, err := b.server.CPU(ctx)
+	return usage{requests: requests, operator: own.CPU, server: server}, err
+}
+
+// work lets something happen, waits until the operator is at rest again, and says what that has cost.
+func (b *bench) work(ctx context.Context, quiet time.Duration, happen func(context.Context) error) (usage, error) {
+	before, err := b.spent(ctx)
+	if err != nil {
+		return usage{}, err
 	}
 	bounded, cancel := b.within(ctx)
 	defer cancel()
 	if err := happen(bounded); err != nil {
-		return nil, 0, err
+		return usage{}, err
 	}
 	if _, err := b.untilQuiet(ctx, quiet); err != nil {
-		return nil, 0, err
+		return usage{}, err
 	}
-	ended, err := b.operator.Usage()
-	if err != nil {
-		return nil, 0, err
+	after, err := b.spent(ctx)
+	return usage{
+		requests: after.requests.Since(before.requests),
+		operator: after.operator - before.operator,
+		server:   after.server - before.server,
+	}, err
+}
+
+// addProcessorTime adds what each of count objects took; 1: all together.
+func (b *bench) addProcessorTime(section string, used usage, count int) {
+	format, suffix := milliseconds, " for each"
+	if count == 1 {
+		format, suffix = seconds, ""
 	}
-	after, err := b.server.Requests.Counts()
-	return after.Since(before), ended.CPU - began.CPU, err
+	b.add(section, "processor time"+suffix, "%s", format(used.operator/time.Duration(count)))
+	b.add(section, "processor time of the API server"+suffix, "%s", format(used.server/time.Duration(count)))
 }
 
 // begin starts the operator beside Services that nobody exposes yet.
@@ -171,11 +199,12 @@ func (b *bench) begin(ctx context.Context) error {
 }
 
 func (b *bench) addMemory(section, when string) error {
-	usage, err := b.operator.Usage()
+	own, err := b.operator.Usage()
 	if err != nil {
 		return err
 	}
-	b.add(section, "memory "+when+": RSS (peak)", "%s (%s)", mebibytes(usage.RSS), mebibytes(usage.Peak))
+	b.add(section, "memory "+when+": RSS (of it the program's file; peak)", "%s (%s; %s)",
+		mebibytes(own.RSS), mebibytes(own.File), mebibytes(own.Peak))
 	return nil
 }
 
@@ -190,7 +219,7 @@ func (b *bench) expose(ctx context.Context) error {
 	}
 	var created time.Duration
 	var ready []time.Duration
-	requests, cpu, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
+	spent, err := b.work(ctx, longQuiet, func(ctx context.Context) error {
 		began := time.Now()
 		if err := b.fleet.Expose(ctx, 0, b.count); err != nil {
 			return err
@@ -211,43 +240,33 @@ func (b *bench) expose(ctx context.Context) error {
 	b.add(section, "written within", "%s", seconds(created))
 	b.add(section, "half of them Ready after", "%s", seconds(percentile(ready, 0.5)))
 	b.add(section, "all Ready after", "%s", seconds(percentile(ready, 1)))
-	b.add(section, "processor time", "%s", seconds(cpu))
+	b.addProcessorTime(section, spent, b.count)
 	if err := b.addMemory(section, "when all are Ready"); err != nil {
 		return err
 	}
-	b.addRequests("requests for each new ExposedService", requests, b.count)
+	b.addRequests("requests for each new ExposedService", spent.requests, b.count)
 	return nil
 }
 
 // rest watches the operator while nothing happens.
 func (b *bench) rest(ctx context.Context) error {
 	const section = "at rest"
-	before, err := b.server.Requests.Counts()
-	if err != nil {
-		return err
-	}
-	began, err := b.operator.Usage()
-	if err != nil {
-		return err
-	}
-	window := time.NewTimer(b.idle)
-	defer window.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-window.C:
-	}
-	ended, err := b.operator.Usage()
-	if err != nil {
-		return err
-	}
-	after, err := b.server.Requests.Counts()
+	spent, err := b.work(ctx, 0, func(context.Context) error {
+		window := time.NewTimer(b.idle)
+		defer window.Stop()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-window.C:
+			return nil
+		}
+	})
 	if err != nil {
 		return err
 	}
 	perMinute := time.Minute.Seconds() / b.idle.Seconds()
-	b.add(section, "requests a minute", "%.1f", perMinute*float64(after.Since(before).Sum(rig.All)))
-	b.add(section, "processor time a minute", "%s", seconds(time.Duration(perMinute*float64(ended.CPU-began.CPU))))
+	b.add(section, "requests a minute", "%.1f", perMinute*float64(spent.requests.Sum(rig.All)))
+	b.add(section, "processor time a minute", "%s", seconds(time.Duration(perMinute*float64(spent.operator))))
 	if err := b.addMemory(section, "afterwards"); err != nil {
 		return err
 	}

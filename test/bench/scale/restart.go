@@ -36,11 +36,11 @@ func (b *bench) restart(ctx context.Context) error {
 		return err
 	}
 	b.add(section, "last request after", "%s", seconds(last.Sub(b.operator.Began)))
-	usage, err := b.operator.Usage()
+	own, err := b.operator.Usage()
 	if err != nil {
 		return err
 	}
-	b.add(section, "processor time", "%s", seconds(usage.CPU))
+	b.add(section, "processor time", "%s", seconds(own.CPU))
 	if err := b.addMemory(section, "at rest again"); err != nil {
 		return err
 	}
@@ -56,13 +56,13 @@ func (b *bench) restart(ctx context.Context) error {
 func (b *bench) addOthers(ctx context.Context) error {
 	const section = "with EndpointSlices of others"
 	began := time.Now()
-	_, cpu, err := b.work(ctx, shortQuiet, func(ctx context.Context) error { return b.fleet.AddOthers(ctx, b.others) })
+	spent, err := b.work(ctx, shortQuiet, func(ctx context.Context) error { return b.fleet.AddOthers(ctx, b.others) })
 	if err != nil {
 		return err
 	}
 	b.add(section, "EndpointSlices, with five endpoints each", "%d", b.others)
 	say("written in %s", seconds(time.Since(began)))
-	b.add(section, "processor time while they are written", "%s", seconds(cpu))
+	b.add(section, "processor time while they are written", "%s", seconds(spent.operator))
 	if err := b.addMemory(section, "when they are there"); err != nil {
 		return err
 	}

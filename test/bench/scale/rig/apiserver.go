@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -126,6 +127,28 @@ func (s *APIServer) Client() (client.WithWatch, error) {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
 	return kube, nil
+}
+
+// CPU is the processor time that the API server has used since its start, by its own metrics; that of etcd is not in it.
+func (s *APIServer) CPU(ctx context.Context) (time.Duration, error) {
+	const metric = "process_cpu_seconds_total"
+	kube, err := rest.HTTPClientFor(s.Config)
+	if err != nil {
+		return 0, fmt.Errorf("connect to the API server: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Config.Host+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	page, err := read(kube, request)
+	if err != nil {
+		return 0, fmt.Errorf("read the API server's metrics: %w", err)
+	}
+	values, err := metrics(page, metric)
+	if err != nil {
+		return 0, fmt.Errorf("read the API server's metrics: %w", err)
+	}
+	return time.Duration(values[metric] * float64(time.Second)), nil
 }
 
 // Stop ends both processes and removes their data.

@@ -125,5 +125,5 @@ func (o *Operator) get(ctx context.Context, address, path string) (string, error
 	if err != nil {
 		return "", err
 	}
-	return read(request)
+	return read(http.DefaultClient, request)
 }

@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +25,9 @@ const (
 type Usage struct {
 	// CPU is since its start.
 	CPU time.Duration
-	// RSS is the resident memory in bytes, and Peak the most that there has been.
-	RSS, Peak int64
+	// RSS is the resident memory in bytes, and Peak the most that there has been. File is that part of RSS which the kernel can read
+	// from the program's file again, and counts against no limit until it has to.
+	RSS, Peak, File int64
 }
 
 // Usage is what the operator has used so far, by the kernel.
@@ -58,6 +59,8 @@ func (o *Operator) Usage() (Usage, error) {
 			into = &out.RSS
 		case "VmHWM":
 			into = &out.Peak
+		case "RssFile":
+			into = &out.File
 		default:
 			continue
 		}
@@ -109,27 +112,38 @@ func (o *Operator) values(ctx context.Context, names ...string) (map[string]floa
 	if err != nil {
 		return nil, fmt.Errorf("read the operator's metrics: %w", err)
 	}
+	out, err := metrics(page, names...)
+	if err != nil {
+		return nil, fmt.Errorf("read the operator's metrics: %w", err)
+	}
+	return out, nil
+}
+
+// metrics are the values of metrics without labels, of a page in Prometheus' text format.
+func metrics(page string, names ...string) (map[string]float64, error) {
 	out := map[string]float64{}
-	for lines := bufio.NewScanner(strings.NewReader(page)); lines.Scan(); {
-		for _, name := range names {
-			if text, found := strings.CutPrefix(lines.Text(), name+" "); found {
-				if out[name], err = strconv.ParseFloat(text, 64); err != nil {
-					return nil, fmt.Errorf("read the operator's metric %s: %w", name, err)
-				}
-			}
+	for line := range strings.Lines(page) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !slices.Contains(names, name) {
+			continue
 		}
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("metric %s: %w", name, err)
+		}
+		out[name] = value
 	}
 	for _, name := range names {
 		if _, found := out[name]; !found {
-			return nil, fmt.Errorf("the operator has no metric %s", name)
+			return nil, fmt.Errorf("there is no metric %s", name)
 		}
 	}
 	return out, nil
 }
 
 // read is the body of an answer.
-func read(request *http.Request) (string, error) {
-	answer, err := http.DefaultClient.Do(request)
+func read(client *http.Client, request *http.Request) (string, error) {
+	answer, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}
