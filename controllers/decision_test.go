@@ -28,6 +28,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/test/shop"
 )
 
 func (w *world) routeWeights(exs *v1alpha1.ExposedService) ([]string, error) {
@@ -118,7 +119,7 @@ func TestServiceImport(t *testing.T) {
 	w := newWorld(t).withDataPlane().withBackends()
 	w.startOperator()
 	exs := w.exposedService("greeter", backends(
-		serviceBackend("primary", "primary-svc"),
+		shop.ServiceBackend("primary", "primary-svc"),
 		v1alpha1.Backend{Name: "far", ServiceImport: &v1alpha1.ServiceImportBackend{Name: "greeter", Port: 50051}},
 	))
 	w.create(exs)

@@ -107,7 +107,7 @@ func TestSettledObjectCausesNoWrites(t *testing.T) {
 	if len(after) != len(before) {
 		t.Errorf("%d writes in %s of quiet: %v", len(after)-len(before), quiet, after[len(before):])
 	}
-	t.Logf("%d writes until settled, %d in %s after that; %d runs", len(before), len(after)-len(before), quiet, o.runs.of(exs))
+	t.Logf("%d writes until settled, %d in %s after that; %d runs", len(before), len(after)-len(before), quiet, o.runs.Of(client.ObjectKeyFromObject(exs)))
 }
 
 func TestUpdateReachesEveryObject(t *testing.T) {
@@ -162,10 +162,10 @@ func TestSlicesOfTheClusterAreNotOurs(t *testing.T) {
 	}
 	slice.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, kube.KindService.GVK)}
 	w.untilQuiet(o)
-	before := o.runs.of(exs)
+	before := o.runs.Of(client.ObjectKeyFromObject(exs))
 	w.create(slice)
 	w.eventually("the slice is seen", func() error {
-		if o.runs.of(exs) == before {
+		if o.runs.Of(client.ObjectKeyFromObject(exs)) == before {
 			return fmt.Errorf("not yet")
 		}
 		return nil

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,6 +27,7 @@ import (
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/dataplane"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // patience is how long a test waits for what should take a moment.
@@ -200,7 +198,7 @@ type operator struct {
 	*exposure.Reconciler
 	t         testing.TB
 	transport *transport
-	runs      runs
+	runs      shop.Runs
 	cancel    context.CancelFunc
 	ended     chan error
 }
@@ -216,7 +214,7 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 		// What a test has asked is on a loopback address.
 		Dial: (&net.Dialer{}).DialContext,
 	}
-	o := &operator{t: w.t, transport: &transport{}, ended: make(chan error, 1), runs: runs{counts: map[types.NamespacedName]int{}}}
+	o := &operator{t: w.t, transport: &transport{}, ended: make(chan error, 1)}
 	for _, option := range options {
 		option(&config, o.transport)
 	}
@@ -246,7 +244,7 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o.Reconciler.Reconciled = o.runs.count
+	o.Reconciler.Reconciled = o.runs.Count
 	go func() { o.ended <- mgr.Start(ctx) }()
 	w.t.Cleanup(o.stop)
 	return o
@@ -272,30 +270,6 @@ func standingBy(_ *Config, transport *transport) { transport.standingBy = true }
 
 func everywhere(config *Config, _ *transport) { config.Namespaces = nil }
 
-// runs counts runs of Reconcile.
-type runs struct {
-	mu     sync.Mutex
-	counts map[types.NamespacedName]int
-}
-
-func (r *runs) count(name types.NamespacedName) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counts[name]++
-}
-
-func (r *runs) of(exs *v1alpha1.ExposedService) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.counts[client.ObjectKeyFromObject(exs)]
-}
-
-func (r *runs) all() map[types.NamespacedName]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return maps.Clone(r.counts)
-}
-
 // untilQuiet waits until nothing is reconciled and nothing is written for a while.
 func (w *world) untilQuiet(o *operator) {
 	w.t.Helper()
@@ -310,22 +284,7 @@ func (w *world) untilSettled(o *operator) {
 
 func (w *world) untilQuietFor(o *operator, quiet time.Duration) {
 	w.t.Helper()
-	last, since := -1, time.Now()
-	w.eventually("the operator comes to rest", func() error {
-		o.runs.mu.Lock()
-		sum := 0
-		for _, count := range o.runs.counts {
-			sum += count
-		}
-		o.runs.mu.Unlock()
-		if sum != last {
-			last, since = sum, time.Now()
-		}
-		if time.Since(since) < quiet {
-			return errors.New("it still works")
-		}
-		return nil
-	})
+	w.eventually("the operator comes to rest", shop.Quiet(quiet, func() (int, error) { return o.runs.Sum(), nil }))
 }
 
 // counterValue reads a counter.

@@ -26,10 +26,10 @@ func TestKindsComeAndGo(t *testing.T) {
 	w.create(exs)
 	w.untilNotAccepted(exs, v1alpha1.ReasonGatewayAPIMissing, "gateway.networking.k8s.io/v1", "install")
 	w.untilQuiet(o)
-	calm := o.runs.of(exs)
+	calm := o.runs.Of(client.ObjectKeyFromObject(exs))
 	timer := time.NewTimer(2 * time.Second)
 	<-timer.C
-	if now := o.runs.of(exs); now != calm {
+	if now := o.runs.Of(client.ObjectKeyFromObject(exs)); now != calm {
 		t.Errorf("%d runs in two seconds of waiting for a kind", now-calm)
 	}
 

@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/dataplane"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // TestMissingThings: what the spec names goes away and comes back, one after the other. The
@@ -42,7 +43,7 @@ func TestMissingThings(t *testing.T) {
 
 	owned := w.exposedService("owned")
 	attached := w.exposedService("attached", on(infra, "public", "grpc"), backends(
-		serviceBackend("primary", "primary-svc"),
+		shop.ServiceBackend("primary", "primary-svc"),
 		v1alpha1.Backend{Name: "far", Service: &v1alpha1.ServiceBackend{Name: "far-svc", Namespace: &infra, Port: 50051}},
 	))
 	w.create(owned, attached)

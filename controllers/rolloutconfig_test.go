@@ -15,13 +15,14 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/workload"
+	"github.com/headgate/headgate/test/shop"
 )
 
 func trackingConfig(exs *v1alpha1.ExposedService) { exs.Spec.Rollout.TrackConfig = ptr.To(true) }
 
 // newConfiguredShop has a Deployment that reads a ConfigMap, and a Secret if there is one.
-func newConfiguredShop(t *testing.T) (*shop, *corev1.ConfigMap) {
-	s := newShop(t, trackingConfig)
+func newConfiguredShop(t *testing.T) (*shipper, *corev1.ConfigMap) {
+	s := newShipper(t, trackingConfig)
 	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "settings", Namespace: s.namespace}, Data: map[string]string{"mode": "a"}}
 	s.create(settings)
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) {
@@ -44,7 +45,7 @@ func TestChangedConfigurationIsShipped(t *testing.T) {
 	edit(s.world, settings, func(c *corev1.ConfigMap) { c.Data["mode"] = "b" })
 	s.untilStep(1)
 	shipped := rollout.ConfigOf(s.exs.Status.Rollout.Revision)
-	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shopCanary, Namespace: s.namespace}}
+	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shop.Canary, Namespace: s.namespace}}
 	if err := errors.Join(s.read(canary), s.read(s.deployment)); err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // promoted: the Deployment runs what was shipped, is held again, and nothing is left of the canary.
-func (s *shop) promoted(image string) {
+func (s *shipper) promoted(image string) {
 	s.t.Helper()
 	s.until(image+" is stable", func(r *v1alpha1.RolloutStatus) bool {
 		return r.Phase == v1alpha1.RolloutIdle && r.Stable == r.Revision && r.Failed == nil
@@ -35,7 +36,7 @@ func (s *shop) promoted(image string) {
 }
 
 func TestAnotherTemplateInTheMiddleOfAStepStartsOver(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	s.ship("app:2")
@@ -52,7 +53,7 @@ func TestAnotherTemplateInTheMiddleOfAStepStartsOver(t *testing.T) {
 }
 
 func TestATemplateThatIsPutBackEndsTheRollout(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	stable := s.exs.Status.Rollout.Stable
@@ -70,7 +71,7 @@ func TestATemplateThatIsPutBackEndsTheRollout(t *testing.T) {
 }
 
 func TestADeploymentThatIsDeletedEndsItsRolloutAndItsSuccessorIsHeld(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	s.ship("app:2")
@@ -78,9 +79,9 @@ func TestADeploymentThatIsDeletedEndsItsRolloutAndItsSuccessorIsHeld(t *testing.
 	s.delete(s.deployment)
 	s.until("nothing is stable any more", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle && r.Stable == "" })
 	s.nothingIsLeft()
-	s.untilNotAccepted(s.exs, v1alpha1.ReasonWorkloadNotFound, shopDeployment)
+	s.untilNotAccepted(s.exs, v1alpha1.ReasonWorkloadNotFound, shop.Primary)
 
-	s.deployment = s.world.deployment(shopDeployment)
+	s.deployment = s.world.deployment(shop.Primary)
 	s.deployment.Spec.Template.Spec.Containers[0].Image = "app:3"
 	s.create(s.deployment)
 	s.eventually("the new one is held", func() error {
@@ -95,7 +96,7 @@ func TestADeploymentThatIsDeletedEndsItsRolloutAndItsSuccessorIsHeld(t *testing.
 }
 
 func TestAnExposedServiceThatIsDeletedInTheMiddleLetsGoOfEverything(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	s.ship("app:2")
@@ -107,7 +108,7 @@ func TestAnExposedServiceThatIsDeletedInTheMiddleLetsGoOfEverything(t *testing.T
 	}
 	// The garbage collector, which no test has, removes what it owns.
 	for _, object := range []client.Object{&appsv1.Deployment{}, &corev1.Service{}} {
-		object.SetName(shopCanary)
+		object.SetName(shop.Canary)
 		object.SetNamespace(s.namespace)
 		if err := s.read(object); err != nil || len(object.GetOwnerReferences()) != 1 || object.GetOwnerReferences()[0].UID != s.exs.UID {
 			t.Errorf("%T: %v, owned by %v", object, err, object.GetOwnerReferences())
@@ -123,7 +124,7 @@ func TestAnExposedServiceThatIsDeletedInTheMiddleLetsGoOfEverything(t *testing.T
 
 // What an autoscaler does, and what a GitOps tool does, go on as ever.
 func TestScalingAndApplyingInTheMiddleChangeNothingOfTheRollout(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Replicas = ptr.To[int32](4) })
@@ -131,7 +132,7 @@ func TestScalingAndApplyingInTheMiddleChangeNothingOfTheRollout(t *testing.T) {
 	s.untilStep(2)
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Replicas = ptr.To[int32](10) })
 	s.apply("app:2")
-	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shopCanary, Namespace: s.namespace}}
+	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shop.Canary, Namespace: s.namespace}}
 	s.eventually("the canary grows with it", func() error {
 		if err := s.read(canary); err != nil {
 			return err
@@ -154,14 +155,14 @@ func TestScalingAndApplyingInTheMiddleChangeNothingOfTheRollout(t *testing.T) {
 }
 
 // apply is a GitOps tool that applies the Deployment without saying whether it is paused, or how many pods it has.
-func (s *shop) apply(image string) {
+func (s *shipper) apply(image string) {
 	s.t.Helper()
 	manifest := map[string]any{
-		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": shopDeployment, "namespace": s.namespace},
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": shop.Primary, "namespace": s.namespace},
 		"spec": map[string]any{
-			"selector": map[string]any{"matchLabels": map[string]any{"app": shopDeployment}},
+			"selector": map[string]any{"matchLabels": map[string]any{"app": shop.Primary}},
 			"template": map[string]any{
-				"metadata": map[string]any{"labels": map[string]any{"app": shopDeployment}},
+				"metadata": map[string]any{"labels": map[string]any{"app": shop.Primary}},
 				"spec":     map[string]any{"containers": []any{map[string]any{"name": "app", "image": image}}},
 			},
 		},
@@ -174,13 +175,11 @@ func (s *shop) apply(image string) {
 }
 
 func TestABadCanaryIsTakenOutAndTheDeploymentIsNotTouched(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	stable := s.exs.Status.Rollout.Stable
-	s.mu.Lock()
-	s.bad = true
-	s.mu.Unlock()
+	s.counts.SpoilCanary()
 	s.ship("app:2")
 	s.until("it is rolled back", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle && r.Failed != nil })
 	if r := s.exs.Status.Rollout; r.Stable != stable || r.Failed.Revision != r.Revision || r.Progress != "failed" {
@@ -194,7 +193,7 @@ func TestABadCanaryIsTakenOutAndTheDeploymentIsNotTouched(t *testing.T) {
 // Each operator dies after its first write, and another one comes, until the version is promoted: a crash after
 // every single write of a rollout; in the short run, with the race detector, after every fifth.
 func TestARolloutEndsThoughTheOperatorDiesAtEachWrite(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.create(s.exs)
 	writes := 1
 	if testing.Short() {
@@ -238,7 +237,7 @@ func TestARolloutEndsThoughTheOperatorDiesAtEachWrite(t *testing.T) {
 }
 
 // held: the Deployment is, and what it runs is known.
-func (s *shop) held() bool {
+func (s *shipper) held() bool {
 	if err := errors.Join(s.read(s.exs), s.read(s.deployment)); err != nil {
 		s.t.Fatal(err)
 	}
@@ -247,7 +246,7 @@ func (s *shop) held() bool {
 }
 
 // over: the version is promoted, and all that follows it is done.
-func (s *shop) over(shipped bool) bool {
+func (s *shipper) over(shipped bool) bool {
 	if err := s.read(s.exs); err != nil {
 		s.t.Fatal(err)
 	}
@@ -255,5 +254,5 @@ func (s *shop) over(shipped bool) bool {
 	if !shipped || r == nil || r.Phase != v1alpha1.RolloutIdle || r.Revision == "" || r.Stable != r.Revision {
 		return false
 	}
-	return gone(s.world, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shopCanary, Namespace: s.namespace}}) == nil
+	return gone(s.world, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shop.Canary, Namespace: s.namespace}}) == nil
 }

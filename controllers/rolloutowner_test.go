@@ -18,10 +18,11 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/test/shop"
 )
 
 func TestAPauseOfSomebodyElsesIsLeftToThem(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = true })
 	s.open()
 	s.create(s.exs)
@@ -52,7 +53,7 @@ func TestAPauseOfSomebodyElsesIsLeftToThem(t *testing.T) {
 }
 
 func TestAPauseThatSomebodyEndsBecomesHeadgates(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = true })
 	s.open()
 	s.create(s.exs)
@@ -73,7 +74,7 @@ func TestAPauseThatSomebodyEndsBecomesHeadgates(t *testing.T) {
 
 // A pause that a manifest asks for as well is waited for when the version is to be rolled out.
 func TestAPauseThatIsAlsoSomebodysKeepsThePromotion(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	s.pauseAs("gitops", ptr.To(true))
@@ -86,14 +87,14 @@ func TestAPauseThatIsAlsoSomebodysKeepsThePromotion(t *testing.T) {
 }
 
 // pauseAs applies spec.paused, or gives it up.
-func (s *shop) pauseAs(manager string, paused *bool) {
+func (s *shipper) pauseAs(manager string, paused *bool) {
 	s.t.Helper()
 	spec := map[string]any{}
 	if paused != nil {
 		spec["paused"] = *paused
 	}
 	manifest := map[string]any{
-		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": shopDeployment, "namespace": s.namespace}, "spec": spec,
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": shop.Primary, "namespace": s.namespace}, "spec": spec,
 	}
 	err := s.kube.Apply(s.t.Context(), client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: manifest}),
 		client.FieldOwner(manager), client.ForceOwnership)

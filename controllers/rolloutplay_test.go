@@ -15,10 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
-
-// canaryAddress is where the canary's pod is.
-const canaryAddress = "10.1.9.1"
 
 // play is a rollout of the Deployment primary-svc from app:1 to app:2, with the controllers that no test has: of Deployments, of
 // their pods, and of EndpointSlices.
@@ -108,7 +106,7 @@ func (p *play) controlCanaryPod() error {
 	if err := p.kube.Status().Update(p.t.Context(), pod); err != nil {
 		return err
 	}
-	slice := p.slice(p.canary.Name, canaryAddress)
+	slice := p.slice(p.canary.Name, shop.CanaryAddress)
 	slice.Endpoints[0].TargetRef = podRef(pod.Name, pod.UID)
 	return p.kube.Create(p.t.Context(), slice)
 }

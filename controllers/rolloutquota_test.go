@@ -19,11 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // A quota that forbids the canary is told in the API server's words, and when it is gone the rollout goes on.
 func TestACanaryThatAQuotaForbidsIsSaidAndMadeLater(t *testing.T) {
-	s := newShop(t)
+	s := newShipper(t)
 	s.open()
 	s.expose()
 	quota := s.allowDeployments(1)
@@ -33,7 +34,7 @@ func TestACanaryThatAQuotaForbidsIsSaidAndMadeLater(t *testing.T) {
 			return err
 		}
 		if !slices.ContainsFunc(s.exs.Status.Conditions, func(c metav1.Condition) bool {
-			return strings.Contains(c.Message, shopCanary) && strings.Contains(c.Message, "exceeded quota: small")
+			return strings.Contains(c.Message, shop.Canary) && strings.Contains(c.Message, "exceeded quota: small")
 		}) {
 			return fmt.Errorf("conditions are %+v", s.exs.Status.Conditions)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // podMetrics stands for the pods of both sides: whoever asks a pod's address is answered by it. Each page has 500 calls more than the last.
@@ -46,7 +47,7 @@ func (p *podMetrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.pages[asked]++
 	calls, failed := 500*p.pages[asked], 0
-	if strings.HasPrefix(asked, canaryAddress) {
+	if strings.HasPrefix(asked, shop.CanaryAddress) {
 		failed = calls / 5
 	}
 	_, _ = fmt.Fprintf(w, "grpc_server_handled_total{grpc_code=\"OK\"} %d\ngrpc_server_handled_total{grpc_code=%q} %d\n", calls-failed, p.code, failed)

@@ -3,6 +3,8 @@ package controllers
 import (
 	"testing"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/headgate/headgate/test/apiserver"
 )
 
@@ -21,12 +23,12 @@ func TestSeveralNamespacesAreFollowedInFewRuns(t *testing.T) {
 	w.create(exs)
 	w.eventually("the route is there", func() error { _, err := w.routeWeights(exs); return err })
 	w.untilQuiet(o)
-	before := o.runs.of(exs)
+	before := o.runs.Of(client.ObjectKeyFromObject(exs))
 	w.setReady("primary-svc", false)
 	w.untilRouteHas(exs, "primary-svc 0", "backup-svc 1000000")
 	w.untilQuiet(o)
 	const most = 50
-	if runs := o.runs.of(exs) - before; runs > most {
+	if runs := o.runs.Of(client.ObjectKeyFromObject(exs)) - before; runs > most {
 		t.Errorf("a failover took %d runs", runs)
 	} else {
 		t.Logf("a failover took %d runs", runs)

@@ -92,7 +92,7 @@ func TestAStatusThatSomebodyEditsIsPutRight(t *testing.T) {
 		{"all conditions are gone", func(s *v1alpha1.ExposedServiceStatus) { s.Conditions = nil }},
 	} {
 		t.Run(edit.name, func(t *testing.T) {
-			writes, runs := statusWrites(o), o.runs.of(exs)
+			writes, runs := statusWrites(o), o.runs.Of(client.ObjectKeyFromObject(exs))
 			w.editStatus(exs, edit.f)
 			w.eventually("it is put right", func() error {
 				if err := w.read(exs); err != nil {
@@ -108,7 +108,7 @@ func TestAStatusThatSomebodyEditsIsPutRight(t *testing.T) {
 			if n := statusWrites(o) - writes; n > 4 {
 				t.Errorf("it took %d writes of the status", n)
 			}
-			if n := o.runs.of(exs) - runs; n > 6 {
+			if n := o.runs.Of(client.ObjectKeyFromObject(exs)) - runs; n > 6 {
 				t.Errorf("it took %d runs", n)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/apiserver"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // TestUnwatchedNamespaces: what a spec names in a namespace that Headgate does not look into is not there, and a
@@ -22,8 +23,8 @@ func TestUnwatchedNamespaces(t *testing.T) {
 	far := v1alpha1.Backend{Name: "far", Service: &v1alpha1.ServiceBackend{Name: "far-svc", Namespace: &infra, Port: 50051}}
 	words := []string{"namespace " + infra + " is not watched by Headgate", "watchNamespaces", "--watch-namespace"}
 
-	backend := w.exposedService("backend", backends(serviceBackend("primary", "primary-svc"), far))
-	served := w.exposedService("served", overXDS(9090), backends(serviceBackend("primary", "primary-svc"), far))
+	backend := w.exposedService("backend", backends(shop.ServiceBackend("primary", "primary-svc"), far))
+	served := w.exposedService("served", overXDS(9090), backends(shop.ServiceBackend("primary", "primary-svc"), far))
 	attached := w.exposedService("attached", on(infra, "public", "grpc"))
 	canary := w.exposedService("canary", func(exs *v1alpha1.ExposedService) {
 		exs.Spec.Rollout = &v1alpha1.Rollout{

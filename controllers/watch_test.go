@@ -6,10 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/dataplane"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // TestOneServicesChangeTouchesOnlyItsUsers counts runs.
@@ -24,11 +26,11 @@ func TestOneServicesChangeTouchesOnlyItsUsers(t *testing.T) {
 		service := fmt.Sprintf("svc-%d", i)
 		w.create(w.service(service), w.slice(service, fmt.Sprintf("10.2.%d.1", i)))
 		// One more shares the first Service.
-		exs := w.exposedService(fmt.Sprintf("exs-%d", i), on(w.namespace, "public", "grpc"), backends(serviceBackend("primary", service)))
+		exs := w.exposedService(fmt.Sprintf("exs-%d", i), on(w.namespace, "public", "grpc"), backends(shop.ServiceBackend("primary", service)))
 		all = append(all, exs)
 		w.create(exs)
 	}
-	sharer := w.exposedService("sharer", on(w.namespace, "public", "grpc"), backends(serviceBackend("primary", "svc-0")))
+	sharer := w.exposedService("sharer", on(w.namespace, "public", "grpc"), backends(shop.ServiceBackend("primary", "svc-0")))
 	w.create(sharer)
 	all = append(all, sharer)
 	for _, exs := range all {
@@ -39,7 +41,7 @@ func TestOneServicesChangeTouchesOnlyItsUsers(t *testing.T) {
 	runsNow := func() map[string]int {
 		out := map[string]int{}
 		for _, exs := range all {
-			out[exs.Name] = o.runs.of(exs)
+			out[exs.Name] = o.runs.Of(client.ObjectKeyFromObject(exs))
 		}
 		return out
 	}

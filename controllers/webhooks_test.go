@@ -73,7 +73,7 @@ func asking(hooks ...v1alpha1.RolloutWebhook) func(*v1alpha1.ExposedService) {
 
 func TestAWebhookThatRefusesHoldsTheStepUntilItAgrees(t *testing.T) {
 	g := newGatekeeper(t, http.StatusForbidden, `{"message": "frozen until Monday"}`)
-	s := newShop(t, asking(v1alpha1.RolloutWebhook{
+	s := newShipper(t, asking(v1alpha1.RolloutWebhook{
 		Name: "change-board", URL: g.URL + "/greeter",
 		SecretRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "signing"}, Key: "key"},
 	}))
@@ -137,7 +137,7 @@ func TestAWebhookThatIsDownHoldsTheStepAndIsNamed(t *testing.T) {
 		Name: "no-key", URL: up.URL,
 		SecretRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "nobody"}, Key: "key"},
 	}
-	s := newShop(t, asking(v1alpha1.RolloutWebhook{Name: "up", URL: up.URL}, v1alpha1.RolloutWebhook{Name: "down", URL: down.URL}, unreadable))
+	s := newShipper(t, asking(v1alpha1.RolloutWebhook{Name: "up", URL: up.URL}, v1alpha1.RolloutWebhook{Name: "down", URL: down.URL}, unreadable))
 	o := s.open()
 	s.expose()
 	s.ship("app:2")

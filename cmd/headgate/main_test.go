@@ -10,19 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/controllers"
 	"github.com/headgate/headgate/test/apiserver"
 )
 
-func TestMain(m *testing.M) {
-	ctrl.SetLogger(logr.Discard())
-	os.Exit(apiserver.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
 
 // TestOperator starts all of it: it becomes ready, shows metrics to nobody without a name, leads,
 // and gives up the lease when it ends.

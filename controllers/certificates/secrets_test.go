@@ -10,15 +10,11 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/headgate/headgate/test/apiserver"
 )
 
-func TestMain(m *testing.M) {
-	ctrl.SetLogger(logr.Discard())
-	os.Exit(apiserver.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
 
 func TestSecretsAreMadeOnceAndRenewed(t *testing.T) {
 	kube := apiserver.Client(t)

@@ -22,13 +22,18 @@ import (
 	"testing"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -44,8 +49,14 @@ var shared struct {
 	err         error
 }
 
-// Main runs the tests of a package and stops the API server after them.
+// Main runs the tests of a package and stops the API server after them. HEADGATE_TEST_LOG=1 shows what the controllers log.
 func Main(m *testing.M) int {
+	logger := logr.Discard()
+	if os.Getenv("HEADGATE_TEST_LOG") != "" {
+		logger = zap.New(zap.UseDevMode(true), zap.Level(zapcore.DebugLevel))
+	}
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
 	code := m.Run()
 	shared.Lock()
 	defer shared.Unlock()

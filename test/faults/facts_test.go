@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // factRow is a row: what a fact becomes, while its workload goes on.
@@ -23,15 +24,15 @@ type factRow struct {
 var hostBehind = &workload{
 	name: "fail over to a host", waits: true,
 	with: []func(*v1alpha1.ExposedService){func(exs *v1alpha1.ExposedService) {
-		exs.Spec.Backends = []v1alpha1.Backend{serviceBackend("primary", primarySvc), hostBackend("far", farHost)}
+		exs.Spec.Backends = []v1alpha1.Backend{shop.ServiceBackend("primary", shop.Primary), hostBackend("far", farHost)}
 	}},
-	begin: func(s *stage) { s.setReady(primarySvc, false) }, over: serves("far"),
+	begin: func(s *stage) { s.setReady(shop.Primary, false) }, over: serves("far"),
 }
 
 // counted fails over beside counts from a Prometheus server that says that no call fails.
 var counted = &workload{
 	name: "fail over with counts", counts: true, waits: true,
-	begin: func(s *stage) { s.setReady(primarySvc, false) },
+	begin: func(s *stage) { s.setReady(shop.Primary, false) },
 	over: func(s *stage) error {
 		if err := serves("backup")(s); err != nil {
 			return err
@@ -69,7 +70,7 @@ func factRows(played []*workload) []factRow {
 	rows = append(rows,
 		factRow{
 			"the Service vanishes", failOver,
-			func(s *stage) { s.delete(s.service(primarySvc)) }, func(s *stage) { s.create(s.service(primarySvc)) },
+			func(s *stage) { s.delete(shop.Service(s.namespace, shop.Primary)) }, func(s *stage) { s.create(shop.Service(s.namespace, shop.Primary)) },
 		},
 		factRow{
 			"the GatewayClass vanishes", failOver,
@@ -78,10 +79,10 @@ func factRows(played []*workload) []factRow {
 		factRow{
 			"the Service has another port", failOver,
 			func(s *stage) {
-				edit(s.world, s.service(primarySvc), func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
+				edit(s.world, shop.Service(s.namespace, shop.Primary), func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
 			},
 			func(s *stage) {
-				edit(s.world, s.service(primarySvc), func(service *corev1.Service) { service.Spec.Ports[0].Port = grpcPort })
+				edit(s.world, shop.Service(s.namespace, shop.Primary), func(service *corev1.Service) { service.Spec.Ports[0].Port = shop.GRPCPort })
 			},
 		},
 	)

@@ -12,6 +12,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // makeForeign makes objects of somebody else's, of the kinds that Headgate makes; some carry copies of its labels.
@@ -25,7 +26,7 @@ func (s *scene) makeForeign() {
 		}
 	}
 	target := gwapiv1.LocalPolicyTargetReference{Group: gwapiv1.GroupName, Kind: "Gateway", Name: "nobodys"}
-	service := s.service(meta.Name)
+	service := shop.Service(s.namespace, meta.Name)
 	service.ObjectMeta = meta
 	slice := s.slice(meta.Name, "10.9.0.1")
 	objects := []client.Object{

@@ -56,7 +56,7 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 	s := newScene(newWorldAt(t, clock), o, startFacts())
 	before := map[types.NamespacedName]int{}
 	for _, operation := range plan.operations {
-		before = o.runs.in(s.namespace)
+		before = o.runs.In(s.namespace)
 		s.do(operation)
 	}
 	s.boundedRuns(before)
@@ -90,7 +90,7 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 func (s *scene) boundedRuns(before map[types.NamespacedName]int) {
 	s.Helper()
 	s.untilQuiet(s.operator)
-	for name, n := range s.operator.runs.in(s.namespace) {
+	for name, n := range s.operator.runs.In(s.namespace) {
 		runs := n - before[name]
 		done.largest("runs from the last operation to quiet", runs)
 		if runs > mostRuns {

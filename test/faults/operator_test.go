@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -11,19 +10,19 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/headgate/headgate/controllers"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // operator is one life of Headgate's controllers.
 type operator struct {
 	w         *world
 	transport *transport
-	runs      runs
+	runs      shop.Runs
 	cancel    context.CancelFunc
 	ended     chan error
 	// leads is closed when it has begun to work.
@@ -34,12 +33,12 @@ type operator struct {
 // startOperator starts one for the world's namespace; with everywhere, for all namespaces. It ends with the test, if not before.
 func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *operator {
 	w.Helper()
-	o := &operator{w: w, transport: &transport{}, ended: make(chan error, 1), runs: runs{counts: map[types.NamespacedName]int{}}}
+	o := &operator{w: w, transport: &transport{}, ended: make(chan error, 1)}
 	config := controllers.Config{
 		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}, Clock: w.clock, Resolver: w.hosts, Transport: w.pages,
 		// What a test has asked is on a loopback address.
 		Dial:       (&net.Dialer{}).DialContext,
-		Reconciled: o.runs.count,
+		Reconciled: o.runs.Count,
 	}
 	for _, f := range with {
 		f(&config, o.transport)
@@ -98,27 +97,6 @@ func (o *operator) stop() {
 	})
 }
 
-// runs counts runs of the reconciler.
-type runs struct {
-	mu     sync.Mutex
-	counts map[types.NamespacedName]int
-}
-
-func (r *runs) count(name types.NamespacedName) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counts[name]++
-}
-
-// in are those of a namespace.
-func (r *runs) in(namespace string) map[types.NamespacedName]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := maps.Clone(r.counts)
-	maps.DeleteFunc(out, func(name types.NamespacedName, _ int) bool { return name.Namespace != namespace })
-	return out
-}
-
 // quietTime is for how long nothing is to run, for a world to be quiet.
 const quietTime = 400 * time.Millisecond
 
@@ -130,25 +108,18 @@ func (w *world) untilQuiet(operators ...*operator) {
 
 func (w *world) untilQuietFor(quiet time.Duration, operators ...*operator) {
 	w.Helper()
-	last, since := -1, time.Now()
-	w.eventually("the operator comes to rest", func() error {
+	w.eventually("the operator comes to rest", shop.Quiet(quiet, func() (int, error) {
 		sum := 0
 		for _, o := range operators {
 			select {
 			case <-o.leads:
 			default:
-				return errors.New("it has not begun")
+				return 0, errors.New("it has not begun")
 			}
-			for _, n := range o.runs.in(w.namespace) {
+			for _, n := range o.runs.In(w.namespace) {
 				sum += n
 			}
 		}
-		if sum != last {
-			last, since = sum, time.Now()
-		}
-		if time.Since(since) < quiet {
-			return errors.New("it still works")
-		}
-		return nil
-	})
+		return sum, nil
+	}))
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // serviceFacts are what is known of a Service.
@@ -41,7 +42,7 @@ type scene struct {
 func newScene(w *world, o *operator, facts map[string]*serviceFacts) *scene {
 	w.Helper()
 	s := &scene{world: w, operator: o, services: facts, specs: map[string]specChoice{}, classThere: true}
-	w.create(w.gateway(w.namespace))
+	w.create(shop.SharedGateway(w.namespace, sharedGateway, w.class))
 	for name, f := range facts {
 		if f.there {
 			w.create(s.serviceOf(name))
@@ -61,7 +62,7 @@ func startFacts() map[string]*serviceFacts {
 }
 
 func (s *scene) serviceOf(name string) *corev1.Service {
-	service := s.service(name)
+	service := shop.Service(s.namespace, name)
 	service.Spec.Ports[0].Name = s.services[name].port
 	return service
 }
@@ -104,7 +105,7 @@ func (s *scene) do(o operation) {
 		s.writeSlice(o.name)
 	case actServiceGone:
 		if facts.there {
-			s.delete(s.service(o.name))
+			s.delete(shop.Service(s.namespace, o.name))
 			facts.there = false
 		}
 	case actServiceBack:
@@ -112,7 +113,7 @@ func (s *scene) do(o operation) {
 	case actRenamePort:
 		facts.port = o.text
 		if facts.there {
-			edit(s.world, s.service(o.name), func(service *corev1.Service) { service.Spec.Ports[0].Name = o.text })
+			edit(s.world, shop.Service(s.namespace, o.name), func(service *corev1.Service) { service.Spec.Ports[0].Name = o.text })
 		}
 		s.writeSlice(o.name)
 	case actClassGone:

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // specChoice is a spec in a few words.
@@ -51,7 +52,7 @@ var flaws = []flaw{noService, noPort, noClass, noGateway, notGranted, badOverrid
 func (f flaw) isRefused() bool { return f == noBackends || f == badPin || f == badHost || f == twice }
 
 // backendServices are the Services of backends by their names.
-var backendServices = map[string]string{"primary": primarySvc, "backup": backupSvc, "spare": spareSvc}
+var backendServices = map[string]string{"primary": shop.Primary, "backup": shop.Backup, "spare": spareSvc}
 
 func specs() *rapid.Generator[specChoice] {
 	return rapid.Custom(func(t *rapid.T) specChoice {
@@ -131,7 +132,7 @@ func (c specChoice) of(w *world, name string) v1alpha1.ExposedServiceSpec {
 	}
 	for _, backend := range c.Backends {
 		if service := backendServices[backend]; service != "" {
-			spec.Backends = append(spec.Backends, serviceBackend(backend, service))
+			spec.Backends = append(spec.Backends, shop.ServiceBackend(backend, service))
 		} else {
 			spec.Backends = append(spec.Backends, hostBackend(backend, farHost))
 		}
@@ -163,16 +164,16 @@ func (c specChoice) of(w *world, name string) v1alpha1.ExposedServiceSpec {
 func (f flaw) spoil(spec *v1alpha1.ExposedServiceSpec) {
 	switch f {
 	case noService:
-		spec.Backends[0] = serviceBackend(spec.Backends[0].Name, "nowhere")
+		spec.Backends[0] = shop.ServiceBackend(spec.Backends[0].Name, "nowhere")
 	case noPort:
-		spec.Backends[0] = serviceBackend(spec.Backends[0].Name, primarySvc)
+		spec.Backends[0] = shop.ServiceBackend(spec.Backends[0].Name, shop.Primary)
 		spec.Backends[0].Service.Port = 1
 	case noClass:
 		spec.Gateway = &v1alpha1.Gateway{ClassName: ptr.To("nowhere")}
 	case noGateway:
 		spec.Gateway = &v1alpha1.Gateway{ParentRef: &v1alpha1.ParentRef{Name: "nowhere"}}
 	case notGranted:
-		spec.Backends[0] = serviceBackend(spec.Backends[0].Name, "kubernetes")
+		spec.Backends[0] = shop.ServiceBackend(spec.Backends[0].Name, "kubernetes")
 		spec.Backends[0].Service.Namespace = ptr.To("default")
 	case badOverride:
 		spec.Overrides = []v1alpha1.Override{override(v1alpha1.OverrideBackendTrafficPolicy, `{"spec":{"retry":"often"}}`)}

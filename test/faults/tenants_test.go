@@ -12,6 +12,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // badTenant is an object that cannot be served as it is.
@@ -128,13 +129,13 @@ func median(of []time.Duration) time.Duration {
 // newGoodOnes is a world with good ones that are Ready, on one Gateway.
 func newGoodOnes(t *testing.T) *world {
 	w := newWorld(t).withServices()
-	w.create(w.gateway(w.namespace))
+	w.create(shop.SharedGateway(w.namespace, sharedGateway, w.class))
 	for i := range failovers {
-		w.create(w.service(goodService(i)), w.slice(goodService(i), fmt.Sprintf("10.2.%d.1", i), fmt.Sprintf("10.2.%d.2", i)))
+		w.create(shop.Service(w.namespace, goodService(i)), w.slice(goodService(i), fmt.Sprintf("10.2.%d.1", i), fmt.Sprintf("10.2.%d.2", i)))
 		w.create(w.exposedService(goodName(i), func(exs *v1alpha1.ExposedService) {
 			exs.Spec.Gateway = &v1alpha1.Gateway{ParentRef: &v1alpha1.ParentRef{Name: sharedGateway}}
 			exs.Spec.Hostnames = []v1alpha1.Hostname{goodHost(i)}
-			exs.Spec.Backends = []v1alpha1.Backend{serviceBackend("primary", goodService(i)), serviceBackend("backup", backupSvc)}
+			exs.Spec.Backends = []v1alpha1.Backend{shop.ServiceBackend("primary", goodService(i)), shop.ServiceBackend("backup", shop.Backup)}
 		}))
 	}
 	o := w.startOperator()

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // besideEachOther upgrades one ExposedService and fails over another.
@@ -28,7 +29,7 @@ var besideEachOther = &workload{
 	},
 	begin: func(s *stage) {
 		s.edit(func(spec *v1alpha1.ExposedServiceSpec) { spec.Hostnames = append(spec.Hostnames, "new.example.com") })
-		s.setReady(backupSvc, false)
+		s.setReady(shop.Backup, false)
 	},
 	over: func(s *stage) error {
 		if err := s.otherIsFailedOver(); err != nil {
@@ -41,7 +42,7 @@ var besideEachOther = &workload{
 // other is an ExposedService whose first backend is the backup of the stage's own.
 func (s *stage) other() *v1alpha1.ExposedService {
 	return s.exposedService("other", func(exs *v1alpha1.ExposedService) {
-		exs.Spec.Backends = []v1alpha1.Backend{serviceBackend("primary", backupSvc), serviceBackend("spare", spareSvc)}
+		exs.Spec.Backends = []v1alpha1.Backend{shop.ServiceBackend("primary", shop.Backup), shop.ServiceBackend("spare", spareSvc)}
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/shop"
 )
 
 // workload is something that people, or the cluster, do with an ExposedService, and that the operator has to bring to its end.
@@ -48,13 +49,13 @@ type stage struct {
 	*world
 	*workload
 	exs      *v1alpha1.ExposedService
-	shop     *shop
+	shipper  *shipper
 	source   *promServer
 	operator *operator
 	passed   time.Time
 }
 
-var failOver = &workload{name: "fail over", waits: true, begin: func(s *stage) { s.setReady(primarySvc, false) }, over: serves("backup")}
+var failOver = &workload{name: "fail over", waits: true, begin: func(s *stage) { s.setReady(shop.Primary, false) }, over: serves("backup")}
 
 var workloads = []*workload{
 	{
@@ -64,9 +65,9 @@ var workloads = []*workload{
 	},
 	failOver,
 	{
-		name: "ramp", waits: true, begin: func(s *stage) { s.setReady(primarySvc, true) }, over: serves("primary"),
+		name: "ramp", waits: true, begin: func(s *stage) { s.setReady(shop.Primary, true) }, over: serves("primary"),
 		before: func(s *stage) {
-			s.setReady(primarySvc, false)
+			s.setReady(shop.Primary, false)
 			s.until("the failover", func() error { return serves("backup")(s) })
 		},
 	},
@@ -82,7 +83,7 @@ var workloads = []*workload{
 		name: "upgrade", over: upgraded("stands by", "spare"), waits: true,
 		begin: func(s *stage) {
 			s.edit(func(spec *v1alpha1.ExposedServiceSpec) {
-				spec.Backends = []v1alpha1.Backend{serviceBackend("primary", primarySvc), serviceBackend("spare", spareSvc), serviceBackend("backup", backupSvc)}
+				spec.Backends = []v1alpha1.Backend{shop.ServiceBackend("primary", shop.Primary), shop.ServiceBackend("spare", spareSvc), shop.ServiceBackend("backup", shop.Backup)}
 				spec.Hostnames = append(spec.Hostnames, "new.example.com")
 				spec.Traffic = &v1alpha1.Traffic{ConnectTimeout: ptr.To(v1alpha1.Duration("400ms"))}
 			})
@@ -112,14 +113,14 @@ var workloads = []*workload{
 		begin: func(s *stage) { s.delete(s.exs) }, over: isGone,
 	},
 	{
-		name: "roll up", ships: true, over: func(s *stage) error { return s.shop.promoted("app:2") },
-		begin: func(s *stage) { s.shop.ship("app:2") },
+		name: "roll up", ships: true, over: func(s *stage) error { return s.shipper.promoted("app:2") },
+		begin: func(s *stage) { s.shipper.ship("app:2") },
 	},
 	{
-		name: "roll down", ships: true, over: func(s *stage) error { return s.shop.rolledBack() },
+		name: "roll down", ships: true, over: func(s *stage) error { return s.shipper.rolledBack() },
 		begin: func(s *stage) {
-			s.shop.spoil()
-			s.shop.ship("app:2")
+			s.shipper.counts.SpoilCanary()
+			s.shipper.ship("app:2")
 		},
 	},
 	{
@@ -130,8 +131,8 @@ var workloads = []*workload{
 		}},
 		begin: func(s *stage) { s.delete(s.exs) },
 		before: func(s *stage) {
-			s.shop.ship("app:2")
-			s.eventually("the first step", func() error { return s.shop.isAtStep(s.exs, 1) })
+			s.shipper.ship("app:2")
+			s.eventually("the first step", func() error { return s.shipper.isAtStep(s.exs, 1) })
 		},
 	},
 }
@@ -216,8 +217,8 @@ func newStage(t *testing.T, wl *workload) *stage {
 	}
 	with := wl.with
 	if wl.ships {
-		s.shop = newShop(w)
-		with = append([]func(*v1alpha1.ExposedService){s.shop.shipping}, with...)
+		s.shipper = newShipper(w)
+		with = append([]func(*v1alpha1.ExposedService){shop.ShipQuickly}, with...)
 	}
 	if wl.counts {
 		s.source = w.startPrometheus()
@@ -234,7 +235,7 @@ func newStage(t *testing.T, wl *workload) *stage {
 	s.create(s.exs)
 	s.eventually("it becomes Ready", func() error { return s.conditionIs(v1alpha1.ConditionReady, true) })
 	if wl.ships {
-		s.eventually("the Deployment is held", func() error { return s.shop.isHeld(s.exs) })
+		s.eventually("the Deployment is held", func() error { return s.shipper.isHeld(s.exs) })
 	}
 	if wl.before != nil {
 		wl.before(s)
