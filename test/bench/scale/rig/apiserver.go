@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -136,7 +137,7 @@ func (s *APIServer) CPU(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("connect to the API server: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Config.Host+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.Config.Host, "/")+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
