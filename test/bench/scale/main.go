@@ -38,6 +38,8 @@ type options struct {
 	singles, mass int
 	// others is how many EndpointSlices of others are added in the end.
 	others int
+	// headless: the backends' Services have no ClusterIP.
+	headless bool
 	// ownSlices: Headgate's own Services have EndpointSlices, as the cluster's controller makes them.
 	ownSlices bool
 }
@@ -66,6 +68,8 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.singles, "singles", 50, "how many failovers one at a time, each of another ExposedService")
 	flags.IntVar(&o.mass, "mass", 1000, "how many failovers at once")
 	flags.IntVar(&o.others, "others", 0, "how many EndpointSlices of others to add in the end, to see what memory they take; for example 50000")
+	flags.BoolVar(&o.headless, "headless", false,
+		"give the backends' Services no ClusterIP: an API server looks at all that there are when it gives one, which takes most of the time of 10,000")
 	flags.BoolVar(&o.ownSlices, "own-slices", false,
 		"make EndpointSlices for Headgate's own Services too, as a cluster's controller does; each failover is then two writes")
 	if err := flags.Parse(args); err != nil {

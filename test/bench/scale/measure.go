@@ -66,6 +66,7 @@ func measure(ctx context.Context, o options, s subject, count int) (rows []row, 
 	if b.fleet, err = b.server.NewFleet(ctx); err != nil {
 		return nil, err
 	}
+	b.fleet.Headless = b.headless
 	defer func() {
 		if b.operator != nil {
 			err = errors.Join(err, b.operator.Stop())

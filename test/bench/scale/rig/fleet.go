@@ -34,6 +34,9 @@ const (
 // Fleet are ExposedServices, numbered from 0, each with a Gateway of its own and two backends with a pod each. It writes what
 // users and the cluster's controllers would.
 type Fleet struct {
+	// Headless: the backends' Services have no ClusterIP.
+	Headless bool
+
 	kube client.Client
 	// own: Headgate's Services have EndpointSlices as well.
 	own bool
@@ -81,7 +84,11 @@ func (f *Fleet) AddBackends(ctx context.Context, from, to int) error {
 	return each(ctx, from, to, func(ctx context.Context, i int) error {
 		for b, backend := range []string{Primary, Backup} {
 			pod := podOf(i, backend)
-			if err := f.create(ctx, serviceFor(i, backend), pod); err != nil {
+			service := serviceFor(i, backend)
+			if f.Headless {
+				service.Spec.ClusterIP = corev1.ClusterIPNone
+			}
+			if err := f.create(ctx, service, pod); err != nil {
 				return err
 			}
 			if err := f.create(ctx, sliceFor(i, b, backend, pod.UID, true)); err != nil {
