@@ -140,10 +140,11 @@ func TestScalingAndApplyingInTheMiddleChangeNothingOfTheRollout(t *testing.T) {
 		if n := *canary.Spec.Replicas; n != 5 {
 			return fmt.Errorf("%d pods for half of 10", n)
 		}
-		return s.read(s.deployment)
+		// What is decided is in the status before it is done, and is read after it therefore.
+		return errors.Join(s.read(s.deployment), s.read(s.exs))
 	})
-	if !s.deployment.Spec.Paused {
-		t.Error("the Deployment was released")
+	if r := s.exs.Status.Rollout; !s.deployment.Spec.Paused && r.Phase == v1alpha1.RolloutStepping {
+		t.Errorf("the Deployment was released in step %d", r.Step)
 	}
 	s.promoted("app:2")
 	if n := *s.deployment.Spec.Replicas; n != 10 {

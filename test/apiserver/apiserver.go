@@ -12,11 +12,13 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,8 +51,23 @@ var shared struct {
 	err         error
 }
 
+// testsAtOnce is how many tests run side by side, whatever the number of processors: mostly they wait for the API server.
+const testsAtOnce = 5
+
 // Main runs the tests of a package and stops the API server after them. HEADGATE_TEST_LOG=1 shows what the controllers log.
-func Main(m *testing.M) int {
+func Main(m *testing.M) int { return MainAtOnce(m, testsAtOnce) }
+
+// MainAtOnce is Main with so many tests side by side, unless -parallel says how many.
+func MainAtOnce(m *testing.M, tests int) int {
+	flag.Parse()
+	const parallel = "test.parallel"
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == parallel })
+	if !chosen {
+		if err := flag.Set(parallel, strconv.Itoa(tests)); err != nil {
+			panic(err)
+		}
+	}
 	logger := logr.Discard()
 	if os.Getenv("HEADGATE_TEST_LOG") != "" {
 		logger = zap.New(zap.UseDevMode(true), zap.Level(zapcore.DebugLevel))
