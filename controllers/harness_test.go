@@ -24,14 +24,15 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/exposure"
 	"github.com/headgate/headgate/controllers/facts"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/dataplane"
 	"github.com/headgate/headgate/test/shop"
 )
 
-// patience is how long a test waits for what should take a moment.
-const patience = 20 * time.Second
+// patience is how long a test waits for what should take a moment, on a machine with other things to do.
+const patience = 2 * time.Minute
 
 // world is one test's part of the API server: a namespace, a GatewayClass, and a data plane that
 // writes statuses as Envoy Gateway does.
@@ -198,6 +199,7 @@ type operator struct {
 	*exposure.Reconciler
 	t         testing.TB
 	transport *transport
+	cache     client.Reader
 	runs      shop.Runs
 	cancel    context.CancelFunc
 	ended     chan error
@@ -238,6 +240,7 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	o.cache = mgr.GetCache()
 	ctx, cancel := context.WithCancel(context.Background())
 	o.cancel = cancel
 	o.Reconciler, err = setup(ctx, mgr, config)
@@ -284,7 +287,22 @@ func (w *world) untilSettled(o *operator) {
 
 func (w *world) untilQuietFor(o *operator, quiet time.Duration) {
 	w.t.Helper()
-	w.eventually("the operator comes to rest", shop.Quiet(quiet, func() (int, error) { return o.runs.Sum(), nil }))
+	number := func() (int, error) { return o.runs.Sum() + len(o.transport.written()), nil }
+	w.eventually("the operator comes to rest", shop.Quiet(quiet, number, func() error { return o.caughtUp(w) }))
+}
+
+// caughtUp is nil when the operator's caches have what there is in the world's namespace, or cannot have it. A GatewayClass is in none.
+func (o *operator) caughtUp(w *world) error {
+	if o.transport.isCut() || o.transport.isBlind() {
+		return nil
+	}
+	lists := []func() client.ObjectList{func() client.ObjectList { return &v1alpha1.ExposedServiceList{} }}
+	for _, k := range kube.AllKinds {
+		if o.Kinds.Has(k) && k.GVK != kube.KindClass.GVK {
+			lists = append(lists, k.NewList)
+		}
+	}
+	return shop.CaughtUp(w.t.Context(), w.kube, o.cache, w.namespace, lists...)
 }
 
 // counterValue reads a counter.

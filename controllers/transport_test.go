@@ -193,6 +193,12 @@ func (t *transport) isCut() bool {
 	return t.cut
 }
 
+func (t *transport) isBlind() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.blindTo != ""
+}
+
 // gotten are the reads so far.
 func (t *transport) gotten() []string {
 	t.mu.Lock()

@@ -101,6 +101,7 @@ func (t *transport) breakWatches(resource string) {
 		return fate{}
 	})
 	t.mu.Lock()
+	t.blind = true
 	watches := t.watches[resource]
 	delete(t.watches, resource)
 	t.mu.Unlock()

@@ -8,12 +8,18 @@ import (
 	"sync"
 	"time"
 
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers"
 	"github.com/headgate/headgate/test/shop"
 )
@@ -22,6 +28,7 @@ import (
 type operator struct {
 	w         *world
 	transport *transport
+	cache     client.Reader
 	runs      shop.Runs
 	cancel    context.CancelFunc
 	ended     chan error
@@ -63,6 +70,7 @@ func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *op
 	if err != nil {
 		w.Fatal(err)
 	}
+	o.cache = mgr.GetCache()
 	ctx, cancel := context.WithCancel(context.Background())
 	o.cancel = cancel
 	if err := controllers.Setup(ctx, mgr, config); err != nil {
@@ -121,5 +129,30 @@ func (w *world) untilQuietFor(quiet time.Duration, operators ...*operator) {
 			}
 		}
 		return sum, nil
+	}, func() error {
+		for _, o := range operators {
+			if err := o.caughtUp(); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
+}
+
+// caughtUp is nil when the operator's caches have what there is in its world's namespace, or cannot have it.
+func (o *operator) caughtUp() error {
+	if o.transport.isCut() || o.transport.isBehind() {
+		return nil
+	}
+	return shop.CaughtUp(context.Background(), o.w.kube, o.cache, o.w.namespace,
+		func() client.ObjectList { return &v1alpha1.ExposedServiceList{} },
+		func() client.ObjectList { return &corev1.ServiceList{} },
+		func() client.ObjectList { return &discoveryv1.EndpointSliceList{} },
+		func() client.ObjectList { return &gwapiv1.GatewayList{} },
+		func() client.ObjectList { return &gwapiv1.GRPCRouteList{} },
+		func() client.ObjectList { return &egv1a1.BackendTrafficPolicyList{} },
+		func() client.ObjectList { return &egv1a1.EnvoyPatchPolicyList{} },
+		func() client.ObjectList { return &egv1a1.BackendList{} },
+		func() client.ObjectList { return &egv1a1.EnvoyProxyList{} },
+	)
 }

@@ -56,6 +56,8 @@ type transport struct {
 	// watches are open ones, by resource, and held those resources whose watches bring nothing.
 	watches map[string][]*heldBody
 	held    map[string]bool
+	// blind: a resource can be neither listed nor watched.
+	blind bool
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -121,7 +123,7 @@ func (t *transport) fateOf(r request) fate {
 func (t *transport) disturb(rule func(request) fate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rule, t.hits = rule, 0
+	t.rule, t.hits, t.blind = rule, 0, false
 }
 
 // nthWrite gives the write with this number, counted from 1, a fate.
@@ -147,6 +149,13 @@ func firstOf(kind kindOfRequest, n int, what fate) func(request) fate {
 		n--
 		return what
 	}
+}
+
+// isBehind says whether there is something of which the operator hears nothing.
+func (t *transport) isBehind() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.blind || len(t.held) > 0
 }
 
 func (t *transport) isCut() bool {

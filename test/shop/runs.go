@@ -1,10 +1,8 @@
 package shop
 
 import (
-	"errors"
 	"maps"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -50,22 +48,4 @@ func (r *Runs) Sum() int {
 		sum += n
 	}
 	return sum
-}
-
-// Quiet returns what says, asked again and again, whether a number has stayed the same for a while; nil: it has.
-func Quiet(while time.Duration, number func() (int, error)) func() error {
-	last, since := -1, time.Now()
-	return func() error {
-		now, err := number()
-		if err != nil {
-			return err
-		}
-		if now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) < while {
-			return errors.New("it still works")
-		}
-		return nil
-	}
 }
