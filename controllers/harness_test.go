@@ -247,7 +247,7 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o.Reconciler.Reconciled = o.runs.Count
+	o.Reconciler.Running = o.runs.Begin
 	go func() { o.ended <- mgr.Start(ctx) }()
 	w.t.Cleanup(o.stop)
 	return o
@@ -287,7 +287,12 @@ func (w *world) untilSettled(o *operator) {
 
 func (w *world) untilQuietFor(o *operator, quiet time.Duration) {
 	w.t.Helper()
-	number := func() (int, error) { return o.runs.Sum() + len(o.transport.written()), nil }
+	number := func() (int, error) {
+		if n := o.runs.GoingOn(); n > 0 {
+			return 0, fmt.Errorf("%d runs have not ended", n)
+		}
+		return o.runs.Sum() + len(o.transport.written()), nil
+	}
 	w.eventually("the operator comes to rest", shop.Quiet(quiet, number, func() error { return o.caughtUp(w) }))
 }
 

@@ -88,8 +88,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// XDS is what the xDS server is made with; nil: there is none.
 	XDS *XDSConfig
-	// Reconciled, if set, is told of every run of the controller of ExposedServices (for tests).
-	Reconciled func(types.NamespacedName)
+	// Running, if set, is told of every run of the controller of ExposedServices; what it returns is called at the end (for tests).
+	Running func(types.NamespacedName) (ended func())
 }
 
 func (c Config) withDefaults() Config {
@@ -187,7 +187,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
 		Calls: p.calls, Compared: p.compared, Report: report.NewWriter(p.objects.Client, p.objects.Events, config.Clock),
 		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
-		Reconciled: config.Reconciled,
+		Running: config.Running,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
 		return nil, err

@@ -60,8 +60,8 @@ type Config struct {
 	Report *report.Writer
 	// Namespaces limit where Headgate looks; empty: everywhere.
 	Namespaces []string
-	// Reconciled, if set, is told of every run (for tests).
-	Reconciled func(types.NamespacedName)
+	// Running, if set, is told of every run; what it returns is called at the end (for tests).
+	Running func(types.NamespacedName) (ended func())
 }
 
 // Reconciler makes the world match the expansion of one ExposedService.
@@ -103,8 +103,8 @@ func New(config Config) *Reconciler {
 // its own, so that it never takes the place of one that a decision has set.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	start := r.Clock.Now()
-	if r.Reconciled != nil {
-		r.Reconciled(req.NamespacedName)
+	if r.Running != nil {
+		defer r.Running(req.NamespacedName)()
 	}
 	again, err := r.reconcile(kube.WaitOnce(ctx), req.NamespacedName)
 	r.Metrics.ObserveReconcile(r.Clock.Since(start), withoutConflicts(err))

@@ -20,9 +20,16 @@ type event struct {
 
 // result is what became of one test, or of one package where the test's name is empty.
 type result struct {
-	action string // the last of run, pass, fail and skip
-	reason string // the last line that the test wrote before it was skipped
+	action string   // the last of run, pass, fail and skip
+	reason string   // the last line that the test wrote before it was skipped
+	said   []string // the first lines that it wrote, for when it failed
 }
+
+const (
+	// mostSaid is how many lines of a failed test are kept, and longestSaid how many bytes of each.
+	mostSaid    = 20
+	longestSaid = 400
+)
 
 // key names a test of a package.
 type key struct{ pkg, test string }
@@ -51,12 +58,25 @@ func decode(source io.Reader) (run, error) {
 			if text := message(e.Output); text != "" && e.Test != "" {
 				current.reason = text
 			}
+			current.said = keep(current.said, e.Output)
 		default:
 			continue
 		}
 		results[name] = current
 	}
 	return results, lines.Err()
+}
+
+// keep adds a line of a test or of a package to those that were kept, if it is one of the first and not of the test runner.
+func keep(said []string, line string) []string {
+	line = strings.TrimRight(line, "\n")
+	if len(said) == mostSaid || message(line) == "" {
+		return said
+	}
+	if len(line) > longestSaid {
+		line = line[:longestSaid] + "…"
+	}
+	return append(said, line)
 }
 
 // message is a line that a test wrote itself, and nothing for the lines of the test runner.
@@ -76,13 +96,15 @@ func message(line string) string {
 type total struct {
 	passed, failed, skipped int
 	failures, skips         []string
+	// said is what the failed tests wrote, by the lines of failures.
+	said map[string][]string
 }
 
 // count adds up runs. A test with subtests counts as its subtests; it counts itself only if it
 // failed although none of them did. A package counts only if it failed and no test in it did, as it
 // does when it cannot be built. A test that never ended has failed.
 func count(runs []run) total {
-	var sum total
+	sum := total{said: map[string][]string{}}
 	for _, results := range runs {
 		parents, failed := relations(results)
 		for _, name := range slices.SortedFunc(maps.Keys(results), compare) {
@@ -93,6 +115,7 @@ func count(runs []run) total {
 			case bad && !failed[name]:
 				sum.failed++
 				sum.failures = append(sum.failures, label)
+				sum.said[label] = outcome.said
 			case name.test == "" || parents[name]:
 			case outcome.action == "pass":
 				sum.passed++
@@ -135,6 +158,9 @@ func (t total) String() string {
 	}
 	for _, failure := range t.failures {
 		fmt.Fprintln(text, "failed:", failure)
+		for _, line := range t.said[failure] {
+			fmt.Fprintln(text, "  "+line)
+		}
 	}
 	fmt.Fprintf(text, "%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
 	return text.String()

@@ -56,7 +56,17 @@ func TestCount(t *testing.T) {
 {"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Output":"FAIL\tp [build failed]\n"}
 {"Action":"fail","Package":"p","FailedBuild":"p"}`,
-			want: "failed: p\n0 passed, 1 failed, 0 skipped\n",
+			want: "failed: p\n  FAIL\tp [build failed]\n0 passed, 1 failed, 0 skipped\n",
+		},
+		"a failure with its words": {
+			events: `
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:7: there is still:\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"        a Gateway\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"--- FAIL: TestA (0.00s)\n"}
+{"Action":"fail","Package":"p","Test":"TestA"}`,
+			want: "failed: p TestA\n      a_test.go:7: there is still:\n          a Gateway\n0 passed, 1 failed, 0 skipped\n",
 		},
 		"a test that never ended": {
 			events: `

@@ -1,6 +1,6 @@
 // Command testcount adds up test runs, given as files that `go test -json` wrote, and ends with the
 // line "N passed, N failed, N skipped". Tests that were skipped are listed with their reasons, so
-// that a skip is never silent. It exits with 1 if anything failed or if there was no test at all.
+// that a skip is never silent, and those that failed with the first lines that they wrote. It exits with 1 if anything failed or if there was no test at all.
 //
 //	testcount FILE...
 package main

@@ -98,8 +98,12 @@ func Config(t testing.TB) *rest.Config {
 		shared.environment = &envtest.Environment{}
 		shared.environment.CRDInstallOptions.Paths, shared.err = CRDs()
 		shared.environment.ErrorIfCRDPathMissing = true
-		// Dual stack, as clusters can be, with addresses for the Services of thousands of namespaces: none is ever given back.
-		shared.environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112")
+		shared.environment.ControlPlane.GetAPIServer().Configure().
+			// Dual stack, as clusters can be, with addresses for the Services of thousands of namespaces: none is ever given back.
+			Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112").
+			// All clients of a test binary share connections, and watch more than the 100 streams that one has by default. A server in
+			// Go that counts a stream as open for a moment longer than its client does answers PROTOCOL_ERROR to the next at that bound.
+			Set("http2-max-streams-per-connection", "10000")
 		if shared.err == nil {
 			shared.config, shared.err = shared.environment.Start()
 		}

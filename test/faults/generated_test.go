@@ -49,7 +49,10 @@ func playAndCompare(t *testing.T, o *operator, seed uint64) int {
 	plan := plans().Example(int(seed))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("to repeat it: %s=%d go test%s ./test/faults -run TestGeneratedSequences\n%s", seedVariable, seed, short(), plan)
+			t.Logf("to repeat it: %s=%d go test%s ./test/faults -run TestGeneratedSequences", seedVariable, seed, short())
+			if _, one := baseSeed(); one {
+				t.Log(plan)
+			}
 		}
 	})
 	clock := o.w.clock
@@ -122,21 +125,22 @@ func (s *scene) finale(p plan) {
 	s.settle()
 }
 
-// nothingIsLeft deletes the ExposedServices, and finds nothing of them that the cluster's garbage collector does not remove.
+// nothingIsLeft deletes the ExposedServices, and finds nothing of them that the cluster's garbage collector does not remove, and
+// nothing that is made again after it was removed.
 func (s *scene) nothingIsLeft() {
 	s.Helper()
 	for _, name := range exposedNames {
 		s.delete(s.exposed(name))
 	}
-	s.untilQuietFor(quietTime/2, s.operator)
-	for s.collectGarbage() > 0 {
+	s.eventually("nothing is left", func() error {
 		s.untilQuietFor(quietTime/2, s.operator)
-	}
-	left, err := s.state()
-	if err != nil {
-		s.Fatal(err)
-	}
-	if len(left) > 0 {
-		s.Errorf("there is still %v", left)
-	}
+		if n := s.collectGarbage(); n > 0 {
+			return fmt.Errorf("%d objects had lost their owner", n)
+		}
+		left, err := s.state()
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("there is still %v", left)
+		}
+		return err
+	})
 }

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -44,8 +45,8 @@ func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *op
 	config := controllers.Config{
 		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}, Clock: w.clock, Resolver: w.hosts, Transport: w.pages,
 		// What a test has asked is on a loopback address.
-		Dial:       (&net.Dialer{}).DialContext,
-		Reconciled: o.runs.Count,
+		Dial:    (&net.Dialer{}).DialContext,
+		Running: o.runs.Begin,
 	}
 	for _, f := range with {
 		f(&config, o.transport)
@@ -123,6 +124,9 @@ func (w *world) untilQuietFor(quiet time.Duration, operators ...*operator) {
 			case <-o.leads:
 			default:
 				return 0, errors.New("it has not begun")
+			}
+			if n := o.runs.GoingOnIn(w.namespace); n > 0 {
+				return 0, fmt.Errorf("%d runs have not ended", n)
 			}
 			for _, n := range o.runs.In(w.namespace) {
 				sum += n
