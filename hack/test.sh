@@ -140,7 +140,7 @@ soak() {
   say 'faults: deaths, refusals, broken watches, lies, two leaders, bad tenants, ten thousand generated operations'
   KUBEBUILDER_ASSETS=$assets HEADGATE_FAULTS_FIGURES=$results/faults.txt with_heartbeat 'faults' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/faults.json" \
-    -- -count=1 -timeout 20m ./test/faults || status=1
+    -- -count=1 -timeout 40m ./test/faults || status=1
   cat "$results/faults.txt" || status=1
 
   say 'xDS clients under live calls, with the race detector'

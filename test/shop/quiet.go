@@ -18,17 +18,22 @@ const looksOfQuiet = 15
 // Quiet returns what says, asked again and again, whether all is at rest; nil: it is. At rest is what has got to know all that there
 // is, and has then left a number the same for a while.
 func Quiet(while time.Duration, number func() (int, error), caughtUp func() error) func() error {
-	knows, last, looks, since := false, 0, 0, time.Now()
+	knows, last, looks, since := false, -1, 0, time.Now()
 	return func() error {
 		now, err := number()
 		if err != nil {
 			return err
 		}
-		if !knows || now != last {
+		if now != last {
+			knows, last = false, now
+			return errors.New("it still works")
+		}
+		if !knows {
+			// It is asked for only between runs: it costs the API server a list of each kind.
 			if err := caughtUp(); err != nil {
 				return err
 			}
-			knows, last, looks, since = true, now, 0, time.Now()
+			knows, looks, since = true, 0, time.Now()
 		}
 		if looks++; looks < looksOfQuiet || time.Since(since) < while {
 			return errors.New("it still works")
