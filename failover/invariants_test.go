@@ -48,20 +48,19 @@ func brokenInvariants(
 	if weights[out.Active] == 0 {
 		breaks("the active backend %q has no weight", out.Active)
 	}
-	if out.Traffic.Fallback == out.Active && len(spec.Backends) > 1 && out.State.Ramp == nil &&
-		!now.Before(settledAt(out.History, now)) {
-		breaks("the fallback is the active backend %s", out.Active)
+	for _, broken := range brokenNet(spec, before, seen, now, out) {
+		breaks("%s", broken)
 	}
 
 	changed := before.Traffic == nil || !slices.Equal(before.Traffic.Weights, out.Traffic.Weights) ||
-		before.Traffic.Fallback != out.Traffic.Fallback
+		before.Traffic.Fallback != out.Traffic.Fallback || before.Traffic.Settling != out.Traffic.Settling
 	revision := int64(0)
 	if before.Traffic != nil {
 		revision = before.Traffic.Revision
 	}
 	if changed {
 		revision++
-		follows := before.Traffic != nil && before.Traffic.Fallback == out.Active && slices.Equal(before.Traffic.Weights, out.Traffic.Weights)
+		follows := before.Traffic != nil && before.Traffic.Fallback == out.Traffic.Fallback && slices.Equal(before.Traffic.Weights, out.Traffic.Weights)
 		if !follows && !slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool {
 			return d.Revision == revision && d.Reason == out.Traffic.Reason && d.Message != ""
 		}) {
@@ -132,4 +131,34 @@ func fresh(o BackendObservation, now time.Time) bool {
 	}
 	age := now.Truncate(time.Microsecond).Sub(o.Endpoints.Time)
 	return max(age, -age) <= o.Endpoints.StaleAfter
+}
+
+// brokenNet says what of the net does not hold: somebody stands by who is not the backend that serves or is about to, who is alive
+// if any is, and until a backend that has just begun to serve has settled, the data plane finds its endpoints where they were.
+func brokenNet(spec *v1alpha1.ExposedServiceSpec, before v1alpha1.ExposedServiceStatus, seen Observation, now time.Time, out Outcome) []string {
+	if len(spec.Backends) < 2 {
+		return nil
+	}
+	var broken []string
+	lead := out.Active
+	if ramp := out.State.Ramp; ramp != nil && !ramp.Trial {
+		lead = ramp.To
+	}
+	fallback := out.Traffic.Fallback
+	if fallback == lead || fallback == "" {
+		broken = append(broken, fmt.Sprintf("%s leads and %q stands by", lead, fallback))
+	}
+	if seenDead(seen.Backends[fallback], now) && slices.ContainsFunc(spec.Backends, func(b v1alpha1.Backend) bool {
+		return b.Name != lead && seenAlive(seen.Backends[b.Name], now)
+	}) {
+		broken = append(broken, fmt.Sprintf("%s stands by and is dead, while another is alive", fallback))
+	}
+	if old := before.Traffic; old != nil && before.Active != out.Active && out.Traffic.Settling != out.Active &&
+		(old.Fallback == out.Active || old.Settling == out.Active) {
+		broken = append(broken, fmt.Sprintf("%s stood by, serves now, and does not stand by until it has settled", out.Active))
+	}
+	if s := out.Traffic.Settling; s != "" && s != out.Active {
+		broken = append(broken, fmt.Sprintf("%s settles and does not serve", s))
+	}
+	return broken
 }

@@ -18,11 +18,12 @@ const (
 
 // record puts the plan into numbers, and everything that changes into a decision with its reason.
 func (l *look) record(p plan, previous *v1alpha1.TrafficStatus) (v1alpha1.TrafficStatus, []v1alpha1.Decision) {
-	traffic := v1alpha1.TrafficStatus{Weights: l.weights(p), Fallback: l.standBy(p, previous)}
+	traffic := v1alpha1.TrafficStatus{Weights: l.weights(p), Fallback: l.fallback(p), Settling: l.settling(p, previous)}
 	if previous != nil {
 		traffic.Revision, traffic.Reason, traffic.Time = previous.Revision, previous.Reason, previous.Time
 	}
-	changed := previous == nil || !slices.Equal(previous.Weights, traffic.Weights) || previous.Fallback != traffic.Fallback
+	changed := previous == nil || !slices.Equal(previous.Weights, traffic.Weights) ||
+		previous.Fallback != traffic.Fallback || previous.Settling != traffic.Settling
 
 	var decisions []v1alpha1.Decision
 	decide := func(reason v1alpha1.DecisionReason, message, from, to string) {
@@ -43,7 +44,7 @@ func (l *look) record(p plan, previous *v1alpha1.TrafficStatus) (v1alpha1.Traffi
 	switch {
 	case p.reason != "":
 		decide(p.reason, p.message, l.name(p.from), l.name(p.to))
-	case changed && !l.follows(p, previous, traffic):
+	case changed && !hasSettled(p, previous, traffic):
 		reason, message := l.standsBy(p, previous, traffic)
 		decide(reason, message, l.name(p.active), l.name(p.active))
 	}

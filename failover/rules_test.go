@@ -14,9 +14,9 @@ type rule struct {
 	backends []string
 	do       func(*scene)
 	// weights above zero in the end, fallback if it matters, and the reasons of all decisions.
-	weights  string
-	fallback string
-	reasons  string
+	weights            string
+	fallback, settling string
+	reasons            string
 }
 
 func checkRules(t *testing.T, rules map[string]rule) {
@@ -33,6 +33,9 @@ func checkRules(t *testing.T, rules map[string]rule) {
 			}
 			if got := s.status.Traffic.Fallback; r.fallback != "" && got != r.fallback {
 				t.Errorf("fallback %s, want %s", got, r.fallback)
+			}
+			if got := s.status.Traffic.Settling; r.fallback != "" && got != r.settling {
+				t.Errorf("settling %q, want %q", got, r.settling)
 			}
 			if got := s.reasons(); got != r.reasons {
 				t.Errorf("decisions: %s\nwant:      %s", got, r.reasons)
@@ -454,7 +457,7 @@ func TestRamp(t *testing.T) {
 				s.run(time.Hour)
 			},
 			weights: "backup 1000000", fallback: "elsewhere",
-			reasons: "Initial > SwitchedToBackup > SwitchedToBackup > NetChanged > NetChanged > HandingBack > SwitchedToBackup > HandingBack > HandingBack > HandedBack",
+			reasons: "Initial > SwitchedToBackup > SwitchedToBackup > NetChanged > NetChanged > HandingBack > NetChanged > SwitchedToBackup > HandingBack > HandingBack > HandedBack",
 		},
 	})
 }
@@ -587,7 +590,7 @@ func TestPin(t *testing.T) {
 				s.pin("backup")
 				s.ready("backup", 0, 2)
 			},
-			weights: "primary 1000000", fallback: "backup", reasons: "Initial > Pinned > HandedBack",
+			weights: "primary 1000000", fallback: "backup", settling: "primary", reasons: "Initial > Pinned > HandedBack",
 		},
 		"is returned to at once when it has one": {
 			do: func(s *scene) {
@@ -812,13 +815,21 @@ func TestFallback(t *testing.T) {
 			},
 			weights: "primary 1, backup 999999", fallback: "primary", reasons: "Initial > SwitchedToBackup > NetChanged",
 		},
-		"stays what it was until the switch to it has settled": {
+		"stands by as well until it has settled": {
 			do: func(s *scene) {
 				s.look()
 				s.ready("primary", 0, 2)
 				s.run(settleTime - time.Second)
 			},
-			weights: "backup 1000000", fallback: "backup", reasons: "Initial > SwitchedToBackup",
+			weights: "backup 1000000", fallback: "primary", settling: "backup", reasons: "Initial > SwitchedToBackup",
+		},
+		"stands by alone when it has settled": {
+			do: func(s *scene) {
+				s.look()
+				s.ready("primary", 0, 2)
+				s.run(settleTime)
+			},
+			weights: "backup 1000000", fallback: "primary", reasons: "Initial > SwitchedToBackup",
 		},
 	})
 }

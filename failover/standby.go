@@ -7,27 +7,26 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// settleTime is how long the fallback stays what it was after another backend has taken over. That
-// one's endpoints are new where they serve now, and Envoy uses none of them before its first health
-// check: until then they are found where they were, in the fallback.
+// settleTime is for how long a backend that stood by and serves now stands by as well. Its endpoints are new where they serve,
+// and Envoy uses none of them before their first health check: until then they are found where they were.
 const settleTime = 5 * time.Second
 
-// standBy is the fallback: the one that is wanted, or, shortly after a switch to it, the one before.
-func (l *look) standBy(p plan, previous *v1alpha1.TrafficStatus) string {
-	wanted := l.fallback(p)
-	if previous == nil || previous.Fallback != l.name(p.active) {
-		return wanted
+// settling is the backend that has begun to serve a moment ago and stood by until then; empty: none.
+func (l *look) settling(p plan, previous *v1alpha1.TrafficStatus) string {
+	active := l.name(p.active)
+	if previous == nil || previous.Fallback != active && previous.Settling != active {
+		return ""
 	}
-	if p.active != l.active && l.active != none || l.now.Before(l.settledAt) {
-		return previous.Fallback
+	if p.active != l.active || l.now.Before(l.settledAt) {
+		return active
 	}
-	return wanted
+	return ""
 }
 
-// follows says whether nothing has changed but that the fallback, which stayed what it was at the
-// last switch, is now what it is to be. That was decided with the switch, and is no decision of its own.
-func (l *look) follows(p plan, previous *v1alpha1.TrafficStatus, traffic v1alpha1.TrafficStatus) bool {
-	return previous != nil && p.reason == "" && previous.Fallback == l.name(p.active) && slices.Equal(previous.Weights, traffic.Weights)
+// hasSettled says whether nothing has changed but that a backend has settled. That follows from the decision by which it began to
+// serve, and is none of its own.
+func hasSettled(p plan, previous *v1alpha1.TrafficStatus, traffic v1alpha1.TrafficStatus) bool {
+	return previous != nil && p.reason == "" && previous.Fallback == traffic.Fallback && slices.Equal(previous.Weights, traffic.Weights)
 }
 
 // settledAt is when the last change of the serving backend has settled, by the history. One ahead of
@@ -37,7 +36,7 @@ func settledAt(history []v1alpha1.Decision, now time.Time) time.Time {
 		switch {
 		case d.Time.After(now):
 			return time.Time{}
-		case d.From == "" || d.From == d.To:
+		case d.From == d.To:
 		case d.Reason == v1alpha1.DecisionSwitchedToBackup, d.Reason == v1alpha1.DecisionHandedBack,
 			d.Reason == v1alpha1.DecisionPinned, d.Reason == v1alpha1.DecisionNoBackendUp, d.Reason == v1alpha1.DecisionSpecChanged:
 			return d.Time.Add(settleTime)

@@ -52,7 +52,7 @@ func (p plan) lead() int {
 	return p.active
 }
 
-// fallback is the backend to which the data plane turns by itself: after the lead, in order of preference and from the front
+// fallback is the backend to which the data plane turns by itself when the lead dies: after the lead, in order of preference and from the front
 // again, the first that is up, or else the first that has a ready endpoint, or else the next.
 func (l *look) fallback(p plan) string {
 	n := len(l.backends)

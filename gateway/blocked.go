@@ -21,7 +21,8 @@ func (e *expansion) carryOn() {
 		return
 	}
 	// With steps of the weights both shapes lose no call.
-	e.shape = shape{oneCluster: e.namesOwnServices(route), zoned: true, fallback: e.index(e.facts.LiveFallback)}
+	e.shape = shape{oneCluster: e.namesOwnServices(route), zoned: true, fallback: -1}
+	e.shape.fallback, e.shape.besides = e.liveStandby()
 	if e.shape.oneCluster {
 		for _, b := range e.backends {
 			if b.inside() && b.facts.OwnService != nil {
@@ -31,7 +32,7 @@ func (e *expansion) carryOn() {
 		}
 	}
 	if e.shape.fallback >= 0 {
-		// It stands for the backend that it stood for: another one takes its place only when the route is seen to have arrived.
+		// Whoever stood by still does: the others are let go only when the route is seen to have arrived.
 		e.shape.envoyGateway, e.shape.probe = true, true
 		e.addFallback()
 	}

@@ -62,7 +62,7 @@ func TestNothingIsMadeWithoutTheClass(t *testing.T) {
 	backup := facts.Backends["backup"]
 	backup.OwnService = nil
 	facts.Backends["backup"] = backup
-	facts.LiveFallback = ""
+	facts.LiveStandby = nil
 	for _, object := range gateway.Resolve(exs, facts).Expand().Objects {
 		if object.GetLabels()[v1alpha1.LabelBackend] != "primary" {
 			t.Errorf("%s %s is made", gateway.RefOf(object).Kind, object.GetName())
@@ -102,7 +102,7 @@ func exposedBefore(t *testing.T, controller gwapiv1.GatewayController) (*v1alpha
 	facts.Class, facts.LiveRoute = nil, routeOf(before)
 	facts.LiveWeights = gateway.LiveWeights(exs, nil, facts.LiveRoute)
 	if controller == gateway.EnvoyGatewayController {
-		facts.LiveFallback = "backup"
+		facts.LiveStandby = []string{"backup"}
 	}
 	return exs, facts
 }

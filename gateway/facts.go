@@ -50,8 +50,8 @@ type Facts struct {
 	LiveWeights map[string]int32
 	// RouteAccepted: the Gateway's controller has accepted the live route as it is now.
 	RouteAccepted bool
-	// LiveFallback is the backend that the live fallback stands for; empty: there is none.
-	LiveFallback string
+	// LiveStandby are the backends whose endpoints the live fallback has, the one that it was made for first; empty: there is none.
+	LiveStandby []string
 	// LiveHosts are where the fqdn backends are according to the live Backends, by the backends' names. It
 	// is what a host that is not resolved leaves as it is.
 	LiveHosts map[string]LiveHost

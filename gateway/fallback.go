@@ -18,7 +18,7 @@ const maxBackendEndpoints = 256
 
 // addFallback makes the Backend that becomes priority 1 of the cluster. It holds the pod IPs of
 // the backup, for good balance, and the ClusterIP of its Service, which stays right when nobody
-// is there to keep the pod IPs current.
+// is there to keep the pod IPs current; for a moment after a switch also those of the backend that serves.
 //
 // Where Envoy Gateway's Backend API is off the object is made all the same: its status is where
 // the API's coming back shows.
@@ -28,7 +28,7 @@ func (e *expansion) addFallback() {
 	}
 	endpoints := e.fallbackEndpoints()
 	if len(endpoints) == 0 {
-		if e.facts.LiveFallback != "" && !e.backends[e.shape.fallback].revoked {
+		if len(e.facts.LiveStandby) > 0 && !e.backends[e.shape.fallback].revoked {
 			// It exists, so its endpoints were known before: they are not forgotten.
 			e.keep(egv1a1.GroupName, KindBackend, FallbackName(e.exs))
 			e.useFallback()
@@ -41,9 +41,17 @@ func (e *expansion) addFallback() {
 		return
 	}
 	e.useFallback()
+	meta := e.meta(FallbackName(e.exs), e.backends[e.shape.fallback].Name)
+	if len(e.shape.besides) > 0 {
+		var names []string
+		for _, i := range e.shape.besides {
+			names = append(names, e.backends[i].Name)
+		}
+		meta.Annotations = map[string]string{v1alpha1.AnnotationBesides: strings.Join(names, ",")}
+	}
 	e.add(&egv1a1.Backend{
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
-		ObjectMeta: e.meta(FallbackName(e.exs), e.backends[e.shape.fallback].Name),
+		ObjectMeta: meta,
 		Spec: egv1a1.BackendSpec{
 			Fallback:     ptr.To(true),
 			AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C},
@@ -60,8 +68,39 @@ func (e *expansion) useFallback() {
 	}
 }
 
+// fallbackEndpoints are those of the backend that stands by, and of those beside it. Each has its pods' addresses, as many as there is
+// room for, and the ClusterIP of its Service, which leads to the others.
 func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
-	b := e.backends[e.shape.fallback]
+	var clusterIPs, pods []endpoint
+	standby := append([]int{e.shape.fallback}, e.shape.besides...)
+	for _, i := range standby {
+		if clusterIP, ok := e.fallbackClusterIP(e.backends[i]); ok {
+			clusterIPs = append(clusterIPs, clusterIP)
+		}
+	}
+	room := maxBackendEndpoints - len(clusterIPs)
+	for _, i := range standby {
+		addresses := e.backends[i].readyAddresses()
+		if fit := max(0, room-len(pods)); len(addresses) > fit {
+			e.out.Backends[i].Message = fmt.Sprintf(
+				"%d of its %d ready endpoints stand by; the others take part through the Service's ClusterIP", fit, len(addresses))
+			addresses = addresses[:fit]
+		}
+		pods = append(pods, addresses...)
+	}
+	var out []egv1a1.BackendEndpoint
+	seen := map[endpoint]bool{}
+	for _, ep := range append(pods, clusterIPs...) {
+		if !seen[ep] {
+			out = append(out, egv1a1.BackendEndpoint{IP: &egv1a1.IPEndpoint{Address: ep.address, Port: ep.port}})
+		}
+		seen[ep] = true
+	}
+	return out
+}
+
+// readyAddresses are those of its ready endpoints, or of its host, in order.
+func (b backend) readyAddresses() []endpoint {
 	var addresses []endpoint
 	if b.FQDN != nil {
 		for _, address := range b.host.addresses {
@@ -72,25 +111,7 @@ func (e *expansion) fallbackEndpoints() []egv1a1.BackendEndpoint {
 	}
 	addresses = slices.DeleteFunc(addresses, func(ep endpoint) bool { return !ep.ready })
 	slices.SortFunc(addresses, func(a, b endpoint) int { return strings.Compare(a.address, b.address) })
-
-	limit := maxBackendEndpoints
-	clusterIP, hasClusterIP := e.fallbackClusterIP(b)
-	if hasClusterIP {
-		limit--
-	}
-	if len(addresses) > limit {
-		e.out.Backends[e.shape.fallback].Message = fmt.Sprintf(
-			"%d of its %d ready endpoints stand by; the others take part through the Service's ClusterIP", limit, len(addresses))
-		addresses = addresses[:limit]
-	}
-	if hasClusterIP {
-		addresses = append(addresses, clusterIP)
-	}
-	out := make([]egv1a1.BackendEndpoint, 0, len(addresses))
-	for _, ep := range addresses {
-		out = append(out, egv1a1.BackendEndpoint{IP: &egv1a1.IPEndpoint{Address: ep.address, Port: ep.port}})
-	}
-	return out
+	return addresses
 }
 
 // fallbackClusterIP is the ClusterIP of our Service for the backend, once it has one and the nodes

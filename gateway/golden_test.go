@@ -43,7 +43,7 @@ type input struct {
 	Canary          *v1alpha1.ServiceBackend      `json:"canary,omitempty"`
 	LiveWeights     map[string]int32              `json:"liveWeights,omitempty"`
 	RouteAccepted   bool                          `json:"routeAccepted,omitempty"`
-	LiveFallback    string                        `json:"liveFallback,omitempty"`
+	LiveStandby     []string                      `json:"liveStandby,omitempty"`
 	LiveHosts       map[string]gateway.LiveHost   `json:"liveHosts,omitempty"`
 	ProxyFamilies   []corev1.IPFamily             `json:"proxyFamilies,omitempty"`
 	LiveHealthCheck *string                       `json:"liveHealthCheck,omitempty"`
@@ -55,7 +55,7 @@ func (in *input) facts() gateway.Facts {
 	facts := gateway.Facts{
 		Class: in.GatewayClass, ClassProxy: in.ClassProxy, GatewayPolicies: in.GatewayPolicies, LiveRoute: in.LiveRoute, Gateway: in.Gateway, Capabilities: in.Capabilities,
 		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
-		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveFallback: in.LiveFallback, LiveHealthCheck: in.LiveHealthCheck,
+		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveStandby: in.LiveStandby, LiveHealthCheck: in.LiveHealthCheck,
 		LiveHosts: in.LiveHosts, ProxyFamilies: in.ProxyFamilies,
 	}
 	exs := &in.ExposedService

@@ -61,7 +61,8 @@ func liveHost(exs *v1alpha1.ExposedService, backend string, live Live) LiveHost 
 	var found LiveHost
 	for _, object := range live.Backends {
 		isHost := object.Name == HostName(exs, backend)
-		isFallback := object.Name == FallbackName(exs) && object.Labels[v1alpha1.LabelBackend] == backend
+		// Beside those of others its addresses are not told apart.
+		isFallback := object.Name == FallbackName(exs) && slices.Equal(Standby(object), []string{backend})
 		if !isHost && !isFallback {
 			continue
 		}
@@ -75,6 +76,18 @@ func liveHost(exs *v1alpha1.ExposedService, backend string, live Live) LiveHost 
 	slices.Sort(found.Addresses)
 	found.Addresses = slices.Compact(found.Addresses)
 	return found
+}
+
+// Standby are the backends whose endpoints a fallback has, the one that it is made for first.
+func Standby(fallback *egv1a1.Backend) []string {
+	name := fallback.Labels[v1alpha1.LabelBackend]
+	if name == "" {
+		return nil
+	}
+	if besides := fallback.Annotations[v1alpha1.AnnotationBesides]; besides != "" {
+		return append([]string{name}, strings.Split(besides, ",")...)
+	}
+	return []string{name}
 }
 
 // NeedsAddresses says whether hosts come to stand in a cluster of Envoy that holds addresses only: one of
@@ -98,7 +111,7 @@ func (r Resolved) resolveHosts() {
 			continue
 		}
 		live := r.facts.LiveHosts[b.Name]
-		b.host = host{live: live.Exists, standsBy: r.facts.LiveFallback == b.Name}
+		b.host = host{live: live.Exists, standsBy: slices.Contains(r.facts.LiveStandby, b.Name)}
 		addresses := b.facts.Addresses
 		if len(addresses) == 0 {
 			addresses = live.Addresses

@@ -205,7 +205,7 @@ func (e *expansion) activeCheck(spec v1alpha1.HealthCheck) (service string, on b
 
 // inCluster says whether an fqdn backend's addresses are checked with those of the others.
 func (e *expansion) inCluster(b backend) bool {
-	return !e.shape.priorities || e.shape.fallback >= 0 && e.backends[e.shape.fallback].Name == b.Name
+	return !e.shape.priorities || e.standsBy(b.Name)
 }
 
 func duration(value *v1alpha1.Duration, otherwise gwapiv1.Duration) *gwapiv1.Duration {

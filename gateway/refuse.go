@@ -157,7 +157,7 @@ func (e *expansion) existing() map[Ref]bool {
 	ofBackend := func(name string) Ref {
 		return Ref{Group: egv1a1.GroupName, Kind: KindBackend, Namespace: e.exs.Namespace, Name: name}
 	}
-	if e.facts.LiveFallback != "" {
+	if len(e.facts.LiveStandby) > 0 {
 		out[ofBackend(FallbackName(e.exs))] = true
 	}
 	for name, host := range e.facts.LiveHosts {

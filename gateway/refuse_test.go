@@ -100,7 +100,7 @@ func TestWithout(t *testing.T) {
 			in := readInput(t, "testdata/primary-backup.in.yaml")
 			facts := in.facts()
 			if c.live {
-				facts.LiveWeights, facts.LiveFallback = map[string]int32{"primary": gateway.TotalWeight}, "backup"
+				facts.LiveWeights, facts.LiveStandby = map[string]int32{"primary": gateway.TotalWeight}, []string{"backup"}
 			}
 			if !c.services {
 				for name, have := range facts.Backends {

@@ -27,8 +27,10 @@ type shape struct {
 	// zoned: Envoy Gateway makes a cluster of each backend although they could share one, because the
 	// proxies are to prefer or weigh zones.
 	zoned bool
-	// fallback is the index of the backend that stands by; -1: none.
+	// fallback is the index of the backend that stands by; -1: none. besides are those whose endpoints stand by as well for the
+	// moment, because the proxies may not use them yet where they serve, or not have heard yet where calls go.
 	fallback int
+	besides  []int
 }
 
 // outline is as much of the shape as the class alone decides.
@@ -48,7 +50,7 @@ func outline(exs *v1alpha1.ExposedService, facts Facts) shape {
 
 // chooseShape picks the shape, and says why and what to enable for more.
 func (e *expansion) chooseShape() {
-	e.shape.fallback = e.chooseFallback()
+	e.shape.fallback, e.shape.besides = e.chooseFallback()
 	patch := PatchRefIn(e.exs, e.facts)
 	e.shape.patch = e.shape.envoyGateway && (patch.Namespace == e.exs.Namespace || e.granted(patch, fromExposedService))
 	zones := e.zonesFrom()
@@ -72,19 +74,52 @@ func (e *expansion) classIsEnvoyGateways() bool {
 	return e.facts.Class.Spec.ControllerName == EnvoyGatewayController
 }
 
-// chooseFallback is the backend that the decision names; without a decision, the first after the
-// first that can stand by. -1: none.
+// chooseFallback is the backend that the decision names, and those whose endpoints stand by beside its own; without a decision
+// it is the first after the first that can stand by. -1: none.
 //
-// Another fallback takes its place only when the weights of the decision have arrived. The two are
-// different objects, and Envoy Gateway may see them in any order: a dead backend with all the weight
-// beside a fallback that is the same dead backend would be a cluster without a healthy endpoint.
-func (e *expansion) chooseFallback() int {
-	wanted := e.wantedFallback()
-	live := e.index(e.facts.LiveFallback)
-	if wanted >= 0 && live >= 0 && live != wanted && e.backends[live].canStandBy() && !e.weightsArrived() {
-		return live
+// Whoever stood by until now is beside it until the weights of the decision have arrived. Route and Backend are different
+// objects, and Envoy Gateway may see them in any order: a dead backend with all the weight beside a fallback that is the same
+// dead backend would be a cluster without a healthy endpoint.
+func (e *expansion) chooseFallback() (fallback int, besides []int) {
+	fallback = e.wantedFallback()
+	beside := func(name string) {
+		if i := e.index(name); i >= 0 && i != fallback && !slices.Contains(besides, i) && e.backends[i].canStandBy() {
+			besides = append(besides, i)
+		}
 	}
-	return wanted
+	if fallback < 0 {
+		return fallback, nil
+	}
+	if decision := e.exs.Status.Traffic; decision != nil {
+		beside(decision.Settling)
+	}
+	if !e.weightsArrived() {
+		for _, name := range e.facts.LiveStandby {
+			beside(name)
+		}
+	}
+	return fallback, besides
+}
+
+// liveStandby are the backends that stand by now, as far as the spec still has them. -1: none does.
+func (e *expansion) liveStandby() (fallback int, besides []int) {
+	fallback = -1
+	for _, name := range e.facts.LiveStandby {
+		switch i := e.index(name); {
+		case i < 0:
+		case fallback < 0:
+			fallback = i
+		default:
+			besides = append(besides, i)
+		}
+	}
+	return fallback, besides
+}
+
+// standsBy says whether endpoints of the backend stand by.
+func (e *expansion) standsBy(name string) bool {
+	i := e.index(name)
+	return i >= 0 && (i == e.shape.fallback || slices.Contains(e.shape.besides, i))
 }
 
 func (e *expansion) wantedFallback() int {

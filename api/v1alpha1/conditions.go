@@ -46,6 +46,9 @@ const (
 	LabelOwnerNamespace = "headgate.dev/exposedservice-namespace"
 	// LabelBackend holds the name of the backend that an object was made for, if it was for one.
 	LabelBackend = "headgate.dev/backend"
+	// AnnotationBesides holds the names of the backends whose endpoints a fallback has beside those of the backend that it was made
+	// for, separated by commas.
+	AnnotationBesides = "headgate.dev/besides"
 	// AnnotationIntent holds a hash of what was last applied, so that a removed field is noticed.
 	AnnotationIntent = "headgate.dev/intent"
 	// Finalizer guards the objects in other namespaces, which no owner reference can reach.

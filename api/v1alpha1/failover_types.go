@@ -198,6 +198,11 @@ type TrafficStatus struct {
 	// +optional
 	Fallback string `json:"fallback,omitempty"`
 
+	// Settling is a backend that stood by and has begun to serve less than five seconds ago. Until the proxies use its endpoints
+	// where they serve, they find them where they stood by, beside those of Fallback.
+	// +optional
+	Settling string `json:"settling,omitempty"`
+
 	// Reason is why it was decided, one word for programs.
 	// +required
 	Reason DecisionReason `json:"reason"`

@@ -14,14 +14,14 @@ func (r *run) dataPlane() gateway.Live {
 	return gateway.LiveOf(r.exs, r.found.Facts, r.inventory.Owned())
 }
 
-// fallbackOf is the backend that the live fallback stands for.
-func fallbackOf(exs *v1alpha1.ExposedService, live gateway.Live) string {
+// standbyOf are the backends whose endpoints the live fallback has.
+func standbyOf(exs *v1alpha1.ExposedService, live gateway.Live) []string {
 	for _, backend := range live.Backends {
 		if backend.Name == gateway.FallbackName(exs) {
-			return backend.Labels[v1alpha1.LabelBackend]
+			return gateway.Standby(backend)
 		}
 	}
-	return ""
+	return nil
 }
 
 // healthCheckOf is the service name of the active gRPC health check that a policy asks for.

@@ -87,7 +87,7 @@ func (r *run) read(ctx context.Context) error {
 	})
 	r.found.LiveWeights = gateway.LiveWeights(r.exs, r.found.Canary, r.live.Route)
 	r.found.LiveRoute, r.found.RouteAccepted = r.live.Route, r.live.RouteAccepted()
-	r.found.LiveFallback = fallbackOf(r.exs, r.live)
+	r.found.LiveStandby = standbyOf(r.exs, r.live)
 	r.found.LiveHosts = gateway.LiveHosts(r.exs, r.live)
 	r.found.LiveHealthCheck = healthCheckOf(r.live.TrafficPolicy)
 	r.resolved = gateway.Resolve(r.exs, r.found.Facts)
