@@ -16,6 +16,7 @@ func (s *Server) handler(metrics *metrics) http.Handler {
 	for name, command := range map[string]command{
 		"errors":    s.controlErrors,
 		"latency":   s.controlLatency,
+		"capacity":  s.controlCapacity,
 		"freeze":    s.controlFreeze,
 		"thaw":      always(s.Thaw),
 		"crash":     s.controlCrash,
@@ -116,6 +117,11 @@ func (s *Server) controlLatency(p *parameters) (action, error) {
 	}
 	seed := p.seed()
 	return action{now: func() error { return s.SetLatency(latency, seed) }}, nil
+}
+
+func (s *Server) controlCapacity(p *parameters) (action, error) {
+	capacity := Capacity{Limit: p.whole("limit", 0), Queue: p.whole("queue", 0), Code: p.code("code", codes.Unavailable)}
+	return action{now: func() error { return s.SetCapacity(capacity) }}, nil
 }
 
 func (s *Server) controlFreeze(p *parameters) (action, error) {

@@ -55,6 +55,9 @@ func TestControlSetsAndResets(t *testing.T) {
 		{"latency?distribution=uniform&min=1ms&max=2ms", `{"pod":"a","version":"1","ready":true,"latency":"uniform min=1ms max=2ms"}`},
 		{"latency?distribution=normal&mean=1s&stddev=2ms&seed=3", `{"pod":"a","version":"1","ready":true,"latency":"normal mean=1s stddev=2ms"}`},
 		{"latency?distribution=lognormal&mean=1s&stddev=2ms", `{"pod":"a","version":"1","ready":true,"latency":"lognormal mean=1s stddev=2ms"}`},
+		{"capacity?limit=2&queue=3&code=RESOURCE_EXHAUSTED", `{"pod":"a","version":"1","ready":true,` +
+			`"latency":"lognormal mean=1s stddev=2ms","capacity":{"limit":2,"queue":3,"code":"ResourceExhausted"}}`},
+		{"capacity?limit=0", `{"pod":"a","version":"1","ready":true,"latency":"lognormal mean=1s stddev=2ms"}`},
 		{"freeze?scope=all", `{"pod":"a","version":"1","ready":true,"latency":"lognormal mean=1s stddev=2ms"}`},
 		{"errors?share=1", `{"pod":"a","version":"1","ready":true,"frozen":"all","errors":{"share":1,"code":"Unavailable",` +
 			`"message":"injected by the control endpoint of a","placement":"trailers-only"},"latency":"lognormal mean=1s stddev=2ms"}`},
@@ -71,6 +74,9 @@ func TestMistakesGetASentenceAndChangeNothing(t *testing.T) {
 	exited := func(int) { t.Error("the process exited") }
 	s := New(Config{Pod: "a", Version: "1", Exit: exited})
 	for path, want := range map[string]string{
+		"capacity?limit=-1":                                 "parameter limit is -1: give how many calls are worked on at once, or 0 for no limit",
+		"capacity?limit=1&queue=-2":                         "parameter queue is -2: give how many calls may wait, or -1 for any number",
+		"capacity?limit=1&code=OK":                          "parameter code is OK: give an error code, such as code=UNAVAILABLE",
 		"errors":                                            "parameter share is missing: give a number, such as share=0.3",
 		"errors?share=1.5":                                  "parameter share is 1.5: give a number from 0 to 1, such as share=0.3",
 		"errors?share=NaN":                                  "parameter share is NaN: give a number from 0 to 1, such as share=0.3",

@@ -12,12 +12,13 @@
 //	                         distribution=normal     mean=… stddev=…
 //	                         distribution=lognormal  mean=… stddev=…
 //	                         distribution=none; each with seed=…
+//	POST /control/capacity   limit=1..; 0 for none  queue=0.. or -1 for any  code=UNAVAILABLE
 //	POST /control/freeze     scope=grpc|all, duration=…
 //	POST /control/thaw
 //	POST /control/crash      exit=1..255
 //	POST /control/not-ready
 //	POST /control/ready
-//	POST /control/reset      normal again: no errors, no latency, thawed, ready
+//	POST /control/reset      normal again: no errors, no latency, no limit, thawed, ready
 //
 // The crash has no answer, and the answer to a freeze of scope "all" shows the state
 // before it: no later one could.
@@ -30,7 +31,10 @@
 // Errors: that share of the calls to the Greeter, drawn per call, gets the status
 // code. "trailers-only" is a response of one HEADERS frame, as a server answers that
 // fails before anything else; "after-headers" sends response headers first.
-// Health checks and reflection are never touched by errors or latency.
+// Health checks and reflection are never touched by errors, latency or the limit.
+//
+// Capacity: at most limit calls to the Greeter are worked on at once, for as long as the latency says; queue more wait for their
+// turn, and the others get the code. Calls that are under way go on by the limit under which they came.
 //
 // Freeze: connections are accepted, and then nothing is read or written on any of
 // them: no SETTINGS, no PING answers, no health answers, until the duration has

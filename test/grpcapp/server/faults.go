@@ -55,6 +55,7 @@ type faults struct {
 	latency       Distribution // nil adds none
 	errorSource   *rand.Rand
 	latencySource *rand.Rand
+	workers       *workers
 }
 
 const (
@@ -66,6 +67,7 @@ func newFaults(seed uint64) *faults {
 	return &faults{
 		errorSource:   rand.New(rand.NewPCG(seed, errorStream)),
 		latencySource: rand.New(rand.NewPCG(seed, latencyStream)),
+		workers:       &workers{},
 	}
 }
 
@@ -109,6 +111,20 @@ func (f *faults) setLatency(latency Distribution, seed uint64) {
 	if seed != 0 {
 		f.latencySource = rand.New(rand.NewPCG(seed, latencyStream))
 	}
+}
+
+// setCapacity replaces the limit of calls.
+func (f *faults) setCapacity(capacity Capacity) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.workers = &workers{Capacity: capacity}
+}
+
+// limit are the workers that a call takes one of now.
+func (f *faults) limit() *workers {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.workers
 }
 
 func (f *faults) current() (ErrorFault, Distribution) {

@@ -45,8 +45,14 @@ func (i *interceptor) before(ctx context.Context, method string) error {
 	if !strings.HasPrefix(method, "/"+greeter.Greeter_ServiceDesc.ServiceName+"/") {
 		return grpc.SetHeader(ctx, i.identity)
 	}
+	letGo, err := i.faults.limit().take(ctx)
+	if err != nil {
+		return err
+	}
 	verdict := i.faults.draw()
-	if err := pause(ctx, verdict.delay); err != nil {
+	err = pause(ctx, verdict.delay)
+	letGo()
+	if err != nil {
 		return err
 	}
 	if verdict.err == nil {

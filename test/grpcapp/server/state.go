@@ -28,6 +28,17 @@ type State struct {
 	Errors *ErrorFault `json:"errors,omitempty"`
 	// Latency is the distribution of the added latency; empty when none is added.
 	Latency string `json:"latency,omitempty"`
+	// Capacity is nil when there is no limit of calls.
+	Capacity *Capacity `json:"capacity,omitempty"`
+}
+
+// MarshalJSON writes the capacity under the names of the control endpoint's parameters.
+func (c Capacity) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Limit int    `json:"limit"`
+		Queue int    `json:"queue"`
+		Code  string `json:"code"`
+	}{c.Limit, c.Queue, c.Code.String()})
 }
 
 // MarshalJSON writes the fault under the names of the control endpoint's parameters.
@@ -55,6 +66,9 @@ func (s *Server) State() State {
 	}
 	if latency != nil {
 		state.Latency = latency.String()
+	}
+	if capacity := s.faults.limit().Capacity; capacity.Limit > 0 {
+		state.Capacity = &capacity
 	}
 	return state
 }
@@ -84,6 +98,15 @@ func (s *Server) SetLatency(latency Distribution, seed uint64) error {
 	return nil
 }
 
+// SetCapacity bounds how many calls to the Greeter are worked on at once. An error names the parameter that is wrong.
+func (s *Server) SetCapacity(capacity Capacity) error {
+	if err := capacity.validate(); err != nil {
+		return err
+	}
+	s.faults.setCapacity(capacity)
+	return nil
+}
+
 // Freeze silences the ports of the scope for the duration, or until Thaw when it is 0.
 func (s *Server) Freeze(scope Scope, duration time.Duration) {
 	s.grpcGate.shut(duration)
@@ -101,10 +124,11 @@ func (s *Server) Thaw() {
 // SetReady sets what health checks of "" and "readiness" say.
 func (s *Server) SetReady(ready bool) { s.health.setReady(ready) }
 
-// Reset makes the server normal: no errors, no latency, thawed, ready.
+// Reset makes the server normal: no errors, no latency, no limit, thawed, ready.
 func (s *Server) Reset() {
 	s.faults.setErrors(ErrorFault{}, 0)
 	s.faults.setLatency(nil, 0)
+	s.faults.setCapacity(Capacity{})
 	s.Thaw()
 	s.SetReady(true)
 }
