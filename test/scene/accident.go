@@ -23,19 +23,22 @@ func (c *Cluster) Order(ctx context.Context, namespace, app, order string, param
 	}
 	var group errgroup.Group
 	for _, pod := range pods {
-		group.Go(func() error {
-			request := c.core.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
-				Name(fmt.Sprintf("%s:%d", pod, ControlPort)).SubResource("proxy").Suffix("control", order)
-			for i := 0; i+1 < len(parameters); i += 2 {
-				request = request.Param(parameters[i], parameters[i+1])
-			}
-			if err := request.Do(ctx).Error(); err != nil {
-				return fmt.Errorf("order %s to pod %s: %w", order, pod, err)
-			}
-			return nil
-		})
+		group.Go(func() error { return c.OrderPod(ctx, namespace, pod, order, parameters...) })
 	}
 	return group.Wait()
+}
+
+// OrderPod is Order for one pod.
+func (c *Cluster) OrderPod(ctx context.Context, namespace, pod, order string, parameters ...string) error {
+	request := c.core.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
+		Name(fmt.Sprintf("%s:%d", pod, ControlPort)).SubResource("proxy").Suffix("control", order)
+	for i := 0; i+1 < len(parameters); i += 2 {
+		request = request.Param(parameters[i], parameters[i+1])
+	}
+	if err := request.Do(ctx).Error(); err != nil {
+		return fmt.Errorf("order %s to pod %s: %w", order, pod, err)
+	}
+	return nil
 }
 
 // Crash ends the process in every pod of an application at once, with an error code. Whether the

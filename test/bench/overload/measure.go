@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/headgate/headgate/test/grpcapp/load"
+	"github.com/headgate/headgate/test/scene"
+)
+
+const (
+	// quiet is how long calls go on before a trouble, and after its end at least.
+	quiet = 5 * time.Second
+	// settleTime is how long a failover may take to be undone after a scenario.
+	settleTime = 2 * time.Minute
+)
+
+// measureAll measures one scenario after the other on one stage.
+func measureAll(ctx context.Context, plane plane, setting setting, scenarios []scenario, verbose bool) error {
+	s, config, err := setUp(ctx, plane, setting)
+	if s != nil {
+		defer s.cleanUp()
+	}
+	if err != nil {
+		return err
+	}
+	for _, scenario := range scenarios {
+		out, err := s.measure(ctx, scenario, config, verbose)
+		if err != nil {
+			return fmt.Errorf("%s: %w", scenario.name, err)
+		}
+		fmt.Println(out.row(plane, setting, scenario))
+	}
+	return nil
+}
+
+// measure makes calls before, in and after a scenario.
+func (s *stage) measure(ctx context.Context, what scenario, config load.Config, verbose bool) (result, error) {
+	if err := s.settle(ctx, config); err != nil {
+		return result{}, err
+	}
+	if what.before != nil {
+		if err := what.before(ctx, s); err != nil {
+			return result{}, err
+		}
+	}
+	usual := config
+	usual.Rate = what.rate
+	if what.calmBefore > 0 {
+		usual.Rate = what.calmBefore
+	}
+	// Calls that go on all the time, and in the time of the trouble those that are too many.
+	base, err := load.Start(ctx, usual)
+	if err != nil {
+		return result{}, err
+	}
+	defer base.Stop()
+	if err := sleep(ctx, quiet); err != nil {
+		return result{}, err
+	}
+	before, err := s.attempts(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	out := result{began: time.Now()}
+	base.Mark(what.name + " begins")
+	if what.begin != nil {
+		if err := what.begin(ctx, s); err != nil {
+			return result{}, err
+		}
+	}
+	var more *load.Run
+	if what.rate > usual.Rate {
+		config.Rate, config.Duration = what.rate-usual.Rate, what.lasts
+		if more, err = load.Start(ctx, config); err != nil {
+			return result{}, err
+		}
+	}
+	if err := sleep(ctx, time.Until(out.began.Add(what.lasts))); err != nil {
+		return result{}, err
+	}
+	out.ended = time.Now()
+	base.Mark(what.name + " ends")
+	if what.end != nil {
+		if err := what.end(ctx, s); err != nil {
+			return result{}, err
+		}
+	}
+	if more != nil {
+		out.add(more.Wait())
+	}
+	if err := sleep(ctx, 2*quiet); err != nil {
+		return result{}, err
+	}
+	report := base.Stop()
+	out.add(report)
+	after, err := s.attempts(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	if !what.dies {
+		out.attempts = after - before
+	}
+	if err := s.Get(ctx, key(s.exs), s.exs); err != nil {
+		return result{}, err
+	}
+	for _, d := range s.exs.Status.History {
+		if d.Time.After(out.began) {
+			out.decisions = append(out.decisions, string(d.Reason))
+		}
+	}
+	if verbose {
+		fmt.Fprintf(os.Stderr, "%s\n%s\n%s\n", report.Timeline(time.Second), report.Summary(), strings.Join(scene.History(s.exs), "\n"))
+	}
+	return out, nil
+}
+
+// settle brings everything back to where the primary serves and all is well.
+func (s *stage) settle(ctx context.Context, config load.Config) error {
+	for _, app := range apps {
+		if err := s.UntilReady(ctx, s.space, app.Name); err != nil {
+			return err
+		}
+		if err := s.Order(ctx, s.space, app.Name, "reset"); err != nil {
+			return err
+		}
+	}
+	// Without calls nobody knows that they would be answered again.
+	config.Rate = calm
+	calls, err := load.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer calls.Stop()
+	if err := scene.UntilWithin(ctx, settleTime, time.Second, "the primary to serve", func(ctx context.Context) error {
+		if err := s.Get(ctx, key(s.exs), s.exs); err != nil {
+			return err
+		}
+		if s.exs.Status.Active != primary {
+			return fmt.Errorf("%s serves", s.exs.Status.Active)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, err = scene.Alone(ctx, calls, primary, int(2*calm))
+	return err
+}
+
+// attempts is how often the pods' calls have been started.
+func (s *stage) attempts(ctx context.Context) (float64, error) {
+	total := 0.0
+	for _, app := range apps {
+		addresses, err := s.Addresses(ctx, s.space, app.Name)
+		if err != nil {
+			return 0, err
+		}
+		for _, address := range addresses {
+			n, err := started(ctx, address)
+			if err != nil {
+				return 0, err
+			}
+			total += n
+		}
+	}
+	return total, nil
+}
+
+// started reads from a pod how often its Greeter has been called.
+func started(ctx context.Context, address string) (float64, error) {
+	page, err := get(ctx, "http://"+net.JoinHostPort(address, text(scene.ControlPort))+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	total := 0.0
+	for _, metric := range page["grpc_server_started_total"].GetMetric() {
+		for _, label := range metric.GetLabel() {
+			if label.GetName() == "grpc_service" && label.GetValue() == "helloworld.Greeter" {
+				total += metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return total, nil
+}
+
+func get(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Not the default transport, which would ask a proxy for the way.
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(response.Body)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
