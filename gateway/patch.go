@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -9,7 +8,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // addPatch makes the EnvoyPatchPolicy that says about our one cluster what no field of Envoy
@@ -21,7 +19,10 @@ import (
 //   - update_merge_window 0s: changes of health take effect at once, instead of after up to a second;
 //   - no_traffic_interval as the interval of the active check, where there is one: a cluster that has
 //     not had a call yet would be checked once a minute, and an address that failed its first check,
-//     such as a ClusterIP that kube-proxy has not heard of yet, could not stand by for as long.
+//     such as a ClusterIP that kube-proxy has not heard of yet, could not stand by for as long;
+//   - unhealthy_edge_interval: the second check follows soon after the first one that failed, so that an endpoint that freezes is left
+//     within a second, and one that pauses for half a second is not;
+//   - hedge_policy on its routes: see hedges.
 //
 // Where the EnvoyPatchPolicy API is off it is made all the same: its status is where the API's
 // coming back shows.
@@ -38,8 +39,11 @@ func (e *expansion) addPatch() {
 		addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/common_lb_config/update_merge_window", `"0s"`),
 	}
 	if check := e.activeHealthCheck(); check != nil {
-		patches = append(patches, addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/health_checks/0/no_traffic_interval", inSeconds(*check.Interval)))
+		patches = append(patches,
+			addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/health_checks/0/no_traffic_interval", inSeconds(parsed(*check.Interval))),
+			addOperation(egv1a1.ClusterEnvoyResourceType, cluster, "/health_checks/0/unhealthy_edge_interval", inSeconds(min(edgeInterval, parsed(*check.Interval)))))
 	}
+	patches = append(patches, e.hedgePatches()...)
 	e.add(&egv1a1.EnvoyPatchPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindEnvoyPatchPolicy},
 		ObjectMeta: meta,
@@ -51,6 +55,9 @@ func (e *expansion) addPatch() {
 	})
 }
 
+// edgeInterval is how soon after a failed check the next one follows that may take the endpoint out.
+const edgeInterval = 50 * time.Millisecond
+
 func addOperation(resource egv1a1.EnvoyResourceType, name, path, value string) egv1a1.EnvoyJSONPatchConfig {
 	return egv1a1.EnvoyJSONPatchConfig{
 		Type: resource, Name: name,
@@ -61,10 +68,6 @@ func addOperation(resource egv1a1.EnvoyResourceType, name, path, value string) e
 }
 
 // inSeconds is a duration as JSON that protobuf reads, which knows no unit but seconds.
-func inSeconds(value gwapiv1.Duration) string {
-	parsed, err := time.ParseDuration(string(value))
-	if err != nil {
-		panic(fmt.Sprintf("duration %q: %v: the CRD admits no such", value, err))
-	}
-	return strconv.Quote(strconv.FormatFloat(parsed.Seconds(), 'f', -1, 64) + "s")
+func inSeconds(value time.Duration) string {
+	return strconv.Quote(strconv.FormatFloat(value.Seconds(), 'f', -1, 64) + "s")
 }

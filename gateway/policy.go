@@ -13,7 +13,6 @@ import (
 const (
 	defaultRequestTimeout      = gwapiv1.Duration("0s")
 	defaultConnectTimeout      = gwapiv1.Duration("250ms")
-	defaultPerTryTimeout       = gwapiv1.Duration("300ms")
 	defaultBackOffBase         = gwapiv1.Duration("25ms")
 	defaultBackOffMax          = gwapiv1.Duration("200ms")
 	defaultAttempts            = int32(5)
@@ -24,7 +23,7 @@ const (
 	defaultRetryPercent        = int32(100)
 	defaultRetryConcurrency    = uint32(1000)
 	defaultCheckInterval       = gwapiv1.Duration("250ms")
-	defaultCheckTimeout        = gwapiv1.Duration("250ms")
+	defaultCheckTimeout        = gwapiv1.Duration("350ms")
 	defaultUnhealthyThreshold  = uint32(2)
 	defaultHealthyThreshold    = uint32(1)
 )
@@ -59,7 +58,7 @@ func (e *expansion) policy() *egv1a1.BackendTrafficPolicy {
 					TCP:  &egv1a1.TCPTimeout{ConnectTimeout: duration(traffic.ConnectTimeout, defaultConnectTimeout)},
 					HTTP: &egv1a1.HTTPTimeout{RequestTimeout: duration(traffic.RequestTimeout, defaultRequestTimeout)},
 				},
-				Retry:          retry(ptr.Deref(traffic.Retry, v1alpha1.Retry{})),
+				Retry:          e.retry(ptr.Deref(traffic.Retry, v1alpha1.Retry{})),
 				CircuitBreaker: circuitBreaker(ptr.Deref(traffic.CircuitBreaker, v1alpha1.CircuitBreaker{})),
 				LoadBalancer:   loadBalancer(traffic.LoadBalancer),
 				HealthCheck:    e.healthCheck(traffic),
@@ -68,15 +67,15 @@ func (e *expansion) policy() *egv1a1.BackendTrafficPolicy {
 	}
 }
 
-func retry(spec v1alpha1.Retry) *egv1a1.Retry {
-	idempotent := ptr.Deref(spec.Idempotent, false)
+func (e *expansion) retry(spec v1alpha1.Retry) *egv1a1.Retry {
 	triggers := []egv1a1.TriggerEnum{egv1a1.ConnectFailure, egv1a1.RefusedStream, egv1a1.ResetBeforeRequest}
 	perRetry := &egv1a1.PerRetryPolicy{
 		BackOff: &egv1a1.BackOffPolicy{BaseInterval: ptr.To(defaultBackOffBase), MaxInterval: ptr.To(defaultBackOffMax)},
 	}
-	if idempotent {
-		triggers = []egv1a1.TriggerEnum{egv1a1.ConnectFailure, egv1a1.RefusedStream, egv1a1.Reset, egv1a1.Unavailable, egv1a1.Cancelled}
-		perRetry.Timeout = duration(spec.PerTryTimeout, defaultPerTryTimeout)
+	if e.mayRunTwice() {
+		// UNAVAILABLE is not among them: that is what a server answers that has too much to do, and each such call would come again.
+		triggers = []egv1a1.TriggerEnum{egv1a1.ConnectFailure, egv1a1.RefusedStream, egv1a1.Reset, egv1a1.Cancelled}
+		perRetry.Timeout = e.perTryTimeout()
 	}
 	if len(spec.RetryOn) > 0 {
 		triggers = nil

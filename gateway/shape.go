@@ -67,7 +67,7 @@ func (e *expansion) chooseShape() {
 	if !e.shape.priorities && e.strategy() == v1alpha1.StrategyPriorities {
 		e.out.Ignored = append(e.out.Ignored, "spec.failover.strategy: Priorities")
 	}
-	e.out.FailoverReason, e.out.FailoverMessage = reason, message
+	e.out.FailoverReason, e.out.FailoverMessage = reason, message+e.hedgingWords()
 }
 
 func (e *expansion) classIsEnvoyGateways() bool {

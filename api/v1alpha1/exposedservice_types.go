@@ -203,6 +203,11 @@ type ExposedServiceStatus struct {
 	// +kubebuilder:validation:MaxItems=20
 	History []Decision `json:"history,omitempty"`
 
+	// Hedging says when a call that may run twice and has no answer is tried a second time. It is decided where
+	// spec.traffic.retry.idempotent is true and perTryTimeout is not set.
+	// +optional
+	Hedging *HedgingStatus `json:"hedging,omitempty"`
+
 	// Endpoints sums up the backends for people, as "primary 2/2, backup 1/1": ready endpoints of all.
 	//
 	// +optional

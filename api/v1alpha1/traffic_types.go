@@ -1,5 +1,7 @@
 package v1alpha1
 
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 // Traffic says how calls are timed out, retried, limited, balanced and health-checked.
 //
 // The fields take effect with Envoy Gateway, as a BackendTrafficPolicy, and with xds; other
@@ -7,6 +9,8 @@ package v1alpha1
 // when they are set. gRPC clients without a proxy do what they know of it: the request timeout,
 // retries of calls that may run twice, the bound of parallel requests, and the load balancer. What is left out has the default that was measured to lose no call when backends die,
 // drain, scale and change.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.requestTimeout) || !self.requestTimeout.matches('[1-9]') || !has(self.retry) || !has(self.retry.perTryTimeout) || duration(self.retry.perTryTimeout) < duration(self.requestTimeout)",message="retry.perTryTimeout must be shorter than requestTimeout, which bounds all attempts of a call together: lower perTryTimeout, or raise requestTimeout"
 type Traffic struct {
 	// RequestTimeout bounds a whole call, retries included; 0s means no bound. The default is 0s,
 	// because any other value ends long-lived streams, and because gRPC clients send deadlines of
@@ -64,8 +68,8 @@ type Retry struct {
 	// +kubebuilder:validation:Maximum=20
 	Attempts *int32 `json:"attempts,omitempty"`
 
-	// Idempotent says that a call may run twice. Then attempts that were cut off by a reset, or
-	// that stay silent for perTryTimeout, are made again as well: with it, a crash or a freeze of
+	// Idempotent says that a call may run twice. Then attempts that were cut off by a reset are made
+	// again, and one that stays silent gets a second one beside it: with it, a crash or a freeze of
 	// every endpoint loses no call; without it (the default), the calls that were in flight on a
 	// dead endpoint fail, and no call ever runs twice because of a retry.
 	// +optional
@@ -73,7 +77,8 @@ type Retry struct {
 
 	// RetryOn are the kinds of failed attempts that are made again. The default is connect-failure,
 	// refused-stream and reset-before-request, none of which has run; with idempotent it is
-	// connect-failure, refused-stream, reset, unavailable and cancelled.
+	// connect-failure, refused-stream, reset and cancelled. With unavailable, a server that answers
+	// UNAVAILABLE because it has too much to do gets every such call up to attempts times more.
 	//
 	// +optional
 	// +listType=set
@@ -81,9 +86,13 @@ type Retry struct {
 	// +kubebuilder:validation:MaxItems=9
 	RetryOn []RetryTrigger `json:"retryOn,omitempty"`
 
-	// PerTryTimeout is how long one attempt may stay silent before the next is made. It needs
-	// idempotent, where its default is 300ms. It must be longer than the slowest first answer
-	// of a healthy backend: also the first message of a stream.
+	// PerTryTimeout is how long one attempt may stay silent before the next is made beside it; the
+	// first that answers wins (hedging). It needs idempotent. It should be longer than most calls
+	// take, because a shorter one adds a call for each that takes longer. 0s: none is made. Without
+	// the field Headgate chooses it by how long calls take: status.hedging has it.
+	//
+	// Where attempts cannot be made beside each other, which the condition PriorityFailover says,
+	// the silent attempt is given up instead.
 	// +optional
 	PerTryTimeout *Duration `json:"perTryTimeout,omitempty"`
 }
@@ -218,10 +227,11 @@ type HealthCheck struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"
 	Interval *Duration `json:"interval,omitempty"`
 
-	// Timeout is how long an answer may take. The default is 250ms.
+	// Timeout is how long an answer may take. The default is 350ms, so that two failed checks are
+	// no pause of half a second.
 	//
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"
+	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 350ms"
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// UnhealthyThreshold is the number of failed checks in a row that take an endpoint out. The
@@ -278,4 +288,21 @@ type LoadBalancer struct {
 	// SlowStart is the time over which a new endpoint's share of calls grows to its full size.
 	// +optional
 	SlowStart *Duration `json:"slowStart,omitempty"`
+}
+
+// HedgingStatus says when a call that may run twice and has no answer is tried a second time. The first attempt goes on, and the
+// first answer counts.
+type HedgingStatus struct {
+	// Delay is how long an attempt may stay silent before another one is made beside it: at least three times as long as calls took
+	// on average. Without it none is made, because calls take too long.
+	// +optional
+	Delay *metav1.Duration `json:"delay,omitempty"`
+
+	// Latency is how long calls took on average when that was decided.
+	// +required
+	Latency metav1.Duration `json:"latency"`
+
+	// Time is when it was decided.
+	// +required
+	Time metav1.MicroTime `json:"time"`
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/resource"
 )
@@ -226,7 +227,8 @@ func portDiffers(a, b catalogEntry) bool {
 
 // DecisionMoved says whether the decision that is followed over xDS is another one.
 func DecisionMoved(before, after *v1alpha1.ExposedService) bool {
-	return !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic) || rampOf(before) != rampOf(after)
+	return !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic) || rampOf(before) != rampOf(after) ||
+		hedging.Delay(before.Status.Hedging) != hedging.Delay(after.Status.Hedging)
 }
 
 // rampOf is the backend that is handed back to; empty: there is none.

@@ -81,4 +81,3 @@ func (t *trial) untilAnotherCould() (serves string) {
 	}))
 	return serves
 }
-

@@ -67,11 +67,12 @@ func (s *service) healthChecks() []*corev3.HealthCheck {
 	}
 	interval := durationpb.New(s.traffic.checkInterval)
 	return []*corev3.HealthCheck{{
-		Interval:           interval,
-		Timeout:            durationpb.New(s.traffic.checkTimeout),
-		InitialJitter:      durationpb.New(min(checkJitter, s.traffic.checkInterval)),
-		UnhealthyThreshold: count(spec.UnhealthyThreshold, defaultUnhealthyThreshold),
-		HealthyThreshold:   count(spec.HealthyThreshold, defaultHealthyThreshold),
+		Interval:              interval,
+		Timeout:               durationpb.New(s.traffic.checkTimeout),
+		InitialJitter:         durationpb.New(min(checkJitter, s.traffic.checkInterval)),
+		UnhealthyEdgeInterval: durationpb.New(min(edgeInterval, s.traffic.checkInterval)),
+		UnhealthyThreshold:    count(spec.UnhealthyThreshold, defaultUnhealthyThreshold),
+		HealthyThreshold:      count(spec.HealthyThreshold, defaultHealthyThreshold),
 		// Envoy would check once a minute what has had no call yet: a backup, until the day it is needed.
 		NoTrafficInterval:        interval,
 		NoTrafficHealthyInterval: interval,

@@ -30,8 +30,9 @@ const (
 // once are the attempts that can be made again although the call may not run twice: they have not run.
 var once = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset-before-request"}
 
-// twice are those that are made again where the call may run twice.
-var twice = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset", "unavailable", "cancelled"}
+// twice are those that are made again where the call may run twice. UNAVAILABLE is not among them: that is what a server answers that
+// has too much to do, and each such call would come again.
+var twice = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset", "cancelled"}
 
 // knownToGRPC are the triggers that gRPC clients know (gRFC A44): codes that a server answers with. Calls that no
 // server has seen they make again by themselves.
@@ -62,11 +63,25 @@ func (s *service) retryForEnvoy() *routev3.RetryPolicy {
 	return out
 }
 
-// retryForGRPC is nil where gRPC clients know none of the triggers.
+// retryForGRPC is nil where gRPC clients know none of the triggers. To them a connection that breaks under a call is UNAVAILABLE, as
+// an answer of the server with that code is: where the call may run twice, both are made again.
 func (s *service) retryForGRPC() *routev3.RetryPolicy {
-	return s.retry(slices.DeleteFunc(slices.Clone(s.triggers()), func(t v1alpha1.RetryTrigger) bool {
+	triggers := slices.DeleteFunc(slices.Clone(s.triggers()), func(t v1alpha1.RetryTrigger) bool {
 		return !slices.Contains(knownToGRPC, t)
-	}))
+	})
+	if spec := s.retrySpec(); mayRunTwice(&spec) && len(spec.RetryOn) == 0 {
+		triggers = append(triggers, "unavailable")
+	}
+	return s.retry(triggers)
+}
+
+// hedgePolicy lets an attempt that is silent for the per-try timeout go on beside the next one. It is there whether there is a timeout
+// now or not, so that none is ever without it.
+func (s *service) hedgePolicy() *routev3.HedgePolicy {
+	if spec := s.retrySpec(); !mayRunTwice(&spec) {
+		return nil
+	}
+	return &routev3.HedgePolicy{HedgeOnPerTryTimeout: true}
 }
 
 func (s *service) retry(triggers []v1alpha1.RetryTrigger) *routev3.RetryPolicy {

@@ -21,7 +21,7 @@ func (s *service) forEnvoy() *routev3.VirtualHost {
 	action.Timeout = durationpb.New(s.traffic.requestTimeout)
 	// A stream may be silent for as long as it likes.
 	action.IdleTimeout = durationpb.New(0)
-	action.RetryPolicy = s.retryForEnvoy()
+	action.RetryPolicy, action.HedgePolicy = s.retryForEnvoy(), s.hedgePolicy()
 	var domains []string
 	for _, hostname := range s.exs.Spec.Hostnames {
 		domains = append(domains, string(hostname))

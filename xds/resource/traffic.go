@@ -10,10 +10,12 @@ import (
 // The defaults are those of gateway/policy.go, which were measured to lose no call; docs/design.md has what
 // each is worth.
 const (
-	defaultConnectTimeout   = 250 * time.Millisecond
-	defaultPerTryTimeout    = 300 * time.Millisecond
-	defaultCheckInterval    = 250 * time.Millisecond
-	defaultCheckTimeout     = 250 * time.Millisecond
+	defaultConnectTimeout = 250 * time.Millisecond
+	defaultCheckInterval  = 250 * time.Millisecond
+	defaultCheckTimeout   = 350 * time.Millisecond
+	// edgeInterval is how soon after a failed check the next one follows that may take the endpoint out, so that an endpoint that
+	// freezes is left within a second, and one that pauses for half a second is not.
+	edgeInterval            = 50 * time.Millisecond
 	defaultOutlierInterval  = 3 * time.Second
 	defaultBaseEjectionTime = 30 * time.Second
 	// longestEjection is the longest ejection however often an endpoint was ejected, unless the first is longer.
@@ -33,8 +35,9 @@ type traffic struct {
 	slowStart time.Duration
 }
 
-// readTraffic reads what is asked for, and says which of it cannot be done.
-func readTraffic(spec *v1alpha1.Traffic) (traffic, []Problem) {
+// readTraffic reads what is asked for, and says which of it cannot be done. An attempt that is silent for hedgeAfter gets a second one beside
+// it where the spec names no time; 0: it gets none.
+func readTraffic(spec *v1alpha1.Traffic, hedgeAfter time.Duration) (traffic, []Problem) {
 	var r durationReader
 	var given v1alpha1.Traffic
 	if spec != nil {
@@ -49,7 +52,7 @@ func readTraffic(spec *v1alpha1.Traffic) (traffic, []Problem) {
 		baseEjectionTime: defaultBaseEjectionTime,
 	}
 	if retry := given.Retry; mayRunTwice(retry) {
-		out.perTryTimeout = r.read("retry.perTryTimeout", retry.PerTryTimeout, defaultPerTryTimeout, orZero)
+		out.perTryTimeout = r.read("retry.perTryTimeout", retry.PerTryTimeout, hedgeAfter, orZero)
 	}
 	if check := given.HealthCheck; check != nil {
 		out.checkInterval = r.read("healthCheck.interval", check.Interval, defaultCheckInterval, aboveZero)

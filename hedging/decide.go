@@ -1,0 +1,81 @@
+package hedging
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+const (
+	// Never: no second attempt is made.
+	Never time.Duration = 0
+	// share is how many times longer than the average call the delay is at least. Of times that are distributed exponentially, and of
+	// lognormal ones that vary as much, five percent are longer than that: so much is added to the calls of the backends.
+	share = 3
+	// beginning is how long calls are looked at before the first delay is chosen, or a longer one.
+	beginning = 3 * time.Second
+	// alarm is the part of the delay from which on a single look is enough for a longer one: soon every call would be made twice. An
+	// endpoint that freezes is left before it has as much in flight.
+	alarm = 0.8
+)
+
+// delays are those that are chosen, from the shortest. The first is as long as a call may be delayed by a freeze, less what the second
+// attempt takes. There are few, so that what follows them, such as routes, seldom changes.
+var delays = []time.Duration{900 * time.Millisecond, 2 * time.Second, 5 * time.Second}
+
+// Decide says what the delay is from now on. It is longer at once when calls take longer, and shorter after half a minute in which
+// they did not. Where nothing is known it stays what it is.
+func Decide(before *v1alpha1.HedgingStatus, of *Estimate, now time.Time) *v1alpha1.HedgingStatus {
+	if of == nil {
+		return before
+	}
+	recent, known := of.over(beginning, now)
+	if before == nil {
+		if !known {
+			return nil
+		}
+		return status(delayFor(recent), recent, now)
+	}
+	delay := Delay(before)
+	if latest, ok := of.last(); ok && delay != Never && latest.Seconds() > alarm*delay.Seconds() {
+		return status(delayFor(latest), latest, now)
+	}
+	if known && longer(delayFor(recent), delay) {
+		return status(delayFor(recent), recent, now)
+	}
+	if usual, ok := of.over(memory, now); ok && now.Sub(before.Time.Time) >= memory && longer(delay, delayFor(usual)) {
+		return status(delayFor(usual), usual, now)
+	}
+	return before
+}
+
+// delayFor is the delay for calls that take so long on average.
+func delayFor(latency time.Duration) time.Duration {
+	for _, delay := range delays {
+		if share*latency <= delay {
+			return delay
+		}
+	}
+	return Never
+}
+
+// longer says whether a delay is longer than another one. Never is the longest.
+func longer(a, b time.Duration) bool { return b != Never && (a == Never || a > b) }
+
+// Delay is what was decided.
+func Delay(status *v1alpha1.HedgingStatus) time.Duration {
+	if status == nil || status.Delay == nil {
+		return Never
+	}
+	return status.Delay.Duration
+}
+
+func status(delay, latency time.Duration, now time.Time) *v1alpha1.HedgingStatus {
+	out := &v1alpha1.HedgingStatus{Time: metav1.NewMicroTime(now.Truncate(time.Microsecond)), Latency: metav1.Duration{Duration: latency.Round(time.Millisecond)}}
+	if delay != Never {
+		out.Delay = &metav1.Duration{Duration: delay}
+	}
+	return out
+}
