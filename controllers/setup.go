@@ -185,14 +185,14 @@ func setup(ctx context.Context, mgr ctrl.Manager, config Config) (*exposure.Reco
 	}
 	r := exposure.New(exposure.Config{
 		Objects: p.objects, Clock: config.Clock, Facts: p.facts, Waiters: index.NewWaiters(), Claims: claims, XDS: feed,
-		Calls: p.calls, Compared: p.compared, Report: report.NewWriter(p.objects.Client, p.objects.Events, config.Clock),
+		Calls: p.calls, Compared: p.compared, Latencies: p.latencies, Report: report.NewWriter(p.objects.Client, p.objects.Events, config.Clock),
 		Queries: calls.Queries{Reader: mgr.GetClient(), ProxyIndex: index.ByProxies}, Deployments: p.deployments, Namespaces: config.Namespaces,
 		Running: config.Running,
 	})
 	if err := w.addExposure(config, r, kindsChanged, p.wake); err != nil {
 		return nil, err
 	}
-	for _, runnable := range []manager.Runnable{p.facts.Hosts, p.facts.Probes, p.calls, p.compared, p.deployments.Webhooks, p.deployments.Config, p.deployments.Inspector} {
+	for _, runnable := range []manager.Runnable{p.facts.Hosts, p.facts.Probes, p.calls, p.compared, p.latencies, p.deployments.Webhooks, p.deployments.Config, p.deployments.Inspector} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("add who works beside the controllers: %w", err)
 		}
@@ -212,6 +212,7 @@ type parts struct {
 	objects         kube.Objects
 	facts           facts.Reader
 	calls, compared *calls.Counter
+	latencies       *calls.Latencies
 	deployments     *deployments.Follower
 	// wake asks the exposure controller for runs.
 	wake *queue.WakeUps
@@ -237,13 +238,13 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	}
 	sources := &http.Client{Transport: config.Transport}
 	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.ObserveScrape})
-	counter := func(asked func(*v1alpha1.ExposedService) *calls.Source) *calls.Counter {
-		return calls.NewCounter(calls.Config{
+	counting := func(asked func(*v1alpha1.ExposedService) *calls.Source) calls.Config {
+		return calls.Config{
 			Clock: config.Clock, HTTP: sources, Scraper: scraper, Metrics: m, Asked: asked, Wake: wake.Wake,
 			Secret: func(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
 				return kube.SecretKey(ctx, mgr.GetAPIReader(), namespace, ref)
 			},
-		})
+		}
 	}
 	return &parts{
 		objects: objects, wake: wake,
@@ -251,7 +252,8 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake,
 			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, config.Clock, m),
 		},
-		calls: counter(calls.ErrorSource), compared: counter(calls.ComparedSource),
+		calls: calls.NewCounter(counting(calls.ErrorSource)), compared: calls.NewCounter(counting(calls.ComparedSource)),
+		latencies: calls.NewLatencies(counting(calls.HedgedSource)),
 		deployments: &deployments.Follower{
 			Objects: objects, Config: deployments.NewConfigTracker(configs, wake),
 			Inspector: deployments.NewInspector(mgr.GetAPIReader(), config.Clock, wake),

@@ -60,7 +60,7 @@ func setupXDS(mgr ctrl.Manager, config Config, p *parts, w *watcher, kindsChange
 	if err != nil {
 		return nil, err
 	}
-	if err := setupLoads(mgr, config, []*calls.Counter{p.calls, p.compared}, loads, xdsServer); err != nil {
+	if err := setupLoads(mgr, config, []*calls.Counter{p.calls, p.compared, p.latencies.Counter}, loads, xdsServer); err != nil {
 		return nil, err
 	}
 	if err := config.Registerer.Register(&xdsfeed.Collector{Feed: feed}); err != nil {

@@ -154,12 +154,20 @@ func (e *expansion) activeHealthCheck() *egv1a1.ActiveHealthCheck {
 	}
 	return &egv1a1.ActiveHealthCheck{
 		Type:               egv1a1.ActiveHealthCheckerTypeGRPC,
-		Interval:           duration(spec.Interval, defaultCheckInterval),
+		Interval:           duration(spec.Interval, e.checkInterval()),
 		Timeout:            duration(spec.Timeout, defaultCheckTimeout),
 		UnhealthyThreshold: ptr.To(number[uint32](spec.UnhealthyThreshold, defaultUnhealthyThreshold)),
 		HealthyThreshold:   ptr.To(number[uint32](spec.HealthyThreshold, defaultHealthyThreshold)),
 		GRPC:               &egv1a1.GRPCActiveHealthChecker{Service: &service},
 	}
+}
+
+// checkInterval is the time between two checks where the spec does not say it.
+func (e *expansion) checkInterval() gwapiv1.Duration {
+	if decided := e.exs.Status.CheckInterval; decided != nil {
+		return gwapiv1.Duration(decided.Duration.String())
+	}
+	return defaultCheckInterval
 }
 
 // activeCheck says whether the proxies check the endpoints, and which service they ask for.

@@ -208,6 +208,11 @@ type ExposedServiceStatus struct {
 	// +optional
 	Hedging *HedgingStatus `json:"hedging,omitempty"`
 
+	// CheckInterval is the time between two health checks of one endpoint by one proxy, where it is not the default of 250ms because
+	// there are many proxies, and spec.traffic.healthCheck.interval does not say it.
+	// +optional
+	CheckInterval *metav1.Duration `json:"checkInterval,omitempty"`
+
 	// Endpoints sums up the backends for people, as "primary 2/2, backup 1/1": ready endpoints of all.
 	//
 	// +optional

@@ -56,7 +56,7 @@ type RetryTrigger string
 
 // Retry says which failed attempts are made again.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.idempotent) && self.idempotent) || !has(self.perTryTimeout)",message="perTryTimeout needs idempotent: true, because an attempt that is given up may have run: set idempotent if calls may run twice, or remove perTryTimeout"
+// +kubebuilder:validation:XValidation:rule="(has(self.idempotent) && self.idempotent) || !has(self.perTryTimeout)",message="perTryTimeout needs idempotent: true, because the silent attempt and the next one may both run: set idempotent if calls may run twice, or remove perTryTimeout"
 // +kubebuilder:validation:XValidation:rule="(has(self.idempotent) && self.idempotent) || !has(self.retryOn) || self.retryOn.all(t, t in ['connect-failure', 'refused-stream', 'reset-before-request'])",message="retryOn may hold only connect-failure, refused-stream and reset-before-request unless idempotent is true, because the other attempts may have run: set idempotent if calls may run twice"
 type Retry struct {
 	// Attempts is how often a call may be tried again; 0 turns retries off. The default is 5: fewer
@@ -221,7 +221,9 @@ type HealthCheck struct {
 	// +kubebuilder:validation:MaxLength=512
 	Service *string `json:"service,omitempty"`
 
-	// Interval is the time between two checks of one endpoint by one proxy. The default is 250ms.
+	// Interval is the time between two checks of one endpoint by one proxy. The default is 250ms, and with
+	// more than ten proxies longer, so that they check an endpoint no more than forty times a second;
+	// status.checkInterval says so then.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9]')",message="must be longer than 0s, which Envoy refuses: leave it out for the default of 250ms"

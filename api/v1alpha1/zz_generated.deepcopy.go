@@ -611,6 +611,11 @@ func (in *ExposedServiceStatus) DeepCopyInto(out *ExposedServiceStatus) {
 		*out = new(HedgingStatus)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.CheckInterval != nil {
+		in, out := &in.CheckInterval, &out.CheckInterval
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.Failover != nil {
 		in, out := &in.Failover, &out.Failover
 		*out = new(FailoverStatus)

@@ -40,6 +40,9 @@ type Config struct {
 	Asked func(*v1alpha1.ExposedService) *Source
 	// Wake tells the reconciler that there is something new.
 	Wake func(...types.NamespacedName)
+
+	// work, if set, is told how busy backends are, and says whether that is news. Nothing else is taken in of the looks.
+	work func(types.NamespacedName, signals.Work) bool
 }
 
 // Metrics are told of looks at sources.
@@ -206,6 +209,9 @@ func (c *Counter) add(key types.NamespacedName, have *counted, reading signals.R
 	have.looking = false
 	if c.counted[key] != have {
 		return false
+	}
+	if c.config.work != nil {
+		return c.config.work(key, reading.Work)
 	}
 	news := have.take(reading)
 	return c.isDue(key, have, have.hear(reading, c.config.Clock.Now()) || news)

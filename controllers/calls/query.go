@@ -27,7 +27,7 @@ type Queries struct {
 // by the addresses of which endpoints.
 func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) signals.Query {
 	query := signals.Query{
-		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: q.proxies(ctx, exs, known),
+		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: q.Proxies(ctx, exs, known),
 	}
 	seen := gateway.Resolve(exs, known).Slices()
 	ref := 0
@@ -125,8 +125,8 @@ func endpointsAt(addresses []string) []signals.Endpoint {
 	return out
 }
 
-// proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
-func (q Queries) proxies(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) []signals.Proxy {
+// Proxies are the running proxies of the Gateway, by the EndpointSlices of their Service.
+func (q Queries) Proxies(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts) []signals.Proxy {
 	if exs.Spec.Gateway == nil {
 		return nil
 	}

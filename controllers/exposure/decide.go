@@ -5,10 +5,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/checks"
 	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/controllers/deployments"
 	"github.com/headgate/headgate/controllers/kube"
@@ -16,6 +18,7 @@ import (
 	"github.com/headgate/headgate/controllers/report"
 	"github.com/headgate/headgate/controllers/xdsfeed"
 	"github.com/headgate/headgate/failover"
+	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/signals"
 )
@@ -43,9 +46,12 @@ func (r *run) decide(ctx context.Context) error {
 	out := failover.Decide(&r.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(status, &out, now)
 	out.Backends = report.WithHosts(r.exs, r.found.Facts, out.Backends)
-	decision := report.Decision{Outcome: out, Rollout: shipping, Signals: r.Calls.Condition(r.exs, out.Active)}
+	hedged := r.decideHedging(ctx)
+	decision := report.Decision{Outcome: out, Rollout: shipping, Hedging: hedged, CheckInterval: r.decideChecks(ctx),
+		Signals: r.Calls.Condition(r.exs, out.Active)}
 	changed := decision.Differs(r.exs)
-	if rest := r.reports.rest(key, changed && len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed, now); rest > 0 {
+	isReport := len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed && hedged == r.exs.Status.Hedging
+	if rest := r.reports.rest(key, changed && isReport, now); rest > 0 {
 		r.exposing.RunAgain(rest)
 	} else if changed {
 		if err := r.Report.WriteDecision(ctx, r.exs, decision); err != nil {
@@ -58,7 +64,7 @@ func (r *run) decide(ctx context.Context) error {
 		r.reportDecisions(ctx, out)
 	}
 	out.Apply(&r.exs.Status)
-	r.exs.Status.Rollout = shipping.Rollout.DeepCopy()
+	r.exs.Status.Rollout, r.exs.Status.Hedging, r.exs.Status.CheckInterval = shipping.Rollout.DeepCopy(), hedged, decision.CheckInterval
 	r.intents = shipping.Intents
 	r.states.keep(key, out.State)
 	if r.Calls.Decided(r.exs, seen) {
@@ -69,6 +75,43 @@ func (r *run) decide(ctx context.Context) error {
 	}
 	r.decided = len(out.Decisions) > 0
 	return nil
+}
+
+// decideHedging says after which time an attempt that is silent gets a second one beside it, by how long calls take.
+func (r *run) decideHedging(ctx context.Context) *v1alpha1.HedgingStatus {
+	key := client.ObjectKeyFromObject(r.exs)
+	if calls.HedgedSource(r.exs) == nil || r.followsGateway() && r.exs.Spec.XDS == nil && !r.resolved.HedgesByLatency() {
+		r.Latencies.Forget(key)
+		return nil
+	}
+	r.Latencies.Watch(r.exs, func() signals.Query { return r.Queries.Backends(ctx, r.exs, r.found.Facts) })
+	before := r.exs.Status.Hedging
+	after := r.Latencies.Decide(key, before)
+	if hedging.Delay(after) != hedging.Delay(before) {
+		logf.FromContext(ctx).Info("decided", "hedgingDelay", hedging.Delay(after), "latency", after.Latency.Duration)
+	}
+	return after
+}
+
+// decideChecks says how often proxies check an endpoint; nil: as often as by default. Clients of Headgate's own xDS are counted as proxies,
+// as most that check are.
+func (r *run) decideChecks(ctx context.Context) *metav1.Duration {
+	proxies := 0
+	if r.followsGateway() {
+		proxies = len(r.Queries.Proxies(ctx, r.exs, r.found.Facts))
+	}
+	if r.exs.Status.XDS != nil {
+		proxies += int(r.exs.Status.XDS.Clients)
+	}
+	before := time.Duration(0)
+	if decided := r.exs.Status.CheckInterval; decided != nil {
+		before = decided.Duration
+	}
+	interval := checks.Interval(before, proxies)
+	if interval == checks.Interval(0, 0) {
+		return nil
+	}
+	return &metav1.Duration{Duration: interval}
 }
 
 // observe puts what was read into the decider's words. Endpoints come from the cache, which the API

@@ -53,7 +53,9 @@ type Config struct {
 	XDS *xdsfeed.Feed
 	// Calls counts those of all backends, Compared those of canary and stable.
 	Calls, Compared *calls.Counter
-	// Queries makes the questions of both.
+	// Latencies estimates how long calls take.
+	Latencies *calls.Latencies
+	// Queries makes the questions of all three.
 	Queries     calls.Queries
 	Deployments *deployments.Follower
 	// Report writes the statuses.
@@ -203,6 +205,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.Waiters.Forget(key)
 	r.Calls.Forget(key)
 	r.Compared.Forget(key)
+	r.Latencies.Forget(key)
 	r.Deployments.Forget(key)
 	r.Facts.Forget(key)
 	r.Settled.Forget(key)

@@ -50,10 +50,11 @@ func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.
 		Problems: resolved.Problems(),
 		Failover: v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities},
 		// Envoys and gRPC clients know all backends, not one fallback.
-		FailoverReason:  v1alpha1.ReasonPriorities,
-		FailoverMessage: "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy",
-		Backends:        resolved.Count(),
-		Gateway:         gateway.GatewayRef(exs),
+		FailoverReason: v1alpha1.ReasonPriorities,
+		FailoverMessage: "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy; gRPC clients without a " +
+			"proxy check no health, so that calls to an endpoint that freezes wait until Kubernetes finds it unready",
+		Backends: resolved.Count(),
+		Gateway:  gateway.GatewayRef(exs),
 	}
 	if len(exs.Spec.Overrides) > 0 {
 		out.Ignored = append(out.Ignored, "spec.overrides")

@@ -31,6 +31,10 @@ type Decision struct {
 	failover.Outcome
 
 	Rollout rollout.Outcome
+	// Hedging is when silent attempts get a second one beside them; nil: nothing is decided about that.
+	Hedging *v1alpha1.HedgingStatus
+	// CheckInterval is how often proxies check an endpoint; nil: as often as by default.
+	CheckInterval *metav1.Duration
 	// Signals is the condition SignalsAvailable; nil: there is to be none.
 	Signals *metav1.Condition
 }
@@ -40,14 +44,15 @@ type Decision struct {
 func (d Decision) Differs(exs *v1alpha1.ExposedService) bool {
 	before := conditionsOf(exs.Status.Conditions, decisionConditions)
 	return d.Changed || exs.Status.Endpoints != endpointsOf(d.Backends) || !equality.Semantic.DeepEqual(before, d.conditions(exs, metav1.Time{})) ||
-		!equality.Semantic.DeepEqual(exs.Status.Backends, d.Backends)
+		!equality.Semantic.DeepEqual(exs.Status.Backends, d.Backends) || !equality.Semantic.DeepEqual(exs.Status.Hedging, d.Hedging) ||
+		!equality.Semantic.DeepEqual(exs.Status.CheckInterval, d.CheckInterval)
 }
 
 // half is the decision's part of the status.
 func (d Decision) half(exs *v1alpha1.ExposedService, now metav1.Time) v1alpha1.ExposedServiceStatus {
 	return v1alpha1.ExposedServiceStatus{
 		Active: d.Active, Traffic: &d.Traffic, Backends: d.Backends, History: d.History, Endpoints: endpointsOf(d.Backends),
-		Rollout:    d.Rollout.Rollout,
+		Rollout: d.Rollout.Rollout, Hedging: d.Hedging, CheckInterval: d.CheckInterval,
 		Failover:   &v1alpha1.FailoverStatus{State: &d.State},
 		Conditions: d.conditions(exs, now),
 	}

@@ -228,7 +228,8 @@ func portDiffers(a, b catalogEntry) bool {
 // DecisionMoved says whether the decision that is followed over xDS is another one.
 func DecisionMoved(before, after *v1alpha1.ExposedService) bool {
 	return !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic) || rampOf(before) != rampOf(after) ||
-		hedging.Delay(before.Status.Hedging) != hedging.Delay(after.Status.Hedging)
+		hedging.Delay(before.Status.Hedging) != hedging.Delay(after.Status.Hedging) ||
+		!equality.Semantic.DeepEqual(before.Status.CheckInterval, after.Status.CheckInterval)
 }
 
 // rampOf is the backend that is handed back to; empty: there is none.

@@ -33,15 +33,15 @@ func TestSomebodyAlwaysStandsBy(t *testing.T) {
 		exs.Spec.Failover.MaxSwitchesPerHour = ptr.To(int32(60))
 		exs.Spec.Failover.Recovery = &v1alpha1.Recovery{HealthyFor: ptr.To(v1alpha1.LongDuration("1s")), Ramp: []int32{100}}
 	})
+	freeze := func(ctx context.Context, space, app string) error {
+		return cluster.Order(ctx, space, app, "freeze", "duration", freezeTime.String())
+	}
+	// A container that crashed is started again the later the more often it did, so that few of the kills are crashes.
 	ways := []struct {
 		name string
 		kill func(context.Context, string, string) error
 	}{
-		{"force-delete", cluster.Kill},
-		{"freeze", func(ctx context.Context, space, app string) error {
-			return cluster.Order(ctx, space, app, "freeze", "duration", freezeTime.String())
-		}},
-		{"crash", cluster.Crash},
+		{"force-delete", cluster.Kill}, {"force-delete", cluster.Kill}, {"freeze", freeze}, {"freeze", freeze}, {"crash", cluster.Crash},
 	}
 	for n := range kills {
 		time.Sleep(time.Duration(random.Int64N(int64(longestPause)))) // the moment is what is tested

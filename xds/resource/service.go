@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
-	"github.com/headgate/headgate/hedging"
 )
 
 // service is one ExposedService on its way to resources.
@@ -53,7 +52,7 @@ func Service(e Exposure) ([]Resource, []Problem) {
 
 // newService reads the spec and the decision.
 func newService(e Exposure) (*service, []Problem) {
-	traffic, problems := readTraffic(e.Service.Spec.Traffic, hedging.Delay(e.Service.Status.Hedging))
+	traffic, problems := readTraffic(e.Service)
 	matches, found := matchesOf(e.Service.Spec.Rules)
 	s := &service{exs: e.Service, plan: planFor(e), traffic: traffic, matches: matches, check: checkFor(e)}
 	return s, append(problems, found...)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/hedging"
 )
 
 // The defaults are those of gateway/policy.go, which were measured to lose no call; docs/design.md has what
@@ -35,9 +36,13 @@ type traffic struct {
 	slowStart time.Duration
 }
 
-// readTraffic reads what is asked for, and says which of it cannot be done. An attempt that is silent for hedgeAfter gets a second one beside
-// it where the spec names no time; 0: it gets none.
-func readTraffic(spec *v1alpha1.Traffic, hedgeAfter time.Duration) (traffic, []Problem) {
+// readTraffic reads what is asked for, and says which of it cannot be done. Where the spec
+// does not say when an attempt that is silent gets a second one beside it, and how often endpoints are checked, the status does.
+func readTraffic(exs *v1alpha1.ExposedService) (traffic, []Problem) {
+	spec, interval := exs.Spec.Traffic, defaultCheckInterval
+	if decided := exs.Status.CheckInterval; decided != nil {
+		interval = decided.Duration
+	}
 	var r durationReader
 	var given v1alpha1.Traffic
 	if spec != nil {
@@ -46,16 +51,16 @@ func readTraffic(spec *v1alpha1.Traffic, hedgeAfter time.Duration) (traffic, []P
 	out := traffic{
 		requestTimeout:   r.read("requestTimeout", given.RequestTimeout, 0, orZero),
 		connectTimeout:   r.read("connectTimeout", given.ConnectTimeout, defaultConnectTimeout, aboveZero),
-		checkInterval:    defaultCheckInterval,
+		checkInterval:    interval,
 		checkTimeout:     defaultCheckTimeout,
 		outlierInterval:  defaultOutlierInterval,
 		baseEjectionTime: defaultBaseEjectionTime,
 	}
 	if retry := given.Retry; mayRunTwice(retry) {
-		out.perTryTimeout = r.read("retry.perTryTimeout", retry.PerTryTimeout, hedgeAfter, orZero)
+		out.perTryTimeout = r.read("retry.perTryTimeout", retry.PerTryTimeout, hedging.Delay(exs.Status.Hedging), orZero)
 	}
 	if check := given.HealthCheck; check != nil {
-		out.checkInterval = r.read("healthCheck.interval", check.Interval, defaultCheckInterval, aboveZero)
+		out.checkInterval = r.read("healthCheck.interval", check.Interval, interval, aboveZero)
 		out.checkTimeout = r.read("healthCheck.timeout", check.Timeout, defaultCheckTimeout, aboveZero)
 	}
 	if outlier := given.OutlierDetection; outlier != nil {
