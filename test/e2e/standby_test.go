@@ -23,16 +23,38 @@ const (
 	freezeTime = 2 * time.Second
 )
 
+// fastRecovery hands back as soon as it may, all at once, and as often as it takes.
+func fastRecovery() *v1alpha1.Failover {
+	return &v1alpha1.Failover{
+		MaxSwitchesPerHour: ptr.To(int32(60)),
+		Recovery:           &v1alpha1.Recovery{HealthyFor: ptr.To(v1alpha1.LongDuration("1s")), Ramp: []int32{100}},
+	}
+}
+
 // TestSomebodyAlwaysStandsBy kills what serves, at random moments and in random ways, as soon as anybody else could serve. No call may
 // be lost, whatever Headgate and the proxies are in the middle of.
 func TestSomebodyAlwaysStandsBy(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	trial := tryAt(t, calm, "standby", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { exs.Spec.Failover = fastRecovery() })
+	trial.untilHedged()
+	killWhatServes(trial.ctx, t, trial.exs, func(what string) { trial.mark(what) })
+	trial.nothingFailed()
+}
+
+// TestSomebodyAlwaysStandsByOverXDS is the same for clients of Headgate's own xDS.
+func TestSomebodyAlwaysStandsByOverXDS(t *testing.T) {
+	trial := overXDS(t, "standby")
+	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.Failover = fastRecovery() }))
+	trial.liveOnAll()
+	must(t, untilHedged(trial.ctx, trial.exs))
+	killWhatServes(trial.ctx, t, trial.exs, trial.mark)
+	trial.nothingFailed()
+}
+
+func killWhatServes(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService, mark func(string)) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // after 1970
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	trial := tryAt(t, calm, "standby", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) {
-		exs.Spec.Failover.MaxSwitchesPerHour = ptr.To(int32(60))
-		exs.Spec.Failover.Recovery = &v1alpha1.Recovery{HealthyFor: ptr.To(v1alpha1.LongDuration("1s")), Ramp: []int32{100}}
-	})
 	freeze := func(ctx context.Context, space, app string) error {
 		return cluster.Order(ctx, space, app, "freeze", "duration", freezeTime.String())
 	}
@@ -45,39 +67,47 @@ func TestSomebodyAlwaysStandsBy(t *testing.T) {
 	}
 	for n := range kills {
 		time.Sleep(time.Duration(random.Int64N(int64(longestPause)))) // the moment is what is tested
-		serves := trial.untilAnotherCould()
+		serves := untilAnotherCould(ctx, t, exs)
 		way := ways[random.IntN(len(ways))]
-		trial.mark(fmt.Sprintf("%d. %s %s", n+1, way.name, serves))
-		must(t, way.kill(trial.ctx, trial.space, serves))
+		mark(fmt.Sprintf("%d. %s %s", n+1, way.name, serves))
+		must(t, way.kill(ctx, exs.Namespace, serves))
 	}
-	trial.nothingFailed()
 }
 
 // untilAnotherCould waits until a backend that does not serve has ready endpoints, and says who serves.
-func (t *trial) untilAnotherCould() (serves string) {
+func untilAnotherCould(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService) (serves string) {
 	t.Helper()
-	must(t.T, scene.Until(t.ctx, "another backend to be ready", func(ctx context.Context) error {
-		if err := cluster.Get(ctx, client.ObjectKeyFromObject(t.exs), t.exs); err != nil {
+	must(t, scene.Until(ctx, "another backend to be ready", func(ctx context.Context) error {
+		if err := cluster.Get(ctx, client.ObjectKeyFromObject(exs), exs); err != nil {
 			return err
 		}
-		serves = t.exs.Status.Active
-		for _, b := range t.exs.Spec.Backends {
+		serves = exs.Status.Active
+		for _, b := range exs.Spec.Backends {
 			if b.Name == serves {
 				continue
 			}
-			var slices discoveryv1.EndpointSliceList
-			if err := cluster.List(ctx, &slices, client.InNamespace(t.space), client.MatchingLabels{discoveryv1.LabelServiceName: b.Name}); err != nil {
+			ready, err := hasReady(ctx, exs.Namespace, b.Name)
+			if err != nil || ready {
 				return err
-			}
-			for _, slice := range slices.Items {
-				for _, ep := range slice.Endpoints {
-					if ptr.Deref(ep.Conditions.Ready, false) {
-						return nil
-					}
-				}
 			}
 		}
 		return fmt.Errorf("nobody but %s is ready", serves)
 	}))
 	return serves
+}
+
+// hasReady says whether a Service has an endpoint that is ready.
+func hasReady(ctx context.Context, space, service string) (bool, error) {
+	var list discoveryv1.EndpointSliceList
+	if err := cluster.List(ctx, &list, client.InNamespace(space), client.MatchingLabels{discoveryv1.LabelServiceName: service}); err != nil {
+		return false, err
+	}
+	for _, slice := range list.Items {
+		for _, ep := range slice.Endpoints {
+			if ptr.Deref(ep.Conditions.Ready, false) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }

@@ -3,16 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"strings"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
+	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
 )
@@ -22,6 +17,8 @@ const (
 	quiet = 5 * time.Second
 	// settleTime is how long a failover may take to be undone after a scenario.
 	settleTime = 2 * time.Minute
+	// usualDelay is that of second attempts where calls take a few milliseconds.
+	usualDelay = 900 * time.Millisecond
 )
 
 // measureAll measures one scenario after the other on one stage.
@@ -67,9 +64,11 @@ func (s *stage) measure(ctx context.Context, what scenario, config load.Config, 
 	if err := sleep(ctx, quiet); err != nil {
 		return result{}, err
 	}
-	before, err := s.attempts(ctx)
-	if err != nil {
-		return result{}, err
+	var before, after int
+	if !what.dies {
+		if before, err = s.attempts(ctx); err != nil {
+			return result{}, err
+		}
 	}
 	out := result{began: time.Now()}
 	base.Mark(what.name + " begins")
@@ -103,12 +102,11 @@ func (s *stage) measure(ctx context.Context, what scenario, config load.Config, 
 	}
 	report := base.Stop()
 	out.add(report)
-	after, err := s.attempts(ctx)
-	if err != nil {
-		return result{}, err
-	}
 	if !what.dies {
-		out.attempts = after - before
+		if after, err = s.attempts(ctx); err != nil {
+			return result{}, err
+		}
+		out.attempts = float64(after - before)
 	}
 	if err := s.Get(ctx, key(s.exs), s.exs); err != nil {
 		return result{}, err
@@ -148,6 +146,9 @@ func (s *stage) settle(ctx context.Context, config load.Config) error {
 		if s.exs.Status.Active != primary {
 			return fmt.Errorf("%s serves", s.exs.Status.Active)
 		}
+		if before := s.exs.Status.Hedging; before != nil && hedging.Delay(before) != usualDelay {
+			return fmt.Errorf("the delay of second attempts is %s", hedging.Delay(before))
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -156,55 +157,17 @@ func (s *stage) settle(ctx context.Context, config load.Config) error {
 	return err
 }
 
-// attempts is how often the pods' calls have been started.
-func (s *stage) attempts(ctx context.Context) (float64, error) {
-	total := 0.0
+// attempts is how often the pods have been called.
+func (s *stage) attempts(ctx context.Context) (int, error) {
+	total := 0
 	for _, app := range apps {
-		addresses, err := s.Addresses(ctx, s.space, app.Name)
+		n, err := s.Attempts(ctx, s.space, app.Name)
 		if err != nil {
 			return 0, err
 		}
-		for _, address := range addresses {
-			n, err := started(ctx, address)
-			if err != nil {
-				return 0, err
-			}
-			total += n
-		}
+		total += n
 	}
 	return total, nil
-}
-
-// started reads from a pod how often its Greeter has been called.
-func started(ctx context.Context, address string) (float64, error) {
-	page, err := get(ctx, "http://"+net.JoinHostPort(address, text(scene.ControlPort))+"/metrics")
-	if err != nil {
-		return 0, err
-	}
-	total := 0.0
-	for _, metric := range page["grpc_server_started_total"].GetMetric() {
-		for _, label := range metric.GetLabel() {
-			if label.GetName() == "grpc_service" && label.GetValue() == "helloworld.Greeter" {
-				total += metric.GetCounter().GetValue()
-			}
-		}
-	}
-	return total, nil
-}
-
-func get(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	// Not the default transport, which would ask a proxy for the way.
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(response.Body)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

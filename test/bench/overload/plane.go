@@ -8,6 +8,7 @@ import (
 	"time"
 
 	_ "google.golang.org/grpc/xds" // the resolver and the balancers of a client without a proxy
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -58,6 +59,15 @@ var settings = []setting{
 	{"budget-20", "idempotent, with a retry budget of 20 %, at least 10", func(spec *v1alpha1.ExposedServiceSpec) {
 		retry(func(*v1alpha1.Retry) {})(spec)
 		spec.Traffic.CircuitBreaker = &v1alpha1.CircuitBreaker{RetryBudget: &v1alpha1.RetryBudget{Percent: ptr.To(int32(20)), MinConcurrency: ptr.To(int32(10))}}
+	}},
+	{"admission", "idempotent, and Envoy's admission control: a success rate of 90 % over 5 s, by an override", func(spec *v1alpha1.ExposedServiceSpec) {
+		retry(func(*v1alpha1.Retry) {})(spec)
+		spec.Overrides = []v1alpha1.Override{{Kind: "BackendTrafficPolicy", Patch: apiextensionsv1.JSON{Raw: []byte(
+			`{"spec":{"admissionControl":{"samplingWindow":"5s","minSuccessRate":90,"maxRejectionPercent":95}}}`)}}}
+	}},
+	{"parallel-40", "idempotent, and at most 40 calls in flight for each proxy", func(spec *v1alpha1.ExposedServiceSpec) {
+		retry(func(*v1alpha1.Retry) {})(spec)
+		spec.Traffic.CircuitBreaker = &v1alpha1.CircuitBreaker{MaxParallelRequests: ptr.To(int32(40))}
 	}},
 	{"two-attempts", "idempotent, with one retry", retry(func(r *v1alpha1.Retry) { r.Attempts = ptr.To(int32(1)) })},
 }
