@@ -58,6 +58,14 @@ func try(t *testing.T, name string, strategy v1alpha1.FailoverStrategy, change f
 
 func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.ExposedService)) *trial {
 	t.Helper()
+	return tryWith(t, rate, name, strategy, change, nil)
+}
+
+// tryWith is tryAt with calls that differ from the usual ones.
+func tryWith(
+	t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrategy, change func(*v1alpha1.ExposedService), differ func(*load.Config),
+) *trial {
+	t.Helper()
 	ctx := onCluster(t)
 	space := "e2e-" + name
 	must(t, cluster.MakeNamespace(ctx, space))
@@ -84,6 +92,9 @@ func tryAt(t *testing.T, rate int, name string, strategy v1alpha1.FailoverStrate
 	untilAllAnswered(ctx, t, exs, nil)
 	config, err := scene.Load(exs, float64(rate))
 	must(t, err)
+	if differ != nil {
+		differ(&config)
+	}
 	live, err := load.Start(ctx, config)
 	must(t, err)
 	trial := &trial{T: t, ctx: ctx, space: space, exs: exs, live: live, rate: rate}

@@ -64,7 +64,7 @@ func (t *trial) attempts() int {
 // backends have hardly more calls than are made.
 func TestSlowBackendsAreNotCalledMore(t *testing.T) {
 	t.Parallel()
-	trial := tryAt(t, calm, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) })
+	trial := tryWith(t, calm, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, unbounded)
 	trial.untilHedged()
 	_, seen := trial.live.Recent(0)
 	before := trial.attempts()
@@ -90,6 +90,9 @@ func TestSlowBackendsAreNotCalledMore(t *testing.T) {
 	trial.nothingFailed()
 }
 
+// unbounded: callers do not wait for each other when backends are slow.
+func unbounded(config *load.Config) { config.MaxInFlight = 0 }
+
 func mustHaveSwitchedNothing(trial *trial) {
 	trial.Helper()
 	must(trial.T, cluster.UntilActive(trial.ctx, trial.exs, primary))
@@ -101,7 +104,7 @@ func mustHaveSwitchedNothing(trial *trial) {
 // TestAnOverloadIsCarriedAsFarAsItCanBe: half as many calls again come as the primaries can carry, and the backup could not carry them either.
 func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 	t.Parallel()
-	trial := tryAt(t, calm/2, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) })
+	trial := tryWith(t, calm/2, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, unbounded)
 	for _, app := range []string{backup, primary} {
 		must(t, cluster.Order(trial.ctx, trial.space, app, "latency", "distribution", "constant", "value", workTime.String()))
 		must(t, cluster.Order(trial.ctx, trial.space, app, "capacity", "limit", fmt.Sprint(workersPerPod), "queue", fmt.Sprint(queueOfPod), "code", "UNAVAILABLE"))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
@@ -16,7 +17,7 @@ const (
 	// quiet is how long calls go on before a trouble, and after its end at least.
 	quiet = 5 * time.Second
 	// settleTime is how long a failover may take to be undone after a scenario.
-	settleTime = 2 * time.Minute
+	settleTime = time.Minute
 	// usualDelay is that of second attempts where calls take a few milliseconds.
 	usualDelay = 900 * time.Millisecond
 )
@@ -139,6 +140,9 @@ func (s *stage) settle(ctx context.Context, config load.Config) error {
 		return err
 	}
 	defer calls.Stop()
+	if err := s.handBack(ctx); err != nil {
+		return err
+	}
 	if err := scene.UntilWithin(ctx, settleTime, time.Second, "the primary to serve", func(ctx context.Context) error {
 		if err := s.Get(ctx, key(s.exs), s.exs); err != nil {
 			return err
@@ -155,6 +159,19 @@ func (s *stage) settle(ctx context.Context, config load.Config) error {
 	}
 	_, err = scene.Alone(ctx, calls, primary, int(2*calm))
 	return err
+}
+
+// handBack has the primary serve, however careful Headgate has become by what was done to it before.
+func (s *stage) handBack(ctx context.Context) error {
+	for _, pin := range []string{primary, ""} {
+		if err := s.Change(ctx, s.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.Failover.Pin = pin }); err != nil {
+			return err
+		}
+		if err := s.UntilActive(ctx, s.exs, primary); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attempts is how often the pods have been called.
