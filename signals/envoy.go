@@ -52,6 +52,8 @@ func (c *EnvoyConfig) setDefaults() {
 //
 // In a cluster that is one backend's alone, on a proxy without counters by endpoint, it counts by
 // gRPC status codes (envoy_cluster_grpc_…), which count calls. Only such a cluster has latencies of a backend, too.
+//
+// Work is that of whole clusters (envoy_cluster_upstream_rq_total and _active). Both leave out what waits for a connection.
 type Envoy struct {
 	health
 
@@ -109,6 +111,7 @@ func (e *Envoy) Read(ctx context.Context, query Query) (Reading, error) {
 	e.forget(now)
 
 	reading.Backends = e.conclude(look)
+	reading.Work = look.work.at(look.now)
 	reading.Notes = append(reading.Notes, look.notes()...)
 	return reading, e.report(&reading, look)
 }
@@ -198,6 +201,7 @@ func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
 	look.own(l, page)
 	look.learn(l, page, at.baseline)
 	look.addLatencies(l.grow(page, at.baseline))
+	look.addWork(proxy.Name, l.read, l.work(page, at))
 	l.count(page, at, func(of series, increase float64) { look.add(l, of, increase) })
 	return nil
 }

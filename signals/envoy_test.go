@@ -130,10 +130,16 @@ func (g *gate) look(after time.Duration) Reading {
 // outcome is what an endpoint's counters say.
 type outcome struct{ success, failure float64 }
 
-// statistics writes a page as Envoy does.
-func statistics(uptime float64, cluster string, endpoints map[string]outcome) string {
+// statistics writes a page as Envoy does. The cluster is used, and without more of it nothing else is said of the whole.
+func statistics(uptime float64, cluster string, endpoints map[string]outcome, whole ...aCluster) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "# TYPE envoy_cluster_upstream_rq_total counter\nenvoy_cluster_upstream_rq_total{envoy_cluster_name=%q} 1\n", cluster)
+	if len(whole) == 0 {
+		whole = []aCluster{{started: 1}}
+	}
+	out.WriteString("# TYPE envoy_cluster_upstream_rq_total counter\n")
+	for _, of := range whole {
+		out.WriteString(of.lines(cluster))
+	}
 	if uptime >= 0 {
 		fmt.Fprintf(&out, "# TYPE envoy_server_uptime gauge\nenvoy_server_uptime{} %.0f\n", uptime)
 	}
@@ -231,6 +237,9 @@ func TestProxiesAreAskedForNoMoreThanNeeded(t *testing.T) {
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.10.0.0.1:50051.rq_success": true,
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_error":      true,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_total":                  true,
+		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_active":                 true,
+		"cluster.grpcroute/shop/greeter/rule/0/backend/0.upstream_rq_active":       true,
+		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_pending_active":         false,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_time":                   false,
 		"cluster.grpcroute/shop/greeter/rule/0.grpc.0":                             false,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_cx_total":                  false,

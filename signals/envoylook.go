@@ -29,6 +29,8 @@ type look struct {
 	contributed, baselines bool
 	// withoutEndpoints: a proxy sends calls to the shared cluster and does not count them by endpoint.
 	withoutEndpoints bool
+	// work is that of the proxies whose counts were used.
+	work workTally
 	// strays are calls to addresses that are no backend's.
 	strays map[string]float64
 	// gap says which proxy was last read too long ago; empty: none.
@@ -80,7 +82,7 @@ func (l *look) learn(of *ledger, page *page, baseline bool) {
 			l.seen[s.owner] = true
 		}
 	}
-	if page.calls[l.query.Cluster] > 0 && !of.byEndpoint {
+	if page.calls[l.query.Cluster].started > 0 && !of.byEndpoint {
 		l.withoutEndpoints = true
 	}
 }
@@ -164,9 +166,9 @@ func (l *look) verdict(backend Backend) Counts {
 // latenciesShared is why Envoy has no latencies of a backend.
 const latenciesShared = "Envoy counts them by cluster, and the backends share one"
 
-// notes are about calls that went to nobody's address.
+// notes are about calls that went to nobody's address, and proxies whose work is not known.
 func (l *look) notes() []string {
-	var out []string
+	out := l.work.notes
 	for address, calls := range l.strays {
 		if calls > 0 {
 			out = append(out, fmt.Sprintf("%.0f calls to %s, which belongs to no backend", calls, address))

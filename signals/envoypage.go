@@ -10,8 +10,8 @@ type page struct {
 	series []series
 	// uptime is for how long the process has been running, in seconds; -1: the page does not say.
 	uptime float64
-	// calls is how many calls each cluster has had at all: it says that a cluster is used.
-	calls map[string]float64
+	// calls are the attempts of each cluster that the page has anything of.
+	calls map[string]clusterCalls
 	// latencies are those of clusters that are one backend's alone, by name.
 	latencies map[string]Histogram
 	times     sampleTimes
@@ -48,6 +48,7 @@ const (
 	suffixSuccess = "_endpoint_rq_success"
 	suffixError   = "_endpoint_rq_error"
 	suffixTotal   = "_cluster_upstream_rq_total"
+	suffixActive  = "_cluster_upstream_rq_active"
 	suffixUptime  = "_server_uptime"
 	infixGRPC     = "_cluster_grpc_"
 	// suffixTime ends the name of the histogram of how long the calls of a cluster took, in milliseconds. There is none by endpoint.

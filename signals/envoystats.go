@@ -30,8 +30,7 @@ type envoyStats struct {
 // clusterStats is what a page says of one cluster.
 type clusterStats struct {
 	samples []statsSample
-	// calls is envoy_cluster_upstream_rq_total: it says that the cluster is used.
-	calls float64
+	calls   clusterCalls
 	// latencies are the buckets of its histogram of how long calls took, in seconds.
 	latencies []cumulative
 	times     sampleTimes
@@ -78,6 +77,7 @@ const (
 	statsSuccess
 	statsError
 	statsTotal
+	statsActive
 	statsCode
 	statsTime
 )
@@ -91,6 +91,8 @@ func kindOfStats(name string) (kind statsKind, code int) {
 		return statsError, noCode
 	case strings.HasSuffix(name, suffixTotal):
 		return statsTotal, noCode
+	case strings.HasSuffix(name, suffixActive):
+		return statsActive, noCode
 	case strings.HasSuffix(name, suffixUptime):
 		return statsUptime, noCode
 	case strings.HasSuffix(name, suffixTime+"_bucket"):
@@ -208,12 +210,15 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	case r.kind == statsTime:
 		of.addBucket(le, value)
 		return
+	case r.kind == statsActive:
+		of.calls.setActive(r.name, value)
+		return
 	}
 	if of.wrong = checkCounter(r.name, value); of.wrong != nil {
 		return
 	}
 	if r.kind == statsTotal {
-		of.calls = value
+		of.calls.started, of.calls.counted = value, true
 		return
 	}
 	switch {
@@ -284,7 +289,7 @@ func (s *envoyStats) empty() bool { return s.uptime < 0 && len(s.clusters) == 0 
 // those tell what failed, wherever there are codes.
 func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes Codes) (*page, error) {
 	out := &page{
-		uptime: s.uptime, calls: map[string]float64{}, latencies: map[string]Histogram{}, times: s.times,
+		uptime: s.uptime, calls: map[string]clusterCalls{}, latencies: map[string]Histogram{}, times: s.times,
 	}
 	for name := range clusters {
 		of := s.clusters[name]

@@ -25,6 +25,8 @@ type ledger struct {
 	counters   map[seriesKey]*counter
 	// latencies are the last histograms, by cluster.
 	latencies map[string]Histogram
+	// started is how many attempts there had been, by cluster. As with counters it outlives the cluster.
+	started map[string]float64
 }
 
 // counter is the last value of a series. It outlives the series: one that comes back with the
@@ -37,7 +39,7 @@ type counter struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}, latencies: map[string]Histogram{}}
+	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}, latencies: map[string]Histogram{}, started: map[string]float64{}}
 }
 
 // asOf is what is known of a page before it is counted.

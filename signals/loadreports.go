@@ -25,14 +25,21 @@ type ReplicaLoads struct {
 	Replica, Run string
 	// Heard: a client that is connected has reported on the ExposedService, and lately.
 	Heard bool
-	// Loads are by backend, and only grow during a run.
+	// Loads are by backend.
 	Loads map[string]Load
+	// TellsInFlight: the replica says how many calls are under way, so that 0 of them are none. One of an older version does not.
+	TellsInFlight bool
 	// Err is why the replica says nothing.
 	Err error
 }
 
-// Load are the calls that have ended since the start of a run.
-type Load struct{ Succeeded, Failed uint64 }
+// Load are the calls to a backend.
+type Load struct {
+	// Succeeded and Failed have ended since the start of a run, and Issued have begun since then. They only grow during a run.
+	Succeeded, Failed, Issued uint64
+	// InFlight are under way: the sum of what each client that is connected said last, and lately.
+	InFlight uint64
+}
 
 // LoadReportsConfig is what a LoadReports source needs. Zero limits get defaults.
 type LoadReportsConfig struct {
@@ -112,7 +119,7 @@ func (l *LoadReports) Read(ctx context.Context, query Query) (Reading, error) {
 		reading.Backends = allUnknown(query, UnknownEmpty, "no client that is connected reports its calls")
 		return reading, nil
 	}
-	reading.Backends = l.count(query, replicas, now)
+	reading.Backends, reading.Work = l.count(query, replicas, now)
 	return reading, nil
 }
 
@@ -125,12 +132,18 @@ func (l *LoadReports) fail(reading Reading, query Query, err error) (Reading, er
 }
 
 // count takes what all replicas have, and hands out what it grew by since the last look.
-func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time) map[string]Counts {
+func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time) (map[string]Counts, Work) {
 	since := l.last
 	gap := now.Sub(since)
 	grown := map[string]Load{}
+	var work reportedWork
 	for _, replica := range replicas {
-		for backend, more := range l.grow(replica, now) {
+		last := l.lastOf(replica.Run)
+		growth := l.grow(replica, now)
+		if !last.IsZero() && now.Sub(last) <= l.config.MaxGap {
+			work.add(query, replica, growth, last)
+		}
+		for backend, more := range growth {
 			sum := grown[backend]
 			sum.Succeeded += more.Succeeded
 			sum.Failed += more.Failed
@@ -141,11 +154,11 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 	l.forget(now)
 	switch {
 	case since.IsZero():
-		return allUnknown(query, UnknownFirstLook, firstLook)
+		return allUnknown(query, UnknownFirstLook, firstLook), Work{}
 	case gap < 0:
-		return allUnknown(query, UnknownTime, fmt.Sprintf("the last look is %s in the future: calls are counted from now on", -gap.Round(time.Second)))
+		return allUnknown(query, UnknownTime, fmt.Sprintf("the last look is %s in the future: calls are counted from now on", -gap.Round(time.Second))), Work{}
 	case gap > l.config.MaxGap:
-		return allUnknown(query, UnknownGap, fmt.Sprintf("the last look was %s ago: calls are counted from now on", gap.Round(time.Second)))
+		return allUnknown(query, UnknownGap, fmt.Sprintf("the last look was %s ago: calls are counted from now on", gap.Round(time.Second))), Work{}
 	}
 	out := make(map[string]Counts, len(query.Backends))
 	for _, backend := range query.Backends {
@@ -155,10 +168,10 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 			NoLatencies: "clients do not report them",
 		}
 	}
-	return out
+	return out, work.at(replicas, now)
 }
 
-// grow is what a replica's loads grew by since they were last counted, by backend:
+// grow is what a replica's loads grew by since they were last counted, by backend, with what is under way now:
 //   - those of a run that is new are only remembered, because they may be from before the last look;
 //   - a backend that is new in a run that is known had no call before;
 //   - one that is missing is remembered, and one that fell, which none should, starts from there.
@@ -173,8 +186,10 @@ func (l *LoadReports) grow(replica ReplicaLoads, now time.Time) map[string]Load 
 	for backend, load := range replica.Loads {
 		was := known.loads[backend]
 		known.loads[backend] = load
-		if load.Succeeded >= was.Succeeded && load.Failed >= was.Failed {
-			grown[backend] = Load{Succeeded: load.Succeeded - was.Succeeded, Failed: load.Failed - was.Failed}
+		if load.Succeeded >= was.Succeeded && load.Failed >= was.Failed && load.Issued >= was.Issued {
+			grown[backend] = Load{
+				Succeeded: load.Succeeded - was.Succeeded, Failed: load.Failed - was.Failed, Issued: load.Issued - was.Issued, InFlight: load.InFlight,
+			}
 		}
 	}
 	return grown

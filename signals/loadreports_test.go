@@ -23,7 +23,7 @@ func (r *replicaLoads) Loads(context.Context, string, string) ([]ReplicaLoads, e
 }
 
 func heard(run string, loads map[string]Load) ReplicaLoads {
-	return ReplicaLoads{Replica: "of " + run, Run: run, Heard: true, Loads: loads}
+	return ReplicaLoads{Replica: "of " + run, Run: run, Heard: true, Loads: loads, TellsInFlight: true}
 }
 
 func TestLoadReportsCountWhatIsAdded(t *testing.T) {
@@ -125,6 +125,7 @@ func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 		source := NewLoadReports(LoadReportsConfig{Reader: reader, Clock: clock})
 		truth, runs, starts := map[string]*Load{}, map[string]string{}, 0
 		var made, counted Load
+		var started uint64
 		var end time.Time
 		for range rapid.IntRange(1, 30).Draw(t, "looks") {
 			clock.SetTime(clock.Now().Add(time.Duration(rapid.IntRange(1, 20).Draw(t, "seconds")) * time.Second))
@@ -135,11 +136,15 @@ func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 					starts++
 					runs[id] = fmt.Sprint(id, starts)
 				}
-				more := Load{rapid.Uint64Range(0, 50).Draw(t, "succeeded"), rapid.Uint64Range(0, 50).Draw(t, "failed")}
+				more := Load{Succeeded: rapid.Uint64Range(0, 50).Draw(t, "succeeded"), Failed: rapid.Uint64Range(0, 50).Draw(t, "failed")}
+				more.Issued = rapid.Uint64Range(0, 100).Draw(t, "issued")
 				truth[id].Succeeded += more.Succeeded
 				truth[id].Failed += more.Failed
+				truth[id].Issued += more.Issued
+				truth[id].InFlight = rapid.Uint64Range(0, 9).Draw(t, "in flight")
 				made.Succeeded += more.Succeeded
 				made.Failed += more.Failed
+				made.Issued += more.Issued
 				replica := heard(runs[id], map[string]Load{"primary": *truth[id]})
 				switch rapid.IntRange(0, 9).Draw(t, "answer") {
 				case 0:
@@ -151,6 +156,11 @@ func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 			}
 			reading, _ := source.Read(t.Context(), Query{Backends: []Backend{{Name: "primary"}}})
 			counts := reading.Backends["primary"]
+			started += reading.Work.Started
+			checkReported(t, reading, counts, inFlightOf(reader.replicas))
+			if started > made.Issued {
+				t.Fatalf("%d were started of %d", started, made.Issued)
+			}
 			if !counts.Known() {
 				continue
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ type world struct {
 	// trueCalls and trueErrors are those of all proxies since the first look at each.
 	trueCalls, trueErrors uint64
 	counted, failed       uint64
+	// started are the attempts of all readings. As many were started as calls were made.
+	started uint64
 
 	clock   *clocktesting.FakePassiveClock
 	source  *Envoy
@@ -35,9 +38,11 @@ type world struct {
 
 type modelProxy struct {
 	address   netip.AddrPort
-	started   time.Time
+	since     time.Time
 	clockBack time.Duration
 	endpoints map[string]outcome
+	// started are the calls to all endpoints, also those that are gone; active are under way, and most is the most that have been.
+	started, active, most int
 	// frozen is the page that it keeps showing; empty: it shows what is.
 	frozen string
 	// hidden are endpoints that it does not show for now.
@@ -59,8 +64,8 @@ func (p *modelProxy) page(now time.Time) string {
 		}
 	}
 	// The uptime is as of the last flush of the statistics, each 5 s.
-	uptime := now.Sub(p.started).Truncate(5*time.Second) - p.clockBack
-	return statistics(max(0, uptime.Seconds()), sharedCluster, shown)
+	uptime := now.Sub(p.since).Truncate(5*time.Second) - p.clockBack
+	return statistics(max(0, uptime.Seconds()), sharedCluster, shown, aCluster{p.started, strconv.Itoa(p.active)})
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -96,7 +101,7 @@ func (w *world) addProxy() {
 	w.address++
 	proxy := &modelProxy{
 		address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(w.address)}), StatsPort),
-		started: w.now, endpoints: map[string]outcome{}, hidden: map[string]bool{},
+		since:   w.now, endpoints: map[string]outcome{}, hidden: map[string]bool{},
 	}
 	for _, address := range modelAddresses {
 		proxy.endpoints[address] = outcome{}
@@ -131,8 +136,27 @@ func (w *world) look(t *rapid.T) {
 	for _, proxy := range query.Proxies {
 		w.proxies[proxy.ID].read = w.proxies[proxy.ID].read || !w.proxies[proxy.ID].down
 	}
+	w.started += reading.Work.Started
+	w.checkWork(t, reading)
 	if w.counted > w.trueCalls || w.failed > w.trueErrors {
 		t.Fatalf("counted %d calls and %d errors of %d and %d", w.counted, w.failed, w.trueCalls, w.trueErrors)
+	}
+}
+
+// checkWork: no attempt is counted that was not started since its proxy was first read, and none twice.
+func (w *world) checkWork(t *rapid.T, reading Reading) {
+	active := 0
+	for _, proxy := range w.proxies {
+		active += proxy.most
+	}
+	work := reading.Work
+	switch {
+	case w.started > w.trueCalls:
+		t.Fatalf("%d started of %d", w.started, w.trueCalls)
+	case work.InFlight > uint64(active):
+		t.Fatalf("%d under way, of at most %d", work.InFlight, active)
+	case work.Known && (!work.Start.Before(work.End) || !work.End.Equal(reading.Taken)), !work.Known && work != (Work{}):
+		t.Fatalf("%+v", work)
 	}
 }
 
@@ -144,6 +168,9 @@ func (w *world) call(proxy *modelProxy, address string, calls, failures int) {
 	of.success += float64(calls)
 	of.failure += float64(failures)
 	proxy.endpoints[address] = of
+	proxy.started += calls + failures
+	proxy.active = calls
+	proxy.most = max(proxy.most, proxy.active)
 	if !proxy.read {
 		return
 	}
@@ -189,7 +216,8 @@ func TestNoCallIsCountedTwice(t *testing.T) {
 			},
 			"restart": func(t *rapid.T) {
 				p := pick(t)
-				p.started, p.clockBack = w.now, 0
+				p.since, p.clockBack = w.now, 0
+				p.started, p.active = 0, 0
 				for address := range p.endpoints {
 					p.endpoints[address] = outcome{}
 				}

@@ -22,6 +22,10 @@ func manyClusters(n int, tick int) string {
 	for c := range n {
 		fmt.Fprintf(&b, "envoy_cluster_upstream_rq_total{envoy_cluster_name=\"grpcroute/tenant-%d/service-%d/rule/0\"} %d\n", c%40, c, tick*100)
 	}
+	b.WriteString("# TYPE envoy_cluster_upstream_rq_active gauge\n")
+	for c := range n {
+		fmt.Fprintf(&b, "envoy_cluster_upstream_rq_active{envoy_cluster_name=\"grpcroute/tenant-%d/service-%d/rule/0\"} %d\n", c%40, c, c%7)
+	}
 	fmt.Fprintf(&b, "# TYPE envoy_server_uptime gauge\nenvoy_server_uptime{} %d\n", tick)
 	return b.String()
 }

@@ -74,6 +74,8 @@ type Reading struct {
 	Bound time.Duration
 	// Backends holds the counts of every backend of the query, by name.
 	Backends map[string]Counts
+	// Work is how busy the backends are, all together.
+	Work Work
 	// Asked and Answered count the proxies, or servers, that were asked, and those whose answer
 	// could be used.
 	Asked, Answered int
@@ -93,6 +95,25 @@ func (r Reading) Share() float64 {
 		return 0
 	}
 	return float64(r.Answered) / float64(r.Asked)
+}
+
+// Work is how busy the backends of a query are, all together: attempts of calls, whichever backend they were sent to and whatever became
+// of them. By Little's law (L = λW, Little 1961) InFlight divided by the attempts started per second is how long one takes, in
+// seconds, while neither changes much.
+//
+// Both are of the same proxies, or clients. Which they are may change from reading to reading, and what was started while one could
+// not be read, or before it was read first, may be in no reading.
+type Work struct {
+	// Started is how many attempts were started in (Start, End]; none is in two readings.
+	Started uint64
+	// InFlight is how many were under way at End, or when that was last reported.
+	InFlight uint64
+	// Start is the oldest of when the parts of the source were last read, and before End. It is before the End of the last reading when
+	// a part could not be read then: Started of that part is of a longer time than that of the others.
+	Start, End time.Time
+	// Known says whether anything is known, which is only ever the case with the sources Envoy and LoadReports. If not, the other
+	// fields are zero.
+	Known bool
 }
 
 // Counts are the calls of one backend.

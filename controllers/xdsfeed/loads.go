@@ -33,15 +33,21 @@ func (l Loads) Loads(ctx context.Context, namespace, name string) ([]signals.Rep
 	}
 	out := make([]signals.ReplicaLoads, 0, len(readings))
 	for _, reading := range readings {
-		loads := make(map[string]signals.Load, len(reading.Backends))
-		for backend, totals := range reading.Backends {
-			loads[backend] = signals.Load{Succeeded: totals.Succeeded, Failed: totals.Failed}
-		}
-		out = append(out, signals.ReplicaLoads{
-			Replica: reading.Replica, Run: reading.Run, Heard: reading.Heard, Loads: loads, Err: reading.Err,
-		})
+		out = append(out, replicaLoads(reading))
 	}
 	return out, nil
+}
+
+func replicaLoads(reading loadreport.Reading) signals.ReplicaLoads {
+	loads := make(map[string]signals.Load, len(reading.Backends))
+	for backend, totals := range reading.Backends {
+		loads[backend] = signals.Load{
+			Succeeded: totals.Succeeded, Failed: totals.Failed, Issued: totals.Issued, InFlight: reading.InFlight[backend],
+		}
+	}
+	return signals.ReplicaLoads{
+		Replica: reading.Replica, Run: reading.Run, Heard: reading.Heard, Loads: loads, TellsInFlight: reading.TellsInFlight, Err: reading.Err,
+	}
 }
 
 // addressTTL is how long the address of a pod is believed: a pod that is gone does not answer until then, and its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/signals"
+	"github.com/headgate/headgate/xds/loadreport"
 )
 
 // pods answers for the API server.
@@ -80,6 +83,34 @@ func TestTheOtherReplicasAreFoundByTheirPods(t *testing.T) {
 	world.addresses["replica-b"] = ""
 	if got, err := replicas.Of(t.Context(), "shop", "greeter"); err == nil {
 		t.Errorf("%v: a pod without an address is an error", got)
+	}
+}
+
+func TestWhatAReplicaSaysInTheWordsOfSignals(t *testing.T) {
+	refused := errors.New("refused")
+	for _, c := range []struct {
+		reading loadreport.Reading
+		want    signals.ReplicaLoads
+	}{
+		{
+			loadreport.Reading{
+				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true,
+				Backends: map[string]loadreport.Totals{"primary": {Issued: 9, Succeeded: 5, Failed: 1}, "backup": {Issued: 2, Succeeded: 2}},
+				InFlight: map[string]uint64{"primary": 3},
+			},
+			signals.ReplicaLoads{
+				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true,
+				Loads: map[string]signals.Load{"primary": {Issued: 9, Succeeded: 5, Failed: 1, InFlight: 3}, "backup": {Issued: 2, Succeeded: 2}},
+			},
+		},
+		{
+			loadreport.Reading{Replica: "10.0.0.2:18000", Err: refused},
+			signals.ReplicaLoads{Replica: "10.0.0.2:18000", Err: refused, Loads: map[string]signals.Load{}},
+		},
+	} {
+		if got := replicaLoads(c.reading); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%+v, want %+v", got, c.want)
+		}
 	}
 }
 

@@ -16,3 +16,6 @@ func ownerOf(cluster string) (cache.Owner, bool) {
 	}
 	return cache.Owner{Namespace: namespace, Name: name}, true
 }
+
+// isOwn says whether a cluster with an owner is one backend's alone.
+func isOwn(cluster string) bool { return strings.Count(cluster, "/") > 1 }

@@ -20,6 +20,9 @@
 // needs no memory here. What has been counted since the start of a replica only grows; a reader remembers what
 // it has seen and takes the difference. A replica that starts again says so by its run.
 //
+// What is under way is no total: it is the sum of what each connected client said last, and goes with a client that leaves or
+// falls silent.
+//
 // A client that is connected and silent is not taken for one without calls: clients report in every interval, also when
 // there is nothing to say, and one that has not for [Config.Silence] is not heard. Reports that cover more than
 // [Config.MaxSpan], after a connection was away for longer, say nothing of now and are left out.

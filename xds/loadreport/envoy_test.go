@@ -39,6 +39,7 @@ func TestTheCallsOfAnEnvoyAreWhatItsClientSaw(t *testing.T) {
 	want.Failed += seen.Failed
 	r.await("the calls", func(reading loadreport.Reading) bool { return reading.Backends["primary"] == want && reading.Heard })
 	t.Logf("before %+v, the client saw %+v, after %+v", before, seen, primary())
+	r.hang(conn)
 }
 
 func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {

@@ -26,6 +26,12 @@ func TestTheCallsOfAGRPCClientAreWhatItSaw(t *testing.T) {
 	}
 }
 
+func TestACallOfAGRPCClientIsUnderWayUntilItEnds(t *testing.T) {
+	r := startReplica(t, controlplane.Config{})
+	exposeGreeter(t, r.Cache)
+	r.hang(controlplane.Proxyless(t, bootstrapOf(t, r)))
+}
+
 func TestTheCallsOfTwoClientsAddUp(t *testing.T) {
 	r := startReplica(t, controlplane.Config{})
 	exposeGreeter(t, r.Cache)

@@ -120,6 +120,7 @@ func (s watchedStream) RecvMsg(message any) error {
 const (
 	failAtOnce = "fail at once"
 	failLater  = "fail after the headers"
+	neverEnd   = "do not answer"
 )
 
 // backend fails the calls that ask for it.
@@ -136,6 +137,9 @@ func (backend) SayHello(ctx context.Context, request *greeter.HelloRequest) (*gr
 			return nil, err
 		}
 		return nil, status.Error(codes.Internal, "as asked, in trailers")
+	case neverEnd:
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return &greeter.HelloReply{Message: "Hello " + request.GetName()}, nil
 }
@@ -199,6 +203,23 @@ func callAll(t *testing.T, conn *grpc.ClientConn, names ...string) loadreport.To
 		}
 	}
 	return seen
+}
+
+// hang makes a call that does not end before it is given up, and sees both reported.
+func (r *replica) hang(conn *grpc.ClientConn) {
+	r.t.Helper()
+	ctx, giveUp := context.WithCancel(r.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = greeter.NewGreeterClient(conn).SayHello(ctx, &greeter.HelloRequest{Name: neverEnd}, grpc.WaitForReady(true))
+	}()
+	r.await("the call", func(reading loadreport.Reading) bool {
+		return reading.InFlight["primary"] == 1 && reading.TellsInFlight
+	})
+	giveUp()
+	<-ended
+	r.await("its end", func(reading loadreport.Reading) bool { return reading.InFlight["primary"] == 0 && reading.Heard })
 }
 
 // mixed are so many names, of which three in ten fail, in both ways.

@@ -33,15 +33,16 @@ type ledger struct {
 // service is what was reported of an ExposedService.
 type service struct {
 	backends map[string]Totals
-	// reporters are the connected clients that have reported on it.
-	reporters map[*reporter]struct{}
+	// reporters are the connected clients that have reported on it, with what they have under way.
+	reporters map[*reporter]inFlight
 }
 
 // reporter is a client's stream.
 type reporter struct {
 	scope cache.Scope
-	// heard is when it last reported, whatever it said.
-	heard time.Time
+	// heard is when it last reported, whatever it said, and reports is how often it has.
+	heard   time.Time
+	reports uint64
 	// on are the ExposedServices that it has reported on.
 	on map[cache.Owner]struct{}
 }
@@ -90,6 +91,7 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 	defer l.mu.Unlock()
 	l.sweep(now)
 	r.heard = now
+	r.reports++
 	for _, cluster := range stats {
 		owner, ok := ownerOf(cluster.GetClusterName())
 		switch {
@@ -99,8 +101,8 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 			ignore(ignoredLate)
 		default:
 			s := l.service(owner)
-			s.reporters[r], r.on[owner] = struct{}{}, struct{}{}
-			s.add(cluster.GetUpstreamLocalityStats(), ignore)
+			r.on[owner] = struct{}{}
+			s.add(r, cluster, ignore)
 		}
 	}
 }
@@ -108,26 +110,33 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 func (l *ledger) service(owner cache.Owner) *service {
 	s := l.services[owner]
 	if s == nil {
-		s = &service{backends: map[string]Totals{}, reporters: map[*reporter]struct{}{}}
+		s = &service{backends: map[string]Totals{}, reporters: map[*reporter]inFlight{}}
 		l.services[owner] = s
 	}
 	return s
 }
 
-func (s *service) add(localities []*endpoint.UpstreamLocalityStats, ignore func(ignored)) {
-	for _, locality := range localities {
+func (s *service) add(r *reporter, cluster *endpoint.ClusterStats, ignore func(ignored)) {
+	under := s.reporters[r]
+	if under == nil {
+		under = inFlight{}
+		s.reporters[r] = under
+	}
+	own := isOwn(cluster.GetClusterName())
+	for _, locality := range cluster.GetUpstreamLocalityStats() {
 		backend := locality.GetLocality().GetZone()
 		counted := totalsOf(locality)
 		total, known := s.backends[backend]
 		switch {
 		case backend == "":
 			ignore(ignoredNameless)
-		case !counted.sensible():
+		case !counted.sensible() || locality.GetTotalRequestsInProgress() > maxCalls:
 			ignore(ignoredNonsense)
 		case !known && len(s.backends) >= maxBackends:
 			ignore(ignoredBound)
 		default:
 			s.backends[backend] = total.plus(counted)
+			under.say(place{backend, own}, locality.GetTotalRequestsInProgress(), r)
 		}
 	}
 }
@@ -149,18 +158,19 @@ func (l *ledger) sweep(now time.Time) {
 	}
 }
 
-// read is what was reported of an ExposedService, and whether a connected client that reports on it was heard
-// since then.
-func (l *ledger) read(owner cache.Owner, since time.Time) (totals map[string]Totals, heard bool) {
+// read is what was reported of an ExposedService, what its connected clients have said since then to have under way, and whether
+// one of them was heard since then.
+func (l *ledger) read(owner cache.Owner, since time.Time) (totals map[string]Totals, underWay map[string]uint64, heard bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.services[owner]
 	if s == nil {
-		return nil, false
+		return nil, nil, false
 	}
-	totals = maps.Clone(s.backends)
-	for r := range s.reporters {
+	totals, underWay = maps.Clone(s.backends), make(map[string]uint64, len(s.backends))
+	for r, under := range s.reporters {
 		heard = heard || !r.heard.Before(since)
+		under.addTo(underWay, since)
 	}
-	return totals, heard
+	return totals, underWay, heard
 }

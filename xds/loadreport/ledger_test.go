@@ -106,7 +106,7 @@ func TestWhatIsCountedOfAReport(t *testing.T) {
 			l := onlyGreeter()
 			left := map[ignored]int{}
 			l.add(l.connect(shop), c.stats, noon, func(why ignored) { left[why]++ })
-			got, _ := l.read(greeter, noon)
+			got, _, _ := l.read(greeter, noon)
 			if !maps.Equal(got, c.want) {
 				t.Errorf("counted (-want +got):\n%s", cmp.Diff(c.want, got))
 			}
@@ -122,7 +122,7 @@ func TestSilenceIsNotHeard(t *testing.T) {
 	l := onlyGreeter()
 	none := func(why ignored) { t.Errorf("ignored: %s", why) }
 	heard := func(now time.Time) bool {
-		_, heard := l.read(greeter, now.Add(-silence))
+		_, _, heard := l.read(greeter, now.Add(-silence))
 		return heard
 	}
 	first, other := l.connect(shop), l.connect(shop)
@@ -142,7 +142,7 @@ func TestSilenceIsNotHeard(t *testing.T) {
 		t.Error("a report that says nothing is no silence")
 	}
 	l.close(first)
-	totals, still := l.read(greeter, noon)
+	totals, _, still := l.read(greeter, noon)
 	if still || totals["primary"].Succeeded != 1 {
 		t.Errorf("after the client is gone: heard %v, %v; what it reported stays", still, totals)
 	}
@@ -156,7 +156,7 @@ func TestWhatTheCacheNoLongerHasIsForgotten(t *testing.T) {
 	l.add(r, []*endpoint.ClusterStats{report("shop/greeter", locality("primary", Totals{Succeeded: 1}))}, noon, none)
 	there = false
 	l.add(r, nil, noon.Add(sweepInterval), none)
-	if totals, _ := l.read(greeter, noon); totals != nil || len(r.on) != 0 || len(l.services) != 0 {
+	if totals, _, _ := l.read(greeter, noon); totals != nil || len(r.on) != 0 || len(l.services) != 0 {
 		t.Errorf("still there: %v", totals)
 	}
 	l.close(r)
@@ -200,7 +200,7 @@ func TestTotalsAreTheSumOfWhatWasReported(t *testing.T) {
 		}
 		got := map[string]Totals{}
 		for _, replica := range replicas {
-			totals, _ := replica.read(greeter, now)
+			totals, _, _ := replica.read(greeter, now)
 			for backend, total := range totals {
 				got[backend] = got[backend].plus(total)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,10 +139,15 @@ func ask(ctx context.Context, to *connection, address netip.AddrPort, cluster st
 }
 
 func decode(replica string, answer *loadstats.LoadStatsRequest) Reading {
-	reading := Reading{Replica: replica, Run: answer.GetNode().GetId(), Heard: len(answer.GetClusterStats()) > 0, Backends: map[string]Totals{}}
+	reading := Reading{
+		Replica: replica, Run: answer.GetNode().GetId(), Heard: len(answer.GetClusterStats()) > 0,
+		Backends: map[string]Totals{}, InFlight: map[string]uint64{}, TellsInFlight: slices.Contains(answer.GetNode().GetClientFeatures(), tellsInFlight),
+	}
 	for _, cluster := range answer.GetClusterStats() {
 		for _, locality := range cluster.GetUpstreamLocalityStats() {
-			reading.Backends[locality.GetLocality().GetZone()] = totalsOf(locality)
+			backend := locality.GetLocality().GetZone()
+			reading.Backends[backend] = totalsOf(locality)
+			reading.InFlight[backend] = locality.GetTotalRequestsInProgress()
 		}
 	}
 	return reading

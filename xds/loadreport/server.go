@@ -90,6 +90,10 @@ type Reading struct {
 	Heard bool
 	// Backends are the totals by backend, since the start of the replica. What clients have not called is missing.
 	Backends map[string]Totals
+	// InFlight are the calls under way by backend: the sum of what each client that is connected said last, and lately.
+	InFlight map[string]uint64
+	// TellsInFlight: the replica says what is under way, if anything is. One of an older version does not.
+	TellsInFlight bool
 	// Err is why the replica says nothing; the other fields but Replica are then zero.
 	Err error
 }
@@ -97,6 +101,6 @@ type Reading struct {
 // Read is what this replica says of an ExposedService.
 func (s *Server) Read(namespace, name string) Reading {
 	since := s.config.Clock.Now().Add(-s.config.Silence)
-	backends, heard := s.ledger.read(cache.Owner{Namespace: namespace, Name: name}, since)
-	return Reading{Replica: "this replica", Run: s.run, Heard: heard, Backends: backends}
+	backends, underWay, heard := s.ledger.read(cache.Owner{Namespace: namespace, Name: name}, since)
+	return Reading{Replica: "this replica", Run: s.run, Heard: heard, Backends: backends, InFlight: underWay, TellsInFlight: true}
 }

@@ -20,6 +20,10 @@ const (
 	totalsMethod      = "/" + totalsServiceName + "/Read"
 )
 
+// tellsInFlight is the feature of the node by which a replica says that its numbers of calls under way mean something. One of an older
+// version leaves them 0, which would say that calls take no time: without the feature they are unknown.
+const tellsInFlight = "headgate.loadreport.in_flight"
+
 type totalsReader interface {
 	readTotals(ctx context.Context, cluster *wrapperspb.StringValue) (*loadstats.LoadStatsRequest, error)
 }
@@ -56,7 +60,7 @@ func (s *Server) readTotals(ctx context.Context, cluster *wrapperspb.StringValue
 }
 
 func encode(reading Reading, cluster string) *loadstats.LoadStatsRequest {
-	answer := &loadstats.LoadStatsRequest{Node: &core.Node{Id: reading.Run}}
+	answer := &loadstats.LoadStatsRequest{Node: &core.Node{Id: reading.Run, ClientFeatures: []string{tellsInFlight}}}
 	if !reading.Heard {
 		return answer
 	}
@@ -67,6 +71,7 @@ func encode(reading Reading, cluster string) *loadstats.LoadStatsRequest {
 			TotalIssuedRequests:     totals.Issued,
 			TotalSuccessfulRequests: totals.Succeeded,
 			TotalErrorRequests:      totals.Failed,
+			TotalRequestsInProgress: reading.InFlight[backend],
 		})
 	}
 	answer.ClusterStats = []*endpoint.ClusterStats{stats}
