@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
@@ -23,18 +24,19 @@ func main() {
 	planesFlag := flag.String("planes", ".", "regular expression: which data planes")
 	settingsFlag := flag.String("settings", "^(twice|once)$", "regular expression: which settings")
 	scenariosFlag := flag.String("scenarios", ".", "regular expression: which scenarios")
+	times := flag.Int("times", 1, "how often each scenario is measured")
 	list := flag.Bool("list", false, "print the names of all data planes, settings and scenarios, and measure nothing")
 	verbose := flag.Bool("v", false, "print the calls of each second")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *planesFlag, *settingsFlag, *scenariosFlag, *list, *verbose); err != nil {
+	if err := run(ctx, *planesFlag, *settingsFlag, *scenariosFlag, *list, *verbose, *times); err != nil {
 		fmt.Fprintln(os.Stderr, "bench overload:", err)
 		os.Exit(2)
 	}
 }
 
-func run(ctx context.Context, planesFlag, settingsFlag, scenariosFlag string, list, verbose bool) error {
+func run(ctx context.Context, planesFlag, settingsFlag, scenariosFlag string, list, verbose bool, times int) error {
 	chosenPlanes, err := choose("planes", planesFlag, planes, func(p plane) string { return p.name })
 	if err != nil {
 		return err
@@ -53,6 +55,10 @@ func run(ctx context.Context, planesFlag, settingsFlag, scenariosFlag string, li
 		printNames("scenarios", chosenScenarios, func(s scenario) (string, string) { return s.name, s.says })
 		return nil
 	}
+	if times < 1 {
+		return fmt.Errorf("%w: -times %d: give 1 or more", errUsage, times)
+	}
+	chosenScenarios = slices.Repeat(chosenScenarios, times)
 	fmt.Println(header)
 	for _, plane := range chosenPlanes {
 		for _, setting := range chosenSettings {
