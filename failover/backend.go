@@ -77,6 +77,12 @@ func recallBackend(name string, previous *v1alpha1.ExposedServiceStatus, state *
 			*t = micro(earlier((*t).Time, now))
 		}
 	}
+	if kept := b.memory.KeptBack; kept != nil {
+		kept.Since = *micro(earlier(kept.Since.Time, now))
+	}
+	if failing := b.memory.Failing; failing != nil {
+		failing.Until = *micro(earlier(failing.Until.Time, now))
+	}
 	if !b.unmet() && b.before.Ready != nil {
 		b.countable, b.ready = true, *b.before.Ready
 		if b.before.Total != nil {

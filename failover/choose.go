@@ -31,12 +31,13 @@ func whoIsPinned(l *look) (choice, bool) {
 	return choice{to: l.pin, pinned: true}, l.pin != none && !l.backends[l.pin].dead()
 }
 
-// firstUp: in order of preference, the first that is up. One of which nothing has ever been known stays where it is.
+// firstUp: in order of preference, the first that is up and not kept back. One of which nothing has ever been known stays where
+// it is.
 func firstUp(l *look) (choice, bool) {
 	for i := range l.backends {
 		b := &l.backends[i]
 		incumbent := i == l.active || l.active == none
-		if b.up() && !l.unseenRival(i) || b.unmet() && incumbent {
+		if b.up() && !l.unseenRival(i) && !l.keepsBackFrom(i) || b.unmet() && incumbent {
 			return choice{to: i}, true
 		}
 	}

@@ -40,12 +40,12 @@ func backendsHealthy(l *look, backends []v1alpha1.BackendStatus) Condition {
 }
 
 func failedOver(l *look, p plan, backends []v1alpha1.BackendStatus) Condition {
-	preferred, active := backends[0], backends[p.active]
+	preferred, active, kept := backends[0], backends[p.active], l.keptBack(p)
 	out := Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionTrue}
 	switch {
 	case p.active == 0 && p.ramp == nil && p.due == "":
 		out.Status, out.Reason = metav1.ConditionFalse, v1alpha1.ReasonPreferredServes
-		out.Message = preferred.Name + " serves"
+		out.Message = preferred.Name + " serves" + kept
 	case p.due != "":
 		out.Status = status(p.active != 0)
 		out.Reason = v1alpha1.ReasonSwitchHeld
@@ -62,12 +62,12 @@ func failedOver(l *look, p plan, backends []v1alpha1.BackendStatus) Condition {
 	case p.active == l.pin:
 		out.Reason = v1alpha1.ReasonPinned
 		out.Message = fmt.Sprintf("pinned to %s", active.Name)
-	case !l.backends[p.active].up():
+	case !l.backends[p.active].up() && kept == "":
 		out.Reason = v1alpha1.ReasonNoBackendUp
 		out.Message = fmt.Sprintf("no backend is up, and %s serves", active.Name)
 	default:
 		out.Reason = v1alpha1.ReasonBackupServes
-		out.Message = fmt.Sprintf("%s serves; %s: %s", active.Name, preferred.Name, orUp(preferred.Message))
+		out.Message = fmt.Sprintf("%s serves; %s: %s", active.Name, preferred.Name, orUp(preferred.Message)+kept)
 	}
 	return out
 }

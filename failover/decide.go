@@ -51,6 +51,7 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 	l := newLook(spec, &previous, observation, now)
 
 	p := l.move(l.choose())
+	l.keepBackBy(p)
 	traffic, decisions := l.record(p, previous.Traffic)
 	if p.switched {
 		l.switches = append(l.switches, now)
@@ -85,7 +86,7 @@ func (l *look) state(p plan) v1alpha1.DeciderState {
 		out.Backends = append(out.Backends, l.backends[i].memory)
 	}
 	if p.ramp != nil {
-		out.Ramp = &v1alpha1.RampState{To: l.name(p.ramp.to), Percent: p.ramp.percent, Trial: p.ramp.trial, Since: *micro(p.ramp.since)}
+		out.Ramp = p.ramp.state(l.name(p.ramp.to))
 	}
 	for _, t := range l.switches {
 		out.Switches = append(out.Switches, *micro(t))

@@ -9,6 +9,9 @@
 //	move      how to get there from where we are, by another such list: at once, along the ramp, or not yet
 //	record    what it comes to: weights, the fallback, and a decision with its reason for every change
 //
+// A backend that fails its calls is tried against the next one first (trial). What the trial shows of an overload is in overload, and
+// from whom calls are kept back after it in keptback.
+//
 // One word for one thing: a backend is up or down (its standing); it is alive while it has a ready endpoint and dead when it is
 // known to have none; it is seen in a look that tells about it. The active backend serves; a ramp hands its calls to another.
 // A switch is a change of the active backend that the signals caused, or a hand-back that was broken off. Deciding against the

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout/judge"
 )
@@ -14,7 +16,7 @@ func takeCalls(b *backend, calls Calls, test *judge.Absolute, now time.Time) *fa
 	m := &b.memory
 	if test == nil {
 		forgetCalls(m)
-		m.CountedUntil = nil
+		m.CountedUntil, m.Failing = nil, nil
 		return nil
 	}
 	if !calls.tell(now) || taken(m, calls) {
@@ -48,13 +50,27 @@ func takeCalls(b *backend, calls Calls, test *judge.Absolute, now time.Time) *fa
 				m.Errors, m.Calls, percent(m.Errors, m.Calls), clock(m.CountedFrom.Time), clock(calls.End),
 				evidence, threshold, source(calls)),
 		}
+		if !b.challenged { // In its trial it gets fewer calls than those that are to be compared with.
+			m.Failing = evidenceOf(m)
+		}
 		forgetCalls(m)
 		return f
 	case evidence <= 0:
 		// The counts are those of the present evidence. While there is none they would only grow.
 		m.Calls, m.Errors, m.CountedFrom = 0, 0, nil
+		if !b.challenged {
+			m.Failing = nil
+		}
 	}
 	return nil
+}
+
+// evidenceOf are the calls of the present evidence.
+func evidenceOf(m *v1alpha1.BackendMemory) *v1alpha1.CountedCalls {
+	return &v1alpha1.CountedCalls{
+		Calls: m.Calls, Errors: m.Errors,
+		Duration: metav1.Duration{Duration: m.CountedUntil.Sub(m.CountedFrom.Time)}, Until: *m.CountedUntil,
+	}
 }
 
 // taken says whether some of the calls were taken in before.

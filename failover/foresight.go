@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,9 +44,14 @@ func (f *Foresight) Hear(calls map[string]Calls, now time.Time) bool {
 	return false
 }
 
-// matters: no calls at all are no evidence. Only a trial waits for a count with nothing in it.
+// matters: no calls at all are no evidence. Only a trial waits for a count with nothing in it, and a backend from which calls are
+// kept back.
 func (f *Foresight) matters(calls map[string]Calls) bool {
-	if ramp := stateOf(&f.status).Ramp; ramp != nil && ramp.Trial {
+	state := stateOf(&f.status)
+	if state.Ramp != nil && state.Ramp.Trial {
+		return true
+	}
+	if slices.ContainsFunc(state.Backends, func(m v1alpha1.BackendMemory) bool { return m.KeptBack != nil }) {
 		return true
 	}
 	for _, c := range calls {

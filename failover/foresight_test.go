@@ -11,11 +11,20 @@ import (
 )
 
 // weather is what happens in one second: the share of each backend's calls that fails, in percent, how many of two endpoints are ready,
-// how many calls there are, and whether the source can be read.
+// how many calls there are, how many of them an endpoint can carry (0: all), and whether the source can be read.
 type weather struct {
-	errors, ready [2]int
-	calls         int
-	blind         bool
+	errors, ready  [2]int
+	calls, carries int
+	blind          bool
+}
+
+// failed is how many of so many calls to a backend fail.
+func (w weather) failed(i int, calls uint64) uint64 {
+	failed := calls * uint64(w.errors[i]) / 100
+	if most := uint64(w.carries * w.ready[i]); w.carries > 0 && calls > most {
+		return max(failed, calls-most)
+	}
+	return failed
 }
 
 // plays is a history in which somebody decides, and somebody else counts calls and wakes them.
@@ -100,7 +109,7 @@ func (p *plays) pass(w weather) {
 	for i, b := range p.spec.Backends {
 		calls := uint64(float64(w.calls) * float64(weightOf(p.status, b.Name)) / allParts)
 		counted[i] = Calls{
-			Known: true, Calls: calls, Errors: calls * uint64(w.errors[i]) / 100, Start: p.counted, End: p.now, StaleAfter: 15 * time.Second, Source: "Envoy",
+			Known: true, Calls: calls, Errors: w.failed(i, calls), Start: p.counted, End: p.now, StaleAfter: 15 * time.Second, Source: "Envoy",
 		}
 		words[b.Name] = counted[i]
 	}
@@ -120,6 +129,7 @@ func TestWhoIsWokenDecidesAsEarly(t *testing.T) {
 		w := weather{ready: [2]int{2, 2}}
 		for range rapid.IntRange(2, 5).Draw(t, "spells") {
 			w.calls = rapid.SampledFrom([]int{0, 1, 10, 100, 1000}).Draw(t, "calls")
+			w.carries = rapid.SampledFrom([]int{0, 0, 40, 350}).Draw(t, "calls that an endpoint carries")
 			w.blind = chance(t, "blind", 10)
 			for i := range w.ready {
 				w.errors[i] = rapid.SampledFrom([]int{0, 0, 1, 4, 6, 20, 100}).Draw(t, "errors")

@@ -98,6 +98,7 @@ func (b *backend) goDown(now time.Time) {
 	m.HealthySince, m.UnknownSince = nil, nil
 	if b.fault.reason != v1alpha1.FaultCallsFail {
 		forgetCalls(m)
+		m.Failing = nil
 		return
 	}
 	m.HealthySince = micro(now)
@@ -124,7 +125,7 @@ func (b *backend) comeUp(now time.Time, hold time.Duration) {
 		m.HealthySince = micro(now)
 	}
 	if b.unmet() || b.down() && now.Sub(m.HealthySince.Time) >= b.ownHold(hold) {
-		*m = v1alpha1.BackendMemory{Name: m.Name, Standing: v1alpha1.BackendHealthy, CountedUntil: m.CountedUntil}
+		*m = v1alpha1.BackendMemory{Name: m.Name, Standing: v1alpha1.BackendHealthy, CountedUntil: m.CountedUntil, KeptBack: m.KeptBack}
 	}
 }
 
@@ -135,7 +136,7 @@ func (b *backend) ownHold(hold time.Duration) time.Duration {
 	case b.memory.Cause != string(v1alpha1.FaultCallsFail):
 		return hold
 	case b.challenged:
-		return max(hold, longestTrial+trialTime)
+		return max(hold, longestMeasure+trialTime)
 	}
 	return max(hold, 2*trialTime)
 }

@@ -28,6 +28,8 @@ type look struct {
 	ramp *ramp
 	// pin is the backend that is pinned.
 	pin int
+	// rate is how many calls come per second; nil: this look does not tell.
+	rate *float64
 
 	// first: nothing has been decided before.
 	first bool
@@ -50,6 +52,10 @@ type ramp struct {
 	since   time.Time
 	// trial: the backend is tried, and not handed back to.
 	trial bool
+	// arrived is when the share of a trial was seen in the calls of the backend that is tried; zero: not yet.
+	arrived time.Time
+	// serving are the calls of the serving backend since then.
+	serving *v1alpha1.CountedCalls
 }
 
 // newLook puts together what was decided, what was remembered and what was observed.
@@ -78,16 +84,37 @@ func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServic
 	}
 	if r := state.Ramp; r != nil && l.active != none {
 		if to := l.index(r.To); to != none && to != l.active {
-			l.ramp = &ramp{to: to, percent: r.Percent, trial: r.Trial, since: earlier(r.Since.Time, now)}
+			l.ramp = recallRamp(r, to, now)
 		}
 	}
 	if l.ramp.isTrial() {
 		l.backends[l.active].challenged = true
+		l.measureTrial(seen)
 	}
+	l.takeRate(seen, previous.Traffic)
 	for i := range l.backends {
 		l.assess(&l.backends[i], seen.Backends[l.backends[i].name])
 	}
+	l.forgetKeptBack()
 	return l
+}
+
+// recallRamp is a ramp as it was left by the last look.
+func recallRamp(r *v1alpha1.RampState, to int, now time.Time) *ramp {
+	out := &ramp{to: to, percent: r.Percent, trial: r.Trial, since: earlier(r.Since.Time, now), serving: r.Serving.DeepCopy()}
+	if r.Arrived != nil {
+		out.arrived = earlier(r.Arrived.Time, now)
+	}
+	return out
+}
+
+// state is what the next look has to know of a ramp.
+func (r *ramp) state(to string) *v1alpha1.RampState {
+	out := &v1alpha1.RampState{To: to, Percent: r.percent, Trial: r.trial, Since: *micro(r.since), Serving: r.serving.DeepCopy()}
+	if !r.arrived.IsZero() {
+		out.Arrived = micro(r.arrived)
+	}
+	return out
 }
 
 func stateOf(status *v1alpha1.ExposedServiceStatus) *v1alpha1.DeciderState {

@@ -14,6 +14,8 @@ type plan struct {
 	switched bool
 	// again: something else is due, right after this.
 	again bool
+	// keptBack: calls are kept back from the backend that from names.
+	keptBack *v1alpha1.KeptBack
 	// due names the backend to which a switch is due and not allowed.
 	due string
 	// reason is why something changes; empty: nothing does. From and to are the backends that it is about.

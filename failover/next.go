@@ -21,11 +21,12 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 			// Just after: on the bound itself it is not stale.
 			consider(b.staleAt.Add(time.Microsecond))
 		}
-		if b.down() && b.seen && b.memory.HealthySince != nil {
-			consider(b.memory.HealthySince.Add(b.ownHold(hold)))
-			if len(switches) > 0 {
-				consider(switches[0].Add(window)) // The hold is shorter then.
-			}
+		ends := b.holdEnds(hold)
+		for _, t := range ends {
+			consider(t)
+		}
+		if len(ends) > 0 && len(switches) > 0 {
+			consider(switches[0].Add(window)) // The hold is shorter then.
 		}
 	}
 	if p.ramp != nil && l.backends[p.ramp.to].up() && l.backends[p.ramp.to].seen {
@@ -41,13 +42,27 @@ func (l *look) next(p plan, switches []time.Time) time.Time {
 	return next
 }
 
+// holdEnds is when it may be up again, and when calls are no longer kept back from it.
+func (b *backend) holdEnds(hold time.Duration) []time.Time {
+	var out []time.Time
+	if b.down() && b.seen && b.memory.HealthySince != nil {
+		out = append(out, b.memory.HealthySince.Add(b.ownHold(hold)))
+	}
+	if kept := b.memory.KeptBack; kept != nil {
+		out = append(out, kept.Since.Add(hold), kept.Since.Add(window))
+	}
+	return out
+}
+
 // stepTime is how long a step lasts.
 func (l *look) stepTime(r *ramp) time.Duration {
 	switch {
-	case r.isTrial() && l.now.Sub(r.since) >= trialTime:
-		return longestTrial
-	case r.isTrial():
+	case !r.isTrial():
+		return l.settings.rampInterval
+	case l.now.Sub(r.since) < trialTime:
 		return trialTime
+	case l.now.Sub(r.since) < longestTrial:
+		return longestTrial
 	}
-	return l.settings.rampInterval
+	return longestMeasure
 }

@@ -49,6 +49,9 @@ func TestPropertiesHoldInAnyHistory(t *testing.T) {
 				for range pick(t, "looks", []int{1, 3, 10, 30, 60}) {
 					h.live()
 					h.look()
+					if chance(t, "a rush", 5) {
+						h.rush()
+					}
 				}
 				h.calm()
 			})
@@ -65,9 +68,9 @@ type history struct {
 	now    time.Time
 	last   Outcome
 
-	// failing are the backends whose calls fail, and counted is until when they were counted.
-	failing map[string]bool
-	counted map[string]time.Time
+	// failing are the backends whose calls fail, strained those that fail what is too much, and counted is until when they were counted.
+	failing, strained map[string]bool
+	counted           map[string]time.Time
 
 	// edited: the spec has changed since the last look.
 	edited bool
@@ -87,7 +90,7 @@ var (
 func newHistory(t *rapid.T) *history {
 	h := &history{
 		t: t, now: midnight, seen: Observation{Backends: map[string]BackendObservation{}},
-		ready: map[string]int32{}, failing: map[string]bool{}, counted: map[string]time.Time{},
+		ready: map[string]int32{}, failing: map[string]bool{}, strained: map[string]bool{}, counted: map[string]time.Time{},
 	}
 	h.setBackends()
 	h.setFailover()
@@ -206,6 +209,9 @@ func (h *history) countCalls() {
 		if chance(h.t, b.Name+" starts or stops to fail its calls", 10) {
 			h.failing[b.Name] = !h.failing[b.Name]
 		}
+		if chance(h.t, b.Name+" starts or stops to get too many calls", 5) {
+			h.strained[b.Name] = !h.strained[b.Name]
+		}
 		if chance(h.t, "calls to "+b.Name, 80) {
 			o.Calls.Known, o.Calls.End, o.Calls.StaleAfter = true, h.now, time.Minute
 			o.Calls.Calls = pick(h.t, "calls", []uint64{0, 1, 100, 10000})
@@ -213,6 +219,9 @@ func (h *history) countCalls() {
 				o.Calls.Errors = o.Calls.Calls * 3 / 4
 			}
 			o.Calls.Start = h.counted[b.Name]
+			if h.strained[b.Name] {
+				o.Calls.Calls, o.Calls.Errors = h.strain(b.Name, h.now.Sub(h.counted[b.Name]))
+			}
 			switch roll.Draw(h.t, "lie") / 6 {
 			case 0:
 				o.Calls.Errors = o.Calls.Calls + 1
@@ -223,6 +232,28 @@ func (h *history) countCalls() {
 		}
 		h.seen.Backends[b.Name] = o
 	}
+}
+
+// rush lets too many calls come for some seconds, and looks at each of them.
+func (h *history) rush() {
+	h.edited = false
+	for _, b := range h.spec.Backends {
+		h.strained[b.Name] = chance(h.t, b.Name+" gets too many calls", 80)
+	}
+	for range pick(h.t, "seconds of the rush", []int{4, 8, 16}) {
+		h.now = h.now.Add(time.Second)
+		h.countCalls()
+		h.look()
+	}
+}
+
+// strain is what becomes of the calls of a backend that gets its share of 300 a second and can carry 200.
+func (h *history) strain(name string, elapsed time.Duration) (calls, errors uint64) {
+	if h.status.Traffic == nil || elapsed <= 0 || elapsed > time.Hour {
+		return 0, 0
+	}
+	rate := 300 * float64(weightOf(h.status, name)) / allParts
+	return uint64(rate * elapsed.Seconds()), uint64(max(0, rate-200) * elapsed.Seconds())
 }
 
 // look looks, and checks everything that must hold.

@@ -32,10 +32,11 @@ func resumes(read, kept v1alpha1.BackendMemory) bool {
 	return equality.Semantic.DeepEqual(withoutCounts(read), withoutCounts(kept))
 }
 
-// withoutCounts is what is remembered of a backend but what comes from its calls: the evidence, and when it last was enough.
+// withoutCounts is what is remembered of a backend but what comes from its calls: the evidence, when it last was
+// enough, and what it was then.
 func withoutCounts(m v1alpha1.BackendMemory) v1alpha1.BackendMemory {
 	forgetCalls(&m)
-	m.CountedUntil = nil
+	m.CountedUntil, m.Failing = nil, nil
 	if m.Cause == string(v1alpha1.FaultCallsFail) {
 		m.HealthySince = nil
 	}

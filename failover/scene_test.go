@@ -26,6 +26,16 @@ type actor struct {
 	unknown string
 	// errors is the share of its calls that fail, and extra how many calls a second it gets in spite of its weight (retries).
 	errors, extra float64
+	// carries is how many calls a second each ready endpoint can answer; the others fail. 0: all.
+	carries float64
+}
+
+// failed is the share of its calls that fail when so many come a second.
+func (a *actor) failed(rate float64) float64 {
+	if most := a.carries * float64(a.ready); a.carries > 0 && rate > most {
+		return max(a.errors, 1-most/rate)
+	}
+	return a.errors
 }
 
 // scene plays a history: actors, calls, a clock, and the decider in between, whose memory goes through JSON after every look.
@@ -43,6 +53,9 @@ type scene struct {
 	blind   bool
 	counted time.Time
 	owed    map[string][2]float64
+
+	// written is the status that the API server has. A look that changes nothing but counts is not written.
+	written v1alpha1.ExposedServiceStatus
 
 	last     Outcome
 	all      []v1alpha1.Decision
@@ -96,6 +109,15 @@ func (s *scene) fail(name string, share float64) {
 	s.say("%s: %.0f %% of its calls fail", name, share*100)
 }
 
+// load lets so many calls a second arrive.
+func (s *scene) load(rate float64) {
+	s.rate = rate
+	s.say("%.0f calls arrive a second", rate)
+}
+
+// crash leaves what has been written.
+func (s *scene) crash() { s.status = s.written }
+
 func (s *scene) observe() Observation {
 	out := Observation{Backends: map[string]BackendObservation{}}
 	for name, a := range s.actors {
@@ -122,8 +144,9 @@ func (s *scene) countCalls(out Observation) {
 	seconds := s.now.Sub(s.counted).Seconds()
 	for name, a := range s.actors {
 		owed := s.owed[name]
-		calls := owed[0] + seconds*(s.rate*float64(s.weight(name))/allParts+a.extra)
-		errors := owed[1] + (calls-owed[0])*a.errors
+		rate := s.rate*float64(s.weight(name))/allParts + a.extra
+		calls := owed[0] + seconds*rate
+		errors := owed[1] + (calls-owed[0])*a.failed(rate)
 		whole := [2]uint64{uint64(calls), uint64(min(errors, calls))}
 		s.owed[name] = [2]float64{calls - float64(whole[0]), errors - float64(whole[1])}
 		o := out.Backends[name]
@@ -142,6 +165,9 @@ func (s *scene) look() Outcome {
 	}
 	s.last.Apply(&s.status)
 	s.status = timeline.ThroughJSON(s.t, s.status)
+	if s.last.Changed {
+		s.written = s.status
+	}
 	for _, d := range s.last.Decisions {
 		s.all = append(s.all, d)
 		s.say("  -> %-16s r%-3d %s\n%38s%s", d.Reason, d.Revision, s.shares(), "", d.Message)

@@ -15,6 +15,9 @@ const (
 	trialTime    = 3 * time.Second
 	// longestTrial is how long a trial waits for evidence. Prometheus counts every 15 seconds where nobody has changed that.
 	longestTrial = 30 * time.Second
+	// longestMeasure is how long it waits for a count of the serving backend that begins after the share has arrived: that is the second
+	// one, or the third.
+	longestMeasure = 45 * time.Second
 )
 
 // isTrial says whether it is a trial; nil is none.
@@ -49,9 +52,8 @@ func (b *backend) acquitted(until time.Time) bool {
 	return m.CountedUntil != nil && !m.CountedUntil.Time.Before(until) && m.Calls == 0
 }
 
-// endTrial: the backend that is tried has gone down as well, and the other goes on: moving would help
-// nobody. After the trial's time without that it gets everything, once the calls of that time are counted and nothing speaks
-// against it: a source is late by a look, and it takes two of them to take a backend down.
+// endTrial: the backend that is tried has gone down as well, and the other goes on: moving would help nobody. Nor would it where
+// both cannot carry what comes. Otherwise it gets everything.
 func endTrial(l *look, c choice) (plan, bool) {
 	if !l.ramp.isTrial() {
 		return plan{}, false
@@ -59,17 +61,38 @@ func endTrial(l *look, c choice) (plan, bool) {
 	tried := &l.backends[l.ramp.to]
 	switch {
 	case c.to == l.ramp.to && tried.up() && tried.seen:
-		if d := l.now.Sub(l.ramp.since); d < trialTime || d < longestTrial && !tried.acquitted(l.ramp.since.Add(trialTime)) {
+		if l.trialGoesOn() {
 			return l.unchanged(), true
+		}
+		if p, applies := settleOverload(l, c); applies {
+			return p, true
 		}
 		return l.switchTo(c), true
 	case c.to == l.active:
-		p := l.unchanged()
-		// It counts as a switch, so that the next trial waits longer and there are not too many.
-		p.ramp, p.from, p.to, p.switched = nil, l.ramp.to, l.active, true
-		p.reason = v1alpha1.DecisionBackupNoBetter
+		p := l.stayAfterTrial(v1alpha1.DecisionBackupNoBetter)
 		p.message = fmt.Sprintf("%s does no better: %s; %s serves on", tried.name, tried.describe(), l.name(l.active))
 		return p, true
 	}
 	return l.unchanged(), c.to == l.ramp.to
+}
+
+// trialGoesOn: its time is not over, or the calls of that time are not counted yet, or what could show an overload is not. A source
+// is late by a look, and it takes two of them to take a backend down.
+func (l *look) trialGoesOn() bool {
+	d := l.now.Sub(l.ramp.since)
+	switch {
+	case d < trialTime:
+		return true
+	case !l.backends[l.ramp.to].acquitted(l.ramp.since.Add(trialTime)):
+		return d < longestTrial
+	}
+	return l.measures() && l.ramp.serving == nil && d < longestMeasure
+}
+
+// stayAfterTrial ends a trial without moving anything. It counts as a switch, so that the next trial waits longer and there are
+// not too many.
+func (l *look) stayAfterTrial(reason v1alpha1.DecisionReason) plan {
+	p := l.unchanged()
+	p.ramp, p.from, p.to, p.switched, p.reason = nil, l.ramp.to, l.active, true, reason
+	return p
 }

@@ -239,6 +239,9 @@ const (
 	DecisionTryingBackup DecisionReason = "TryingBackup"
 	// DecisionBackupNoBetter: the backend that was tried fails its calls as well; nothing is moved.
 	DecisionBackupNoBetter DecisionReason = "BackupNoBetter"
+	// DecisionKeptBack: the serving backend gets more calls than it can carry, and so would the backend that
+	// was tried; nothing is moved.
+	DecisionKeptBack DecisionReason = "KeptBack"
 	// DecisionHandingBack: a preferred backend has recovered and gets the next share of its ramp.
 	DecisionHandingBack DecisionReason = "HandingBack"
 	// DecisionHandedBack: a preferred backend has everything again.
@@ -373,6 +376,48 @@ type BackendMemory struct {
 	// CountedUntil is where the counts that were taken in end; no call is taken in twice.
 	// +optional
 	CountedUntil *metav1.MicroTime `json:"countedUntil,omitempty"`
+
+	// Failing are the calls by which it was last found to fail too many.
+	// +optional
+	Failing *CountedCalls `json:"failing,omitempty"`
+
+	// KeptBack says that in an overload it could not carry all calls, or could not have.
+	// +optional
+	KeptBack *KeptBack `json:"keptBack,omitempty"`
+}
+
+// CountedCalls are calls that a backend has answered.
+type CountedCalls struct {
+	// Calls is how many there were.
+	// +required
+	Calls int64 `json:"calls"`
+
+	// Errors is the number of those that failed.
+	// +required
+	Errors int64 `json:"errors"`
+
+	// Duration is the time in which they were counted.
+	// +required
+	Duration metav1.Duration `json:"duration"`
+
+	// Until is the end of that time.
+	// +required
+	Until metav1.MicroTime `json:"until"`
+}
+
+// KeptBack says how much a backend can carry from which calls are kept back, because there were more.
+type KeptBack struct {
+	// Since is when that was decided.
+	// +required
+	Since metav1.MicroTime `json:"since"`
+
+	// Endpoints is with how many ready endpoints it could carry all calls of then.
+	// +required
+	Endpoints int32 `json:"endpoints"`
+
+	// Carries is how many calls per second it could carry with them.
+	// +required
+	Carries int64 `json:"carries"`
 }
 
 // RampState is a hand-back, or the trial of a backup, that is under way.
@@ -395,4 +440,12 @@ type RampState struct {
 	// Since is when it got this share.
 	// +required
 	Since metav1.MicroTime `json:"since"`
+
+	// Arrived is when the share of a trial was seen in the calls of the backend that is tried.
+	// +optional
+	Arrived *metav1.MicroTime `json:"arrived,omitempty"`
+
+	// Serving are the calls of the serving backend in a trial, since the share has arrived.
+	// +optional
+	Serving *CountedCalls `json:"serving,omitempty"`
 }

@@ -220,7 +220,7 @@ func (r *run) reportDecisions(ctx context.Context, out failover.Outcome) {
 		case v1alpha1.DecisionNetChanged:
 			// Nobody has to know while a backend flaps that does not serve: the history has it.
 			continue
-		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld,
+		case v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionKeptBack, v1alpha1.DecisionNoBackendUp, v1alpha1.DecisionSwitchHeld,
 			v1alpha1.DecisionRolloutFailed, v1alpha1.DecisionCanaryLost, v1alpha1.DecisionWorkloadDeleted:
 			kind = corev1.EventTypeWarning
 		}

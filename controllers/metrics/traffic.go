@@ -93,7 +93,7 @@ func truth(yes bool) float64 {
 // decisionReasons are all reasons of decisions.
 var decisionReasons = []v1alpha1.DecisionReason{
 	v1alpha1.DecisionInitial, v1alpha1.DecisionSwitchedToBackup, v1alpha1.DecisionTryingBackup, v1alpha1.DecisionBackupNoBetter,
-	v1alpha1.DecisionHandingBack, v1alpha1.DecisionHandedBack, v1alpha1.DecisionPinned, v1alpha1.DecisionNoBackendUp,
+	v1alpha1.DecisionKeptBack, v1alpha1.DecisionHandingBack, v1alpha1.DecisionHandedBack, v1alpha1.DecisionPinned, v1alpha1.DecisionNoBackendUp,
 	v1alpha1.DecisionSpecChanged, v1alpha1.DecisionSwitchHeld, v1alpha1.DecisionNetChanged,
 
 	v1alpha1.DecisionRolloutAdded, v1alpha1.DecisionRolloutWithdrawn, v1alpha1.DecisionRolloutRemoved,
