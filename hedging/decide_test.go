@@ -94,7 +94,7 @@ func slowBetween(from, to, slow time.Duration) func(time.Duration, *rand.Rand) t
 func TestSlowBackendsAreCalledLittleMore(t *testing.T) {
 	for _, slow := range []time.Duration{100, 400, 800, 950, 1000, 1500, 3000} {
 		for _, rate := range []float64{20, 200, 2000} {
-			worst := 1.0
+			worst, sum := 1.0, 0.0
 			for seed := range uint64(20) {
 				w := world{
 					rate: rate, latency: slowBetween(20*time.Second, 30*time.Second, slow*time.Millisecond), length: 30 * time.Second,
@@ -102,12 +102,14 @@ func TestSlowBackendsAreCalledLittleMore(t *testing.T) {
 				}
 				got := w.play(rand.New(rand.NewPCG(seed, 1)))
 				got.calls = int(10 * rate) // those of the slowness
-				worst = max(worst, got.amplification())
+				worst, sum = max(worst, got.amplification()), sum+got.amplification()
 			}
-			t.Logf("%5d ms for 10 s at %5.0f/s: at most %.2f attempts per call", slow, rate, worst)
+			mean := sum / 20
+			t.Logf("%5d ms for 10 s at %5.0f/s: %.2f attempts per call on average, at most %.2f", slow, rate, mean, worst)
 			// A call of three seconds gets three second attempts before the delay has followed.
-			if bound := 1 + 0.21*max(1, math.Floor(float64(slow)/900)); worst > bound {
-				t.Errorf("%d ms at %.0f/s: %.2f attempts per call", slow, rate, worst)
+			times := max(1, math.Floor(float64(slow)/900))
+			if mean > 1+0.2*times || worst > 1+0.3*times {
+				t.Errorf("%d ms at %.0f/s: %.2f attempts per call, at most %.2f", slow, rate, mean, worst)
 			}
 		}
 	}
@@ -141,11 +143,11 @@ func hasPrefix(text, prefix string) bool {
 	return len(text) >= len(prefix) && text[:len(prefix)] == prefix
 }
 
-// A freeze keeps the calls of 0.7 s in flight for as long as the delay, which stays what it is.
+// A freeze keeps the calls of a second in flight for as long as the delay, which stays what it is.
 func TestAFreezeChangesNoDelay(t *testing.T) {
 	for seed := range uint64(50) {
 		w := world{rate: 300, length: 40 * time.Second, latency: func(at time.Duration, _ *rand.Rand) time.Duration {
-			if at >= 20*time.Second && at < 20*time.Second+700*time.Millisecond {
+			if at >= 20*time.Second && at < 21*time.Second {
 				return 905 * time.Millisecond
 			}
 			return 5 * time.Millisecond

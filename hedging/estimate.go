@@ -24,8 +24,12 @@ const (
 	fewest = 10
 )
 
-// Add takes in a look, and forgets those that are too old.
+// Add takes in a look, and forgets those that are too old. One that begins before the last one ended is of proxies that could not be read
+// then: what was started is of a longer time than it says, and it is left out.
 func (e *Estimate) Add(look Look) {
+	if n := len(e.looks); !look.Start.Before(look.End) || n > 0 && look.Start.Before(e.looks[n-1].End) {
+		return
+	}
 	e.looks = slices.DeleteFunc(append(e.looks, look), func(l Look) bool { return !l.End.After(look.End.Add(-memory)) })
 }
 
@@ -47,18 +51,6 @@ func (e *Estimate) over(d time.Duration, now time.Time) (latency time.Duration, 
 		return 0, false
 	}
 	return average(started, inFlight, looks, seen)
-}
-
-// last is over for the last look alone. One call in flight of few is chance.
-func (e *Estimate) last() (latency time.Duration, known bool) {
-	if len(e.looks) == 0 {
-		return 0, false
-	}
-	l := e.looks[len(e.looks)-1]
-	if l.InFlight < fewest {
-		return 0, false
-	}
-	return average(l.Started, l.InFlight, 1, l.End.Sub(l.Start))
 }
 
 func average(started, inFlight uint64, looks int, seen time.Duration) (time.Duration, bool) {
