@@ -63,6 +63,18 @@ func (r Resolved) HedgesByLatency() bool {
 	return hedges
 }
 
+// GivesUp says whether attempts are given up that are silent for spec.traffic.retry.perTryTimeout, because they cannot go on beside the next.
+func (r Resolved) GivesUp() bool {
+	e := r.expansion()
+	e.out.Gateway = GatewayRef(e.exs)
+	if !e.mayRunTwice() || e.exs.Spec.Traffic.Retry.PerTryTimeout == nil || !e.resolveClass() {
+		return false
+	}
+	e.chooseShape()
+	hedges, _ := e.hedges()
+	return !hedges && e.perTryTimeout() != nil
+}
+
 // hedgePatches put the hedge policy on the routes. It is there whether a delay is chosen now or not: a route that changes costs no call,
 // and an attempt must never be given up because the policy came later than the delay.
 func (e *expansion) hedgePatches() []egv1a1.EnvoyJSONPatchConfig {

@@ -202,6 +202,30 @@ func TestCallsOfARealEnvoyByEndpoint(t *testing.T) {
 	wantCounts(t, g.look(5*time.Second), "primary", 0, 0)
 }
 
+// timeouts is a page's text about attempts to the first endpoint that Envoy gave up.
+func timeouts(count int) string {
+	return fmt.Sprintf("# TYPE envoy_cluster_endpoint_rq_timeout counter\nenvoy_cluster_endpoint_rq_timeout{envoy_cluster_name=%q,envoy_endpoint_address=%q} %d\n",
+		sharedCluster, "10.0.0.1:50051", count)
+}
+
+// What Envoy gives up because somebody told it to is no call that failed. Where nobody did, a timeout is that of the whole call.
+func TestAttemptsThatEnvoyGaveUp(t *testing.T) {
+	for _, c := range []struct {
+		givesUp       bool
+		calls, errors uint64
+	}{{false, 30, 20}, {true, 18, 8}} {
+		g := newGate(t, 1)
+		g.query.GivesUp = c.givesUp
+		g.proxies[0].shows(page3(1, outcome{success: 5, failure: 3}, outcome{}, outcome{}) + timeouts(2))
+		g.look(0)
+		g.proxies[0].shows(page3(2, outcome{success: 15, failure: 23}, outcome{}, outcome{}) + timeouts(14))
+		wantCounts(t, g.look(time.Second), "primary", c.calls, c.errors)
+		// One counter was read before the other.
+		g.proxies[0].shows(page3(3, outcome{success: 16, failure: 23}, outcome{}, outcome{}) + timeouts(15))
+		wantCounts(t, g.look(time.Second), "primary", 1, 0)
+	}
+}
+
 func TestCallsOfARealEnvoyByCluster(t *testing.T) {
 	// Captured around 1,000 calls and 100 streams: 520 and 49 to the primary, 54 and 1 of them failed
 	// with INTERNAL; 505 and 51 to the backup, 24 and 2 of them NOT_FOUND, which is the caller's doing.
@@ -236,6 +260,7 @@ func TestProxiesAreAskedForNoMoreThanNeeded(t *testing.T) {
 		"server.uptime": true,
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.10.0.0.1:50051.rq_success": true,
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_error":      true,
+		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_timeout":    true,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_total":                  true,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_active":                 true,
 		"cluster.grpcroute/shop/greeter/rule/0/backend/0.upstream_rq_active":       true,

@@ -130,6 +130,12 @@ func (l *look) add(of *ledger, s series, increase float64) {
 		l.strays[s.key.address] += increase
 		return
 	}
+	if s.timedOut {
+		if l.query.GivesUp {
+			tally.givenUp += increase
+		}
+		return
+	}
 	tally.calls += increase
 	if s.fails {
 		tally.errors += increase
@@ -158,7 +164,9 @@ func (l *look) verdict(backend Backend) Counts {
 		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
 	}
 	counted := l.counted[backend.Name]
-	out := Counts{Calls: uint64(counted.calls), Errors: uint64(counted.errors)}
+	// Envoy reads one counter after the other, so that an attempt may be among those given up, and among the failed ones of the next look.
+	errors := max(0, counted.errors-counted.givenUp)
+	out := Counts{Calls: uint64(counted.calls - counted.errors + errors), Errors: uint64(errors)}
 	out.Latencies, out.NoLatencies = l.latenciesOf(backend.Name)
 	return out
 }

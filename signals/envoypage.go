@@ -47,6 +47,7 @@ const (
 
 	suffixSuccess = "_endpoint_rq_success"
 	suffixError   = "_endpoint_rq_error"
+	suffixTimeout = "_endpoint_rq_timeout"
 	suffixTotal   = "_cluster_upstream_rq_total"
 	suffixActive  = "_cluster_upstream_rq_active"
 	suffixUptime  = "_server_uptime"

@@ -43,7 +43,9 @@ type statsSample struct {
 	key    seriesKey
 	value  float64
 	failed bool
-	code   int
+	// timedOut: it counts attempts that Envoy gave up, which are among the failed ones as well.
+	timedOut bool
+	code     int
 }
 
 // noCode is the code of a counter that is not one of gRPC status codes.
@@ -76,6 +78,7 @@ const (
 	statsUptime
 	statsSuccess
 	statsError
+	statsTimeout
 	statsTotal
 	statsActive
 	statsCode
@@ -89,6 +92,8 @@ func kindOfStats(name string) (kind statsKind, code int) {
 		return statsSuccess, noCode
 	case strings.HasSuffix(name, suffixError):
 		return statsError, noCode
+	case strings.HasSuffix(name, suffixTimeout):
+		return statsTimeout, noCode
 	case strings.HasSuffix(name, suffixTotal):
 		return statsTotal, noCode
 	case strings.HasSuffix(name, suffixActive):
@@ -203,7 +208,7 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	if of.wrong != nil {
 		return
 	}
-	byEndpoint := r.kind == statsSuccess || r.kind == statsError
+	byEndpoint := r.kind == statsSuccess || r.kind == statsError || r.kind == statsTimeout
 	switch {
 	case byEndpoint != (key.address != ""):
 		return
@@ -231,7 +236,7 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	}
 	r.known[key] = true
 	of.times.add(times)
-	of.samples = append(of.samples, statsSample{key: key, value: value, failed: r.kind == statsError, code: r.code})
+	of.samples = append(of.samples, statsSample{key: key, value: value, failed: r.kind == statsError, timedOut: r.kind == statsTimeout, code: r.code})
 }
 
 func (c *clusterStats) addBucket(le string, value float64) {

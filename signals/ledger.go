@@ -3,11 +3,16 @@ package signals
 import "time"
 
 // tally is what was counted for a backend.
-type tally struct{ calls, errors float64 }
+type tally struct {
+	calls, errors float64
+	// givenUp is how many of the errors are attempts that Envoy gave up by itself, where that says nothing of the backend.
+	givenUp float64
+}
 
 func (t *tally) add(other tally) {
 	t.calls += other.calls
 	t.errors += other.errors
+	t.givenUp += other.givenUp
 }
 
 // ledger remembers the counters of one proxy, and what was already counted of them.

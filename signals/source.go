@@ -32,6 +32,9 @@ type Query struct {
 	Cluster string
 	// Proxies are the running proxies of the Gateway.
 	Proxies []Proxy
+	// GivesUp: the proxies give up attempts that are silent for a time that somebody chose for the next one to be made, instead of letting
+	// them go on beside it. Such an attempt might have been answered, and counts neither as a call nor as an error.
+	GivesUp bool
 }
 
 // Backend is a backend to count for.

@@ -64,7 +64,7 @@ func (t *tracker) count(found found, now time.Time, baseline bool) bool {
 	t.forget(now)
 	t.read = now
 	if !baseline {
-		t.pending.add(tally{calls, failures})
+		t.pending.add(tally{calls: calls, errors: failures})
 	}
 	return cleanCalls && cleanErrors
 }

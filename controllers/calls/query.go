@@ -29,7 +29,9 @@ func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, kno
 	query := signals.Query{
 		Namespace: exs.Namespace, Name: exs.Name, Cluster: gateway.ClusterName(exs), Proxies: q.Proxies(ctx, exs, known),
 	}
-	seen := gateway.Resolve(exs, known).Slices()
+	resolved := gateway.Resolve(exs, known)
+	query.GivesUp = resolved.GivesUp()
+	seen := resolved.Slices()
 	ref := 0
 	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
