@@ -68,6 +68,10 @@ bench-judge: ## Print what the judge of canaries decides, beside what others dec
 bench-failover: ## Print how long each stage of a failover takes, on a local cluster.
 	hack/bench.sh failover
 
+.PHONY: bench-overload
+bench-overload: ## Print what becomes of calls while backends die, are slow or overloaded, on a local cluster (FLAGS: see -help).
+	hack/bench.sh overload $(FLAGS)
+
 .PHONY: bench-idle
 bench-idle: ## Print what a hundred settled ExposedServices cost, on a local cluster.
 	hack/bench.sh idle

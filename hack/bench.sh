@@ -2,6 +2,7 @@
 # Runs a benchmark, on the local cluster, which it starts and leaves up, unless it says something else:
 #
 #   hack/bench.sh failover [FLAGS]   how long each stage of a failover takes
+#   hack/bench.sh overload [FLAGS]   what becomes of calls while backends die, are slow or overloaded
 #   hack/bench.sh idle [FLAGS]       what a hundred settled ExposedServices cost
 #   hack/bench.sh scale [FLAGS]      what hundreds of ExposedServices cost one operator, and how fast it is with
 #                                    them, on an API server of its own without a cluster (-n 10000, -others 50000)
@@ -11,7 +12,7 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
-name=${1:?say which: failover, idle, scale or peers}
+name=${1:?say which: failover, overload, idle, scale or peers}
 shift
 mkdir -p "$cache/bin"
 
@@ -45,4 +46,6 @@ fi
 export HEADGATE_CLUSTER=${HEADGATE_CLUSTER:-headgate} GREETER_IMAGE=ghcr.io/headgate/greeter:demo
 start_headgate "$GREETER_IMAGE"
 go build -o "$cache/bin/bench-$name" "./test/bench/$name"
+go build -o "$cache/bin/kubectl-headgate" ./cmd/kubectl-headgate
+export PATH=$cache/bin:$PATH
 cluster exec -- "$cache/bin/bench-$name" "$@"

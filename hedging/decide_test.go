@@ -92,12 +92,12 @@ func slowBetween(from, to, slow time.Duration) func(time.Duration, *rand.Rand) t
 
 // What a slowness of ten seconds adds to the calls of those ten seconds, at most.
 func TestSlowBackendsAreCalledLittleMore(t *testing.T) {
-	for _, slow := range []time.Duration{100, 400, 800, 950, 1000, 1500, 3000} {
+	for _, slow := range []int{100, 400, 800, 950, 1000, 1500, 3000} {
 		for _, rate := range []float64{20, 200, 2000} {
 			worst, sum := 1.0, 0.0
 			for seed := range uint64(20) {
 				w := world{
-					rate: rate, latency: slowBetween(20*time.Second, 30*time.Second, slow*time.Millisecond), length: 30 * time.Second,
+					rate: rate, latency: slowBetween(20*time.Second, 30*time.Second, time.Duration(slow)*time.Millisecond), length: 30 * time.Second,
 					lag: 300 * time.Millisecond,
 				}
 				got := w.play(rand.New(rand.NewPCG(seed, 1)))

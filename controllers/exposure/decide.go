@@ -47,8 +47,9 @@ func (r *run) decide(ctx context.Context) error {
 	shipping, compared := r.decideRollout(status, &out, now)
 	out.Backends = report.WithHosts(r.exs, r.found.Facts, out.Backends)
 	hedged := r.decideHedging(ctx)
-	decision := report.Decision{Outcome: out, Rollout: shipping, Hedging: hedged, CheckInterval: r.decideChecks(ctx),
-		Signals: r.Calls.Condition(r.exs, out.Active)}
+	decision := report.Decision{
+		Outcome: out, Rollout: shipping, Hedging: hedged, CheckInterval: r.decideChecks(ctx), Signals: r.Calls.Condition(r.exs, out.Active),
+	}
 	changed := decision.Differs(r.exs)
 	isReport := len(out.Decisions) == 0 && len(counted) == 0 && !shipping.Changed && hedged == r.exs.Status.Hedging
 	if rest := r.reports.rest(key, changed && isReport, now); rest > 0 {

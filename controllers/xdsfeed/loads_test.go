@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -108,8 +109,8 @@ func TestWhatAReplicaSaysInTheWordsOfSignals(t *testing.T) {
 			signals.ReplicaLoads{Replica: "10.0.0.2:18000", Err: refused, Loads: map[string]signals.Load{}},
 		},
 	} {
-		if got := replicaLoads(c.reading); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%+v, want %+v", got, c.want)
+		if diff := cmp.Diff(c.want, replicaLoads(c.reading), cmpopts.EquateErrors()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
 		}
 	}
 }

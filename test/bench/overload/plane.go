@@ -81,12 +81,12 @@ type stage struct {
 	undo []func(context.Context) error
 }
 
-func setUp(ctx context.Context, plane plane, setting setting) (*stage, load.Config, error) {
+func setUp(ctx context.Context, space string, plane plane, setting setting) (*stage, load.Config, error) {
 	cluster, err := scene.Connect()
 	if err != nil {
 		return nil, load.Config{}, err
 	}
-	s := &stage{Cluster: cluster, space: "overload-" + plane.name + "-" + setting.name}
+	s := &stage{Cluster: cluster, space: space + "-" + plane.name + "-" + setting.name}
 	if err := s.UntilNamespaceGone(ctx, s.space); err != nil {
 		return s, load.Config{}, err
 	}
@@ -97,8 +97,8 @@ func setUp(ctx context.Context, plane plane, setting setting) (*stage, load.Conf
 	s.exs = scene.ExposedService(s.space, "greeter", primary, backup)
 	setting.set(&s.exs.Spec)
 	s.exs.Spec.Failover = &v1alpha1.Failover{
-		// As one who fears outages sets it; the most switches that the API allows, for one scenario after the other.
-		Errors: &v1alpha1.ErrorBound{MaxPercent: "5"}, MaxSwitchesPerHour: ptr.To(int32(60)),
+		// As one who fears outages sets it.
+		Errors:   &v1alpha1.ErrorBound{MaxPercent: "5"},
 		Recovery: &v1alpha1.Recovery{HealthyFor: ptr.To(v1alpha1.LongDuration("1s")), Ramp: []int32{100}},
 	}
 	if err := s.Deploy(ctx, s.space, apps...); err != nil {
