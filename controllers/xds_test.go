@@ -90,7 +90,7 @@ func TestAnExposedServiceWithoutAGatewayIsServedOverXDS(t *testing.T) {
 	// The decision, and nothing else, says that the primary is left: one of its endpoints is still ready.
 	edit(w, exs, func(exs *v1alpha1.ExposedService) { exs.Spec.Failover = &v1alpha1.Failover{Pin: "backup"} })
 	c.until("the decision is followed", func() bool {
-		return c.health(mainCluster(w)) == "0 10.1.0.1 UNHEALTHY, 0 10.1.0.2 UNHEALTHY, 1 10.1.1.1 HEALTHY, 1 10.1.1.2 HEALTHY"
+		return c.health(mainCluster(w)) == "0 10.1.0.1 DEGRADED, 0 10.1.0.2 DEGRADED, 1 10.1.1.1 HEALTHY, 1 10.1.1.2 HEALTHY"
 	})
 	edit(w, exs, func(exs *v1alpha1.ExposedService) { exs.Spec.Failover = nil })
 

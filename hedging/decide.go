@@ -33,17 +33,20 @@ func Decide(before *v1alpha1.HedgingStatus, of *Estimate, now time.Time) *v1alph
 		return before
 	}
 	recent, known := of.over(beginning, now)
-	if before == nil {
-		if !known {
-			return nil
-		}
+	usual, usualKnown := of.over(memory, now)
+	switch {
+	case before == nil && known:
 		return status(delayFor(recent), recent, now)
+	case before == nil && usualKnown:
+		return status(delayFor(usual), usual, now)
+	case before == nil:
+		return nil
 	}
 	delay := Delay(before)
 	if known && delay != Never && tooLong*recent.Seconds() > delay.Seconds() {
 		return status(delayFor(recent), recent, now)
 	}
-	if usual, ok := of.over(memory, now); ok && now.Sub(before.Time.Time) >= memory && longer(delay, delayFor(usual)) {
+	if usualKnown && now.Sub(before.Time.Time) >= memory && longer(delay, delayFor(usual)) {
 		return status(delayFor(usual), usual, now)
 	}
 	return before

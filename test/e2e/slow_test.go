@@ -26,6 +26,8 @@ const (
 	workersPerPod = 5
 	workTime      = 50 * time.Millisecond
 	queueOfPod    = 20
+	// lateBy is how late calls are sent on a machine that is busy.
+	lateBy = 100 * time.Millisecond
 	// primaryCapacity is what both primaries carry, in calls per second.
 	primaryCapacity = 2 * workersPerPod * float64(time.Second/workTime)
 )
@@ -126,8 +128,10 @@ func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 	attempts := trial.attempts() - before
 	t.Logf("%.0f of %.0f calls/s were answered, %.2f attempts per call", float64(answered)/overloadTime.Seconds(), float64(calls)/overloadTime.Seconds(),
 		float64(attempts)/float64(calls))
-	// The capacity is that of a machine with time to spare.
-	if goodput := float64(answered) / overloadTime.Seconds(); goodput < 0.6*primaryCapacity {
+	// The capacity is that of a machine with time to spare, and so is who is taken for overloaded: on a busy one pods answer later than
+	// they do by themselves, now more and now less.
+	busy := report.MaxSendLag > lateBy
+	if goodput := float64(answered) / overloadTime.Seconds(); goodput < 0.8*primaryCapacity && !busy || goodput < 0.4*primaryCapacity {
 		t.Errorf("%.0f calls/s were answered, of %.0f that the primaries carry", goodput, primaryCapacity)
 	}
 	if amplification := float64(attempts) / float64(calls); amplification > 1.2 {
@@ -143,7 +147,11 @@ func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 		}
 		return nil
 	}))
-	mustHaveSwitchedNothing(trial)
+	if busy {
+		t.Logf("calls were sent up to %s late: the machine is busy", report.MaxSendLag)
+	} else {
+		mustHaveSwitchedNothing(trial)
+	}
 	for call := range trial.report().Calls() {
 		if call.Failed() && call.Due.After(ended.Add(recoveryTime)) {
 			t.Errorf("a call due %s after the end failed with %s", call.Due.Sub(ended), call.Code)

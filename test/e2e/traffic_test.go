@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
 )
@@ -77,6 +78,7 @@ func TestRollingRestartLosesNoCall(t *testing.T) {
 func TestFreezeOnlyDelaysCalls(t *testing.T) {
 	var frozen time.Time
 	report := losesNothing(t, func(ctx context.Context, live *load.Run) {
+		must(t, untilHedged(ctx, greeter))
 		live.Mark("primaries freeze")
 		frozen = time.Now()
 		must(t, cluster.Order(ctx, namespace, primary, "freeze"))
@@ -93,9 +95,10 @@ func TestFreezeOnlyDelaysCalls(t *testing.T) {
 		}
 		slowest = max(slowest, took)
 	}
-	t.Logf("slowest call: %s (per-try timeout: 300ms), before the freeze %s", slowest, before)
+	delay := hedging.Delay(greeter.Status.Hedging)
+	t.Logf("slowest call: %s (a second attempt is made after %s), before the freeze %s", slowest, delay, before)
 	// A call may meet both primaries, one attempt each, before the backup.
-	if bound := 2*300*time.Millisecond + time.Second + 2*before; slowest > bound {
+	if bound := 2*delay + time.Second + 2*before; slowest > bound {
 		t.Errorf("the slowest call took %s, want at most %s", slowest, bound)
 	}
 }

@@ -177,7 +177,7 @@ func (w *world) settleGood() {
 			if err := w.read(exs); err != nil {
 				return err
 			}
-			if t := exs.Status.Traffic; t.Fallback == exs.Status.Active {
+			if t := exs.Status.Traffic; t.Fallback == exs.Status.Active || t.Settling != "" {
 				return fmt.Errorf("%s: %+v", exs.Name, t)
 			}
 		}

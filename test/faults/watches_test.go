@@ -51,7 +51,7 @@ func (s *stage) otherIsFailedOver() error {
 	if err := s.read(other); err != nil {
 		return err
 	}
-	if other.Status.Active != "spare" || other.Status.Traffic.Fallback == "spare" || !meta.IsStatusConditionTrue(other.Status.Conditions, v1alpha1.ConditionFailedOver) {
+	if other.Status.Active != "spare" || other.Status.Traffic.Fallback == "spare" || other.Status.Traffic.Settling != "" || !meta.IsStatusConditionTrue(other.Status.Conditions, v1alpha1.ConditionFailedOver) {
 		return fmt.Errorf("%s serves the other", other.Status.Active)
 	}
 	return nil

@@ -155,9 +155,9 @@ func serves(backend string) func(*stage) error {
 			return err
 		}
 		status := s.exs.Status
-		if status.Traffic == nil || status.Traffic.Fallback == backend {
+		if status.Traffic == nil || status.Traffic.Fallback == backend || status.Traffic.Settling != "" {
 			// For some seconds after a switch.
-			return fmt.Errorf("%s is its own fallback: %+v", backend, status.Traffic)
+			return fmt.Errorf("%s stands by beside itself: %+v", backend, status.Traffic)
 		}
 		if status.Active != backend || status.Failover == nil || status.Failover.State == nil || status.Failover.State.Ramp != nil {
 			return fmt.Errorf("%s serves, %+v", status.Active, status.Failover)
