@@ -38,6 +38,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gwapiv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -141,7 +142,7 @@ func Namespace(t testing.TB, kube client.Client) string {
 func Scheme() *kruntime.Scheme {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
-		clientgoscheme.AddToScheme, gwapiv1.Install, egv1a1.AddToScheme, v1alpha1.AddToScheme,
+		clientgoscheme.AddToScheme, gwapiv1.Install, gwapiv1beta1.Install, egv1a1.AddToScheme, v1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err) // a type registered twice: a mistake in this package
