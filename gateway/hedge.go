@@ -14,10 +14,7 @@ import (
 )
 
 // mayRunTwice: the spec says that calls may.
-func (e *expansion) mayRunTwice() bool {
-	traffic := e.exs.Spec.Traffic
-	return traffic != nil && traffic.Retry != nil && ptr.Deref(traffic.Retry.Idempotent, false)
-}
+func (e *expansion) mayRunTwice() bool { return hedging.MayRunTwice(e.exs.Spec.Traffic) }
 
 // hedges says whether an attempt that stays silent can go on beside the next one. If not, why says so. Envoy's hedge policy is on a
 // route, which Envoy Gateway lets nobody say but an EnvoyPatchPolicy.
@@ -53,26 +50,36 @@ func (e *expansion) perTryTimeout() *gwapiv1.Duration {
 
 // HedgesByLatency says whether the data plane follows a delay that Headgate chooses by how long calls take.
 func (r Resolved) HedgesByLatency() bool {
-	e := r.expansion()
-	e.out.Gateway = GatewayRef(e.exs)
-	if !e.mayRunTwice() || e.exs.Spec.Traffic.Retry.PerTryTimeout != nil || !e.resolveClass() {
+	if !hedging.ByLatency(r.exs.Spec.Traffic) {
 		return false
 	}
-	e.chooseShape()
-	hedges, _ := e.hedges()
+	hedges, _ := r.hedges()
 	return hedges
 }
 
 // GivesUp says whether attempts are given up that are silent for spec.traffic.retry.perTryTimeout, because they cannot go on beside the next.
 func (r Resolved) GivesUp() bool {
-	e := r.expansion()
-	e.out.Gateway = GatewayRef(e.exs)
-	if !e.mayRunTwice() || e.exs.Spec.Traffic.Retry.PerTryTimeout == nil || !e.resolveClass() {
+	if !hedging.MayRunTwice(r.exs.Spec.Traffic) {
 		return false
 	}
+	given := r.exs.Spec.Traffic.Retry.PerTryTimeout
+	if given == nil || parsed(gwapiv1.Duration(*given)) == 0 {
+		return false
+	}
+	hedges, known := r.hedges()
+	return known && !hedges
+}
+
+// hedges says whether silent attempts go on beside the next ones; known: the GatewayClass is, without which nothing can be told.
+func (r Resolved) hedges() (yes, known bool) {
+	e := r.expansion()
+	e.out.Gateway = GatewayRef(e.exs)
+	if !e.resolveClass() {
+		return false, false
+	}
 	e.chooseShape()
-	hedges, _ := e.hedges()
-	return !hedges && e.perTryTimeout() != nil
+	yes, _ = e.hedges()
+	return yes, true
 }
 
 // hedgePatches put the hedge policy on the routes. It is there whether a delay is chosen now or not: a route that changes costs no call,

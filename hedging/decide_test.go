@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,15 +133,11 @@ func TestTheDelaySuitsHowLongCallsTake(t *testing.T) {
 			if len(got.delays) == 0 || got.amplification() > 1.1 {
 				t.Errorf("%.3f attempts per call, %v", got.amplification(), got.delays)
 			}
-			if last := got.delays[len(got.delays)-1]; !hasPrefix(last, want+" ") {
+			if last := got.delays[len(got.delays)-1]; !strings.HasPrefix(last, want+" ") {
 				t.Errorf("the delay is %s, want %s", last, want)
 			}
 		})
 	}
-}
-
-func hasPrefix(text, prefix string) bool {
-	return len(text) >= len(prefix) && text[:len(prefix)] == prefix
 }
 
 // A freeze keeps the calls of a second in flight for as long as the delay, which stays what it is.
@@ -161,7 +158,7 @@ func TestAFreezeChangesNoDelay(t *testing.T) {
 // After a slowness the delay is short again.
 func TestTheDelayComesBack(t *testing.T) {
 	got := world{rate: 100, latency: slowBetween(20*time.Second, 30*time.Second, time.Second), length: 100 * time.Second}.play(rand.New(rand.NewPCG(1, 1)))
-	if n := len(got.delays); n < 3 || !hasPrefix(got.delays[n-1], "900ms ") {
+	if n := len(got.delays); n < 3 || !strings.HasPrefix(got.delays[n-1], "900ms ") {
 		t.Errorf("%v", got.delays)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/hedging"
@@ -15,8 +14,7 @@ import (
 // HedgedSource is where the calls of an ExposedService are looked at to see how long they take; nil: nobody asks. Only where calls may run
 // twice, and nobody has said after which time, does that decide anything.
 func HedgedSource(exs *v1alpha1.ExposedService) *Source {
-	traffic := exs.Spec.Traffic
-	if traffic == nil || traffic.Retry == nil || !ptr.Deref(traffic.Retry.Idempotent, false) || traffic.Retry.PerTryTimeout != nil {
+	if !hedging.ByLatency(exs.Spec.Traffic) {
 		return nil
 	}
 	return &Source{Field: "spec.traffic.retry", Kind: standardSource(exs)}

@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,9 +27,9 @@ import (
 // decide takes the decision which backend serves, and writes it into the status before anything
 // follows it: a crash after that is harmless, because the next incarnation reads the decision.
 func (r *run) decide(ctx context.Context) error {
-	r.Calls.Watch(r.exs, func() signals.Query {
-		return r.Queries.Backends(ctx, r.exs, r.found.Facts)
-	})
+	// Two ask the same.
+	backends := sync.OnceValue(func() signals.Query { return r.Queries.Backends(ctx, r.exs, r.found.Facts) })
+	r.Calls.Watch(r.exs, backends)
 	r.Compared.Watch(r.exs, func() signals.Query {
 		return r.Queries.Sides(ctx, r.exs, r.found.Facts, refs.Workload(r.exs).Name)
 	})
@@ -46,7 +47,7 @@ func (r *run) decide(ctx context.Context) error {
 	out := failover.Decide(&r.exs.Spec, status, seen, now)
 	shipping, compared := r.decideRollout(status, &out, now)
 	out.Backends = report.WithHosts(r.exs, r.found.Facts, out.Backends)
-	hedged := r.decideHedging(ctx)
+	hedged := r.decideHedging(ctx, backends)
 	decision := report.Decision{
 		Outcome: out, Rollout: shipping, Hedging: hedged, CheckInterval: r.decideChecks(ctx), Signals: r.Calls.Condition(r.exs, out.Active),
 	}
@@ -79,13 +80,13 @@ func (r *run) decide(ctx context.Context) error {
 }
 
 // decideHedging says after which time an attempt that is silent gets a second one beside it, by how long calls take.
-func (r *run) decideHedging(ctx context.Context) *v1alpha1.HedgingStatus {
+func (r *run) decideHedging(ctx context.Context, backends func() signals.Query) *v1alpha1.HedgingStatus {
 	key := client.ObjectKeyFromObject(r.exs)
 	if calls.HedgedSource(r.exs) == nil || r.followsGateway() && r.exs.Spec.XDS == nil && !r.resolved.HedgesByLatency() {
 		r.Latencies.Forget(key)
 		return nil
 	}
-	r.Latencies.Watch(r.exs, func() signals.Query { return r.Queries.Backends(ctx, r.exs, r.found.Facts) })
+	r.Latencies.Watch(r.exs, backends)
 	before := r.exs.Status.Hedging
 	after := r.Latencies.Decide(key, before)
 	if hedging.Delay(after) != hedging.Delay(before) {

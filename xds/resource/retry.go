@@ -10,9 +10,9 @@ import (
 	previousprioritiesv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/priority/previous_priorities/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/hedging"
 )
 
 const (
@@ -37,8 +37,6 @@ var twice = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset"
 // knownToGRPC are the triggers that gRPC clients know (gRFC A44): codes that a server answers with. Calls that no
 // server has seen they make again by themselves.
 var knownToGRPC = []v1alpha1.RetryTrigger{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
-
-func mayRunTwice(spec *v1alpha1.Retry) bool { return spec != nil && ptr.Deref(spec.Idempotent, false) }
 
 // retryForEnvoy is nil where nothing is to be tried again.
 func (s *service) retryForEnvoy() *routev3.RetryPolicy {
@@ -69,7 +67,7 @@ func (s *service) retryForGRPC() *routev3.RetryPolicy {
 	triggers := slices.DeleteFunc(slices.Clone(s.triggers()), func(t v1alpha1.RetryTrigger) bool {
 		return !slices.Contains(knownToGRPC, t)
 	})
-	if spec := s.retrySpec(); mayRunTwice(&spec) && len(spec.RetryOn) == 0 {
+	if s.mayRunTwice() && len(s.retrySpec().RetryOn) == 0 {
 		triggers = append(triggers, "unavailable")
 	}
 	return s.retry(triggers)
@@ -78,7 +76,7 @@ func (s *service) retryForGRPC() *routev3.RetryPolicy {
 // hedgePolicy lets an attempt that is silent for the per-try timeout go on beside the next one. It is there whether there is a timeout
 // now or not, so that none is ever without it.
 func (s *service) hedgePolicy() *routev3.HedgePolicy {
-	if spec := s.retrySpec(); !mayRunTwice(&spec) {
+	if !s.mayRunTwice() {
 		return nil
 	}
 	return &routev3.HedgePolicy{HedgeOnPerTryTimeout: true}
@@ -110,11 +108,13 @@ func (s *service) triggers() []v1alpha1.RetryTrigger {
 	switch {
 	case len(spec.RetryOn) > 0:
 		return spec.RetryOn
-	case mayRunTwice(&spec):
+	case s.mayRunTwice():
 		return twice
 	}
 	return once
 }
+
+func (s *service) mayRunTwice() bool { return hedging.MayRunTwice(s.exs.Spec.Traffic) }
 
 func (s *service) retrySpec() v1alpha1.Retry {
 	if t := s.exs.Spec.Traffic; t != nil && t.Retry != nil {

@@ -56,7 +56,7 @@ func readTraffic(exs *v1alpha1.ExposedService) (traffic, []Problem) {
 		outlierInterval:  defaultOutlierInterval,
 		baseEjectionTime: defaultBaseEjectionTime,
 	}
-	if retry := given.Retry; mayRunTwice(retry) {
+	if retry := given.Retry; hedging.MayRunTwice(spec) {
 		out.perTryTimeout = r.read("retry.perTryTimeout", retry.PerTryTimeout, hedging.Delay(exs.Status.Hedging), orZero)
 	}
 	if check := given.HealthCheck; check != nil {
