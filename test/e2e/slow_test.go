@@ -66,7 +66,7 @@ func (t *trial) attempts() int {
 // backends have hardly more calls than are made.
 func TestSlowBackendsAreNotCalledMore(t *testing.T) {
 	t.Parallel()
-	trial := tryWith(t, calm, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, unbounded)
+	trial := tryWith(t, calm/2, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
 	trial.untilHedged()
 	_, seen := trial.live.Recent(0)
 	before := trial.attempts()
@@ -90,10 +90,14 @@ func TestSlowBackendsAreNotCalledMore(t *testing.T) {
 	}
 	mustHaveSwitchedNothing(trial)
 	trial.nothingFailed()
+	// A call that is given up and made again has its answer too, but late.
+	if report := trial.report(); report.MaxSendLag <= lateBy && report.Latency.Max > 2*time.Second {
+		t.Errorf("a call took %s", report.Latency.Max)
+	}
 }
 
-// unbounded: callers do not wait for each other when backends are slow.
-func unbounded(config *load.Config) { config.MaxInFlight = 0 }
+// patient callers wait for answers as long as it takes, but not for each other when backends are slow.
+func patient(config *load.Config) { config.Timeout, config.MaxInFlight = time.Minute, 0 }
 
 func mustHaveSwitchedNothing(trial *trial) {
 	trial.Helper()
@@ -106,7 +110,7 @@ func mustHaveSwitchedNothing(trial *trial) {
 // TestAnOverloadIsCarriedAsFarAsItCanBe: half as many calls again come as the primaries can carry, and the backup could not carry them either.
 func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 	t.Parallel()
-	trial := tryWith(t, calm/2, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, unbounded)
+	trial := tryWith(t, calm/4, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
 	for _, app := range []string{backup, primary} {
 		must(t, cluster.Order(trial.ctx, trial.space, app, "latency", "distribution", "constant", "value", workTime.String()))
 		must(t, cluster.Order(trial.ctx, trial.space, app, "capacity", "limit", fmt.Sprint(workersPerPod), "queue", fmt.Sprint(queueOfPod), "code", "UNAVAILABLE"))
@@ -149,9 +153,9 @@ func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 	}))
 	if busy {
 		t.Logf("calls were sent up to %s late: the machine is busy", report.MaxSendLag)
-	} else {
-		mustHaveSwitchedNothing(trial)
+		return
 	}
+	mustHaveSwitchedNothing(trial)
 	for call := range trial.report().Calls() {
 		if call.Failed() && call.Due.After(ended.Add(recoveryTime)) {
 			t.Errorf("a call due %s after the end failed with %s", call.Due.Sub(ended), call.Code)

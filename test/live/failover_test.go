@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/test/workers"
 )
 
-// The default health check: every 250 ms, 250 ms for an answer, two of them. What is frozen is found within
-// 2 × (250 + 250) ms.
+// The default health check: every 250 ms, with 350 ms for an answer, and a second one 50 ms after one without. What is frozen is found
+// within 250 + 350 + 50 + 350 ms.
 const foundFrozen = time.Second
 
 // late is what a busy machine may add to a time.
@@ -76,8 +76,8 @@ func TestOnlyCallsOnTheirWayFailThatMayNotRunTwice(t *testing.T) {
 	})
 }
 
-// Frozen pods accept connections and say nothing. An Envoy finds out by its health checks; meanwhile a call that may
-// run twice goes elsewhere after the time for one try, and one that may not waits for its deadline.
+// Frozen pods accept connections and say nothing. An Envoy finds out by its health checks. A call that may run twice, and is on its way then,
+// gets a second attempt; one that may not waits for its deadline.
 func TestAllPrimariesFreezeAndComeBack(t *testing.T) {
 	for name, once := range map[string]bool{"calls may run twice": false, "calls may not run twice": true} {
 		t.Run(name, func(t *testing.T) {

@@ -111,6 +111,10 @@ func set(t *testing.T, connect client, with setting) *stage {
 			Traffic:  &v1alpha1.Traffic{Retry: &v1alpha1.Retry{Idempotent: ptr.To(!with.once)}},
 		},
 	}}
+	if !with.once {
+		// As it is decided for calls that are as short as these.
+		s.exs.Status.Hedging = &v1alpha1.HedgingStatus{Delay: &metav1.Duration{Duration: 900 * time.Millisecond}}
+	}
 	s.weigh(map[string]int32{primary: allParts, backup: 0})
 	if with.canaries > 0 {
 		// As a rollout prepares it: clients know of it before it gets its first call.
