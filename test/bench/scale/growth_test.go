@@ -14,8 +14,8 @@ const (
 	// few and many are the numbers of ExposedServices that are compared; warm are there before, so that what the first of a kind
 	// costs once (connections, schemas, pools) is nobody's growth.
 	warm = 10
-	few  = 30
-	many = 120
+	few  = 50
+	many = 200
 	// mostGrowth is what one more may cost among many, by what one more costs among few: in requests, which repeat exactly, and in
 	// memory, where the measured ratio lay between 1.05 and 1.24.
 	mostGrowth, mostMemoryGrowth = 1.3, 1.6
@@ -35,7 +35,7 @@ type cost struct {
 	requests, bytes float64
 }
 
-// One more ExposedService costs about the same among a hundred and twenty as among thirty: requests to the API server, and memory in use.
+// One more ExposedService costs about the same among two hundred as among fifty: requests to the API server, and memory in use.
 // What grows faster than the number of objects fails here before it fails at ten thousand. Ratios within one run are compared,
 // so that neither the machine nor a release of Go matters.
 func TestOneMoreCostsTheSameAmongMany(t *testing.T) {
