@@ -137,7 +137,7 @@ soak() {
 
   # It chooses anew each time, so that no result of before may stand for it.
   say 'faults: deaths, refusals, broken watches, lies, two leaders, bad tenants, ten thousand generated operations'
-  KUBEBUILDER_ASSETS=$assets HEADGATE_FAULTS_FIGURES=$results/faults.txt with_heartbeat 'faults' \
+  GOGC=400 KUBEBUILDER_ASSETS=$assets HEADGATE_FAULTS_FIGURES=$results/faults.txt with_heartbeat 'faults' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/faults.json" \
     -- -count=1 -timeout 40m ./test/faults || status=1
   cat "$results/faults.txt" || status=1

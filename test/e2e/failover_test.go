@@ -21,7 +21,7 @@ import (
 
 const (
 	// calm is the rate, in calls per second, of the tests of decisions.
-	calm = 200
+	calm = 100
 	// healthyFor is short, so that a test sees a whole hand-back.
 	healthyFor = 3 * time.Second
 )

@@ -66,7 +66,7 @@ func (t *trial) attempts() int {
 // backends have hardly more calls than are made.
 func TestSlowBackendsAreNotCalledMore(t *testing.T) {
 	t.Parallel()
-	trial := tryWith(t, calm/2, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
+	trial := tryWith(t, calm, "slow", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
 	trial.untilHedged()
 	_, seen := trial.live.Recent(0)
 	before := trial.attempts()
@@ -110,7 +110,7 @@ func mustHaveSwitchedNothing(trial *trial) {
 // TestAnOverloadIsCarriedAsFarAsItCanBe: half as many calls again come as the primaries can carry, and the backup could not carry them either.
 func TestAnOverloadIsCarriedAsFarAsItCanBe(t *testing.T) {
 	t.Parallel()
-	trial := tryWith(t, calm/4, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
+	trial := tryWith(t, calm/2, "overload", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { withErrors(exs.Spec.Failover) }, patient)
 	for _, app := range []string{backup, primary} {
 		must(t, cluster.Order(trial.ctx, trial.space, app, "latency", "distribution", "constant", "value", workTime.String()))
 		must(t, cluster.Order(trial.ctx, trial.space, app, "capacity", "limit", fmt.Sprint(workersPerPod), "queue", fmt.Sprint(queueOfPod), "code", "UNAVAILABLE"))

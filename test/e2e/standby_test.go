@@ -34,6 +34,7 @@ func fastRecovery() *v1alpha1.Failover {
 // TestSomebodyAlwaysStandsBy kills what serves, at random moments and in random ways, as soon as anybody else could serve. No call may
 // be lost, whatever Headgate and the proxies are in the middle of.
 func TestSomebodyAlwaysStandsBy(t *testing.T) {
+	t.Parallel()
 	trial := tryAt(t, calm, "standby", v1alpha1.StrategyPriorities, func(exs *v1alpha1.ExposedService) { exs.Spec.Failover = fastRecovery() })
 	trial.untilHedged()
 	killWhatServes(trial.ctx, t, trial.exs, func(what string) { trial.mark(what) })
@@ -42,7 +43,8 @@ func TestSomebodyAlwaysStandsBy(t *testing.T) {
 
 // TestSomebodyAlwaysStandsByOverXDS is the same for Envoys on Headgate's own xDS.
 func TestSomebodyAlwaysStandsByOverXDS(t *testing.T) {
-	trial := overXDS(t, "standby")
+	t.Parallel()
+	trial := overXDSAt(t, calm, "standby")
 	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.Failover = fastRecovery() }))
 	trial.liveOnAll()
 	must(t, untilHedged(trial.ctx, trial.exs))
@@ -60,7 +62,7 @@ func killWhatServes(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedServ
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	freeze := func(ctx context.Context, space, app string) error {
-		return cluster.Order(ctx, space, app, "freeze", "duration", freezeTime.String())
+		return cluster.Freeze(ctx, space, app, freezeTime)
 	}
 	// A container that crashed is started again the later the more often it did, so that few of the kills are crashes.
 	ways := []struct {

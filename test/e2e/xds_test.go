@@ -43,6 +43,12 @@ type xdsTrial struct {
 // namespace and without any proxy, until the test ends. Both are connected by `kubectl headgate bootstrap`.
 func overXDS(t *testing.T, name string) *xdsTrial {
 	t.Helper()
+	return overXDSAt(t, rate, name)
+}
+
+// overXDSAt is overXDS with so many calls per second of each of the two.
+func overXDSAt(t *testing.T, rate float64, name string) *xdsTrial {
+	t.Helper()
 	ctx := onCluster(t)
 	if os.Getenv("CLUSTER_COMMAND") == "" {
 		t.Skip("only in a local cluster's network are its pods and its DNS reached: CLUSTER_COMMAND is not set")

@@ -44,7 +44,16 @@ func (c *Cluster) OrderPod(ctx context.Context, namespace, pod, order string, pa
 // Crash ends the process in every pod of an application at once, with an error code. Whether the
 // pods' last answers still arrive is left to chance, so they are not asked for.
 func (c *Cluster) Crash(ctx context.Context, namespace, app string) error {
-	err := c.Order(ctx, namespace, app, "crash")
+	return ifReached(c.Order(ctx, namespace, app, "crash"))
+}
+
+// Freeze stops the process in every pod of an application for a time. One that has just died cannot be stopped.
+func (c *Cluster) Freeze(ctx context.Context, namespace, app string, duration time.Duration) error {
+	return ifReached(c.Order(ctx, namespace, app, "freeze", "duration", duration.String()))
+}
+
+// ifReached is what became of an order, or nil where nobody was there to take it.
+func ifReached(err error) error {
 	if err != nil && strings.Contains(err.Error(), "error trying to reach service") {
 		return nil
 	}

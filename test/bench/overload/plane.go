@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	_ "google.golang.org/grpc/xds" // the resolver and the balancers of a client without a proxy
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
 )
@@ -40,6 +42,8 @@ var planes = []plane{
 type setting struct {
 	name, says string
 	set        func(*v1alpha1.ExposedServiceSpec)
+	// also is done besides, for what no ExposedService says.
+	also func(context.Context, *stage) error
 }
 
 func retry(set func(*v1alpha1.Retry)) func(*v1alpha1.ExposedServiceSpec) {
@@ -50,26 +54,55 @@ func retry(set func(*v1alpha1.Retry)) func(*v1alpha1.ExposedServiceSpec) {
 }
 
 var settings = []setting{
-	{"once", "the default: calls may not run twice", func(spec *v1alpha1.ExposedServiceSpec) { spec.Traffic = nil }},
-	{"twice", "calls may run twice: idempotent: true and nothing else", retry(func(*v1alpha1.Retry) {})},
-	{"per-try", "idempotent, and perTryTimeout: 300ms", retry(func(r *v1alpha1.Retry) { r.PerTryTimeout = ptr.To(v1alpha1.Duration("300ms")) })},
-	{"unavailable", "idempotent, and UNAVAILABLE is tried again", retry(func(r *v1alpha1.Retry) {
+	{name: "once", says: "the default: calls may not run twice", set: func(spec *v1alpha1.ExposedServiceSpec) { spec.Traffic = nil }},
+	{name: "twice", says: "calls may run twice: idempotent: true and nothing else", set: retry(func(*v1alpha1.Retry) {})},
+	{name: "per-try", says: "idempotent, and perTryTimeout: 300ms", set: retry(func(r *v1alpha1.Retry) { r.PerTryTimeout = ptr.To(v1alpha1.Duration("300ms")) })},
+	{name: "unavailable", says: "idempotent, and UNAVAILABLE is tried again", set: retry(func(r *v1alpha1.Retry) {
 		r.RetryOn = []v1alpha1.RetryTrigger{"connect-failure", "refused-stream", "reset", "unavailable", "cancelled"}
 	})},
-	{"budget-20", "idempotent, with a retry budget of 20 %, at least 10", func(spec *v1alpha1.ExposedServiceSpec) {
+	{name: "budget-20", says: "idempotent, with a retry budget of 20 %, at least 10", set: func(spec *v1alpha1.ExposedServiceSpec) {
 		retry(func(*v1alpha1.Retry) {})(spec)
 		spec.Traffic.CircuitBreaker = &v1alpha1.CircuitBreaker{RetryBudget: &v1alpha1.RetryBudget{Percent: ptr.To(int32(20)), MinConcurrency: ptr.To(int32(10))}}
 	}},
-	{"admission", "idempotent, and Envoy's admission control: a success rate of 90 % over 5 s, by an override", func(spec *v1alpha1.ExposedServiceSpec) {
+	{name: "admission", says: "idempotent, and Envoy's admission control: a success rate of 90 % over 5 s, by an override", set: func(spec *v1alpha1.ExposedServiceSpec) {
 		retry(func(*v1alpha1.Retry) {})(spec)
 		spec.Overrides = []v1alpha1.Override{{Kind: "BackendTrafficPolicy", Patch: apiextensionsv1.JSON{Raw: []byte(
 			`{"spec":{"admissionControl":{"samplingWindow":"5s","minSuccessRate":90,"maxRejectionPercent":95}}}`)}}}
 	}},
-	{"parallel-40", "idempotent, and at most 40 calls in flight for each proxy", func(spec *v1alpha1.ExposedServiceSpec) {
+	{
+		name: "adaptive", says: "idempotent, and Envoy's adaptive concurrency with its defaults, by an EnvoyPatchPolicy (gateway only)",
+		set: retry(func(*v1alpha1.Retry) {}), also: adaptiveConcurrency,
+	},
+	{name: "parallel-40", says: "idempotent, and at most 40 calls in flight for each proxy", set: func(spec *v1alpha1.ExposedServiceSpec) {
 		retry(func(*v1alpha1.Retry) {})(spec)
 		spec.Traffic.CircuitBreaker = &v1alpha1.CircuitBreaker{MaxParallelRequests: ptr.To(int32(40))}
 	}},
-	{"two-attempts", "idempotent, with one retry", retry(func(r *v1alpha1.Retry) { r.Attempts = ptr.To(int32(1)) })},
+	{name: "two-attempts", says: "idempotent, with one retry", set: retry(func(r *v1alpha1.Retry) { r.Attempts = ptr.To(int32(1)) })},
+}
+
+// adaptiveConcurrency puts the filter before all others of the listener.
+func adaptiveConcurrency(ctx context.Context, s *stage) error {
+	if !gateway.Owned(s.exs) {
+		return fmt.Errorf("%w: the setting needs a Gateway of Headgate's own: -planes '^gateway$'", errUsage)
+	}
+	own := gateway.GatewayRef(s.exs)
+	return s.Put(ctx, &egv1a1.EnvoyPatchPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: own.Namespace, Name: "adaptive-concurrency"},
+		Spec: egv1a1.EnvoyPatchPolicySpec{
+			Type:      egv1a1.JSONPatchEnvoyPatchType,
+			TargetRef: gwapiv1.LocalPolicyTargetReference{Group: gwapiv1.GroupName, Kind: "Gateway", Name: gwapiv1.ObjectName(own.Name)},
+			JSONPatches: []egv1a1.EnvoyJSONPatchConfig{{
+				Type: egv1a1.ListenerEnvoyResourceType, Name: own.Namespace + "/" + own.Name + "/" + gateway.ListenerName,
+				Operation: egv1a1.JSONPatchOperation{
+					Op: "add", Path: ptr.To("/default_filter_chain/filters/0/typed_config/http_filters/0"),
+					Value: &apiextensionsv1.JSON{Raw: []byte(`{"name":"envoy.filters.http.adaptive_concurrency","typed_config":{` +
+						`"@type":"type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency",` +
+						`"gradient_controller_config":{"concurrency_limit_params":{"concurrency_update_interval":"0.1s"},` +
+						`"min_rtt_calc_params":{"interval":"60s","request_count":50}}}}`)},
+				},
+			}},
+		},
+	})
 }
 
 // stage is an ExposedService with its backends in a namespace of its own.
@@ -107,6 +140,11 @@ func setUp(ctx context.Context, space string, plane plane, setting setting) (*st
 	config, err := plane.expose(ctx, s)
 	if err != nil {
 		return s, config, err
+	}
+	if setting.also != nil {
+		if err := setting.also(ctx, s); err != nil {
+			return s, config, err
+		}
 	}
 	config.Timeout, config.MaxInFlight = deadline, 0
 	return s, config, scene.UntilAnswered(ctx, config)
@@ -146,17 +184,17 @@ func withoutPatches(ctx context.Context, s *stage) (load.Config, error) {
 		return load.Config{}, err
 	}
 	s.undo = append(s.undo, func(ctx context.Context) error { return s.RemoveNamespace(ctx, edge) })
-	gateway := &gwapiv1.Gateway{
+	shared := &gwapiv1.Gateway{
 		ObjectMeta: metav1.ObjectMeta{Namespace: edge, Name: "edge"},
 		Spec: gwapiv1.GatewaySpec{GatewayClassName: scene.ClassName, Listeners: []gwapiv1.Listener{{
 			Name: "grpc", Port: 80, Protocol: gwapiv1.HTTPProtocolType,
 			AllowedRoutes: &gwapiv1.AllowedRoutes{Namespaces: &gwapiv1.RouteNamespaces{From: ptr.To(gwapiv1.NamespacesFromAll)}},
 		}}},
 	}
-	if err := s.Put(ctx, gateway); err != nil {
+	if err := s.Put(ctx, shared); err != nil {
 		return load.Config{}, err
 	}
-	s.exs.Spec.Gateway = &v1alpha1.Gateway{ParentRef: &v1alpha1.ParentRef{Name: gateway.Name, Namespace: ptr.To(edge)}}
+	s.exs.Spec.Gateway = &v1alpha1.Gateway{ParentRef: &v1alpha1.ParentRef{Name: shared.Name, Namespace: ptr.To(edge)}}
 	if err := s.Put(ctx, s.exs); err != nil {
 		return load.Config{}, err
 	}
