@@ -73,8 +73,7 @@ func TestRollingRestartLosesNoCall(t *testing.T) {
 	})
 }
 
-// TestFreezeOnlyDelaysCalls: both primaries accept calls and stay silent. Each call that met one is
-// made again on the backup after the per-try timeout.
+// TestFreezeOnlyDelaysCalls: both primaries accept calls and stay silent. Each call that met one gets a second attempt beside the first.
 func TestFreezeOnlyDelaysCalls(t *testing.T) {
 	var frozen time.Time
 	report := losesNothing(t, func(ctx context.Context, live *load.Run) {

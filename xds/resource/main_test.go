@@ -1,16 +1,13 @@
 package resource_test
 
 import (
-	"flag"
 	"os"
 	"testing"
+
+	"github.com/headgate/headgate/test/apiserver"
 )
 
-// TestMain runs more tests side by side than there are processors: clients take seconds, most of which they wait.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
+// clientsAtOnce is how many tests run side by side: gRPC clients take seconds, most of which they wait.
+const clientsAtOnce = 16
+
+func TestMain(m *testing.M) { os.Exit(apiserver.MainAtOnce(m, clientsAtOnce)) }
