@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,20 +45,35 @@ func (c *Cluster) OrderPod(ctx context.Context, namespace, pod, order string, pa
 // Crash ends the process in every pod of an application at once, with an error code. Whether the
 // pods' last answers still arrive is left to chance, so they are not asked for.
 func (c *Cluster) Crash(ctx context.Context, namespace, app string) error {
-	return ifReached(c.Order(ctx, namespace, app, "crash"))
+	return c.orderWhoRuns(ctx, namespace, app, "crash")
 }
 
-// Freeze stops the process in every pod of an application for a time. One that has just died cannot be stopped.
+// Freeze stops the process in every pod of an application for a time.
 func (c *Cluster) Freeze(ctx context.Context, namespace, app string, duration time.Duration) error {
-	return ifReached(c.Order(ctx, namespace, app, "freeze", "duration", duration.String()))
+	return c.orderWhoRuns(ctx, namespace, app, "freeze", "duration", duration.String())
 }
 
-// ifReached is what became of an order, or nil where nobody was there to take it.
-func ifReached(err error) error {
-	if err != nil && strings.Contains(err.Error(), "error trying to reach service") {
-		return nil
+// orderWhoRuns is Order for those pods that have a process. A pod that was just made has none yet, nor has one that has just died or
+// that is deleted in this moment.
+func (c *Cluster) orderWhoRuns(ctx context.Context, namespace, app, order string, parameters ...string) error {
+	pods, err := c.livePods(ctx, namespace, app)
+	if err != nil {
+		return err
 	}
-	return err
+	var group errgroup.Group
+	for _, pod := range pods {
+		if pod.Status.PodIP == "" {
+			continue
+		}
+		group.Go(func() error {
+			err := c.OrderPod(ctx, namespace, pod.Name, order, parameters...)
+			if apierrors.IsNotFound(err) || (err != nil && strings.Contains(err.Error(), "error trying to reach service")) {
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // Kill deletes every pod of an application without any grace, as the loss of its nodes would.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -158,17 +159,21 @@ func (c *Cluster) UntilReady(ctx context.Context, namespace, app string) error {
 
 // Pods are the names of an application's pods that are not being deleted.
 func (c *Cluster) Pods(ctx context.Context, namespace, app string) ([]string, error) {
+	pods, err := c.livePods(ctx, namespace, app)
+	names := make([]string, len(pods))
+	for i := range pods {
+		names[i] = pods[i].Name
+	}
+	return names, err
+}
+
+// livePods are an application's pods that are not being deleted.
+func (c *Cluster) livePods(ctx context.Context, namespace, app string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
 	if err := c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{"app": app}); err != nil {
 		return nil, err
 	}
-	var names []string
-	for i := range pods.Items {
-		if pods.Items[i].DeletionTimestamp.IsZero() {
-			names = append(names, pods.Items[i].Name)
-		}
-	}
-	return names, nil
+	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !pod.DeletionTimestamp.IsZero() }), nil
 }
 
 // RemoveService deletes the Service of an application; its pods stay.
