@@ -21,6 +21,9 @@ const (
 	longestPause = 10 * time.Second
 	// freezeTime is how long a frozen application stays so.
 	freezeTime = 2 * time.Second
+	// known is how long a backend has been ready when the proxies know it for certain: its endpoints have to get there, and each proxy
+	// checks them itself. Who dies sooner than that after another came back has nobody to stand by.
+	known = time.Second
 )
 
 // fastRecovery hands back as soon as it may, all at once, and as often as it takes.
@@ -80,24 +83,34 @@ func killWhatServes(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedServ
 	}
 }
 
-// untilAnotherCould waits until a backend that does not serve has ready endpoints, and says who serves.
+// untilAnotherCould waits until a backend that does not serve has had ready endpoints for as long as the proxies need to know, and says who
+// serves.
 func untilAnotherCould(ctx context.Context, t *testing.T, exs *v1alpha1.ExposedService) (serves string) {
 	t.Helper()
+	since := map[string]time.Time{}
 	must(t, scene.Until(ctx, "another backend to be ready", func(ctx context.Context) error {
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(exs), exs); err != nil {
 			return err
 		}
 		serves = exs.Status.Active
+		could := false
 		for _, b := range exs.Spec.Backends {
-			if b.Name == serves {
-				continue
-			}
 			ready, err := hasReady(ctx, exs.Namespace, b.Name)
-			if err != nil || ready {
+			switch {
+			case err != nil:
 				return err
+			case !ready:
+				delete(since, b.Name)
+			case since[b.Name].IsZero():
+				since[b.Name] = time.Now()
+			default:
+				could = could || b.Name != serves && time.Since(since[b.Name]) >= known
 			}
 		}
-		return fmt.Errorf("nobody but %s is ready", serves)
+		if !could {
+			return fmt.Errorf("nobody but %s is ready", serves)
+		}
+		return nil
 	}))
 	return serves
 }

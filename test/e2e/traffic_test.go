@@ -176,6 +176,8 @@ func TestFailoverWithoutHeadgate(t *testing.T) {
 		must(t, cluster.Scale(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment, 0))
 		must(t, cluster.UntilReady(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment))
 		must(t, cluster.Restart(ctx, namespace, backup))
+		// Until then not even the ClusterIP leads to the new pods: Kubernetes itself takes a moment.
+		must(t, cluster.UntilStandbyHealthy(ctx, greeter, 1))
 		live.Mark("primaries scaled to 0")
 		must(t, cluster.Scale(ctx, namespace, primary, 0))
 		must(t, scene.Answered(ctx, live, backup, steady))

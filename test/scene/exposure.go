@@ -115,15 +115,30 @@ func (c *Cluster) untilStandsBy(ctx context.Context, exs *v1alpha1.ExposedServic
 
 // UntilNoneHealthy waits until no endpoint of an ExposedService passes Envoy's health check.
 func (c *Cluster) UntilNoneHealthy(ctx context.Context, exs *v1alpha1.ExposedService) error {
-	return UntilWithin(ctx, Patience, standByInterval, "no endpoint of "+exs.Name+" to be healthy", func(ctx context.Context) error {
+	return c.untilHealthy(ctx, exs, "no endpoint of "+exs.Name+" to be healthy", 0, func(EnvoyEndpoint) bool { return true })
+}
+
+// UntilStandbyHealthy waits until so many endpoints of an ExposedService that stand by pass Envoy's health check.
+func (c *Cluster) UntilStandbyHealthy(ctx context.Context, exs *v1alpha1.ExposedService, want int) error {
+	return c.untilHealthy(ctx, exs, fmt.Sprintf("%d endpoints that stand by for %s to be healthy", want, exs.Name), want,
+		func(e EnvoyEndpoint) bool { return e.Priority == 1 })
+}
+
+// untilHealthy waits until so many of some endpoints pass Envoy's health check, and no more.
+func (c *Cluster) untilHealthy(ctx context.Context, exs *v1alpha1.ExposedService, what string, want int, of func(EnvoyEndpoint) bool) error {
+	return UntilWithin(ctx, Patience, standByInterval, what, func(ctx context.Context) error {
 		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
 		if err != nil {
 			return err
 		}
+		found := 0
 		for _, endpoint := range endpoints {
-			if endpoint.Health == healthy {
-				return fmt.Errorf("%w: %+v", errNotYet, endpoints)
+			if of(endpoint) && endpoint.Health == healthy {
+				found++
 			}
+		}
+		if found != want {
+			return fmt.Errorf("%w: %+v", errNotYet, endpoints)
 		}
 		return nil
 	})
