@@ -18,13 +18,20 @@ import (
 // Order sends an order, such as "freeze" with parameters "duration", "3s", to the control endpoint of
 // every pod of an application, at once. The API server passes it on, so that it works from anywhere.
 func (c *Cluster) Order(ctx context.Context, namespace, app, order string, parameters ...string) error {
-	pods, err := c.Pods(ctx, namespace, app)
+	return c.atEachPod(ctx, namespace, app, func(pod corev1.Pod) error {
+		return c.OrderPod(ctx, namespace, pod.Name, order, parameters...)
+	})
+}
+
+// atEachPod calls f for all pods of an application at once.
+func (c *Cluster) atEachPod(ctx context.Context, namespace, app string, f func(corev1.Pod) error) error {
+	pods, err := c.livePods(ctx, namespace, app)
 	if err != nil {
 		return err
 	}
 	var group errgroup.Group
 	for _, pod := range pods {
-		group.Go(func() error { return c.OrderPod(ctx, namespace, pod, order, parameters...) })
+		group.Go(func() error { return f(pod) })
 	}
 	return group.Wait()
 }
@@ -56,24 +63,16 @@ func (c *Cluster) Freeze(ctx context.Context, namespace, app string, duration ti
 // orderWhoRuns is Order for those pods that have a process. A pod that was just made has none yet, nor has one that has just died or
 // that is deleted in this moment.
 func (c *Cluster) orderWhoRuns(ctx context.Context, namespace, app, order string, parameters ...string) error {
-	pods, err := c.livePods(ctx, namespace, app)
-	if err != nil {
-		return err
-	}
-	var group errgroup.Group
-	for _, pod := range pods {
+	return c.atEachPod(ctx, namespace, app, func(pod corev1.Pod) error {
 		if pod.Status.PodIP == "" {
-			continue
+			return nil
 		}
-		group.Go(func() error {
-			err := c.OrderPod(ctx, namespace, pod.Name, order, parameters...)
-			if apierrors.IsNotFound(err) || (err != nil && strings.Contains(err.Error(), "error trying to reach service")) {
-				return nil
-			}
-			return err
-		})
-	}
-	return group.Wait()
+		err := c.OrderPod(ctx, namespace, pod.Name, order, parameters...)
+		if apierrors.IsNotFound(err) || (err != nil && strings.Contains(err.Error(), "error trying to reach service")) {
+			return nil
+		}
+		return err
+	})
 }
 
 // Kill deletes every pod of an application without any grace, as the loss of its nodes would.

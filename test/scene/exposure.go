@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,53 +95,41 @@ func (c *Cluster) untilStandsBy(ctx context.Context, exs *v1alpha1.ExposedServic
 	if err := c.Get(ctx, key, service); err != nil {
 		return err
 	}
-	return UntilWithin(ctx, Patience, standByInterval, "the fallback of "+exs.Name+" to stand by", func(ctx context.Context) error {
-		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
-		if err != nil {
-			return err
-		}
-		found := false
-		for _, endpoint := range endpoints {
-			if endpoint.Priority > 0 && endpoint.Health != healthy {
-				return fmt.Errorf("%w: %+v", errNotYet, endpoints)
-			}
-			found = found || strings.HasPrefix(endpoint.Address, service.Spec.ClusterIP+":")
-		}
-		if !found {
-			return fmt.Errorf("%w: no %s in %+v", errNotYet, service.Spec.ClusterIP, endpoints)
-		}
-		return nil
+	return c.untilEndpoints(ctx, exs, "the fallback of "+exs.Name+" to stand by, with "+service.Spec.ClusterIP, func(endpoints []EnvoyEndpoint) bool {
+		waits := func(e EnvoyEndpoint) bool { return e.Priority > 0 && e.Health != healthy }
+		isService := func(e EnvoyEndpoint) bool { return strings.HasPrefix(e.Address, service.Spec.ClusterIP+":") }
+		return !slices.ContainsFunc(endpoints, waits) && slices.ContainsFunc(endpoints, isService)
 	})
 }
 
 // UntilNoneHealthy waits until no endpoint of an ExposedService passes Envoy's health check.
 func (c *Cluster) UntilNoneHealthy(ctx context.Context, exs *v1alpha1.ExposedService) error {
-	return c.untilHealthy(ctx, exs, "no endpoint of "+exs.Name+" to be healthy", 0, func(EnvoyEndpoint) bool { return true })
+	return c.untilEndpoints(ctx, exs, "no endpoint of "+exs.Name+" to be healthy", func(endpoints []EnvoyEndpoint) bool {
+		return !slices.ContainsFunc(endpoints, func(e EnvoyEndpoint) bool { return e.Health == healthy })
+	})
 }
 
-// UntilStandbyHealthy waits until so many endpoints of an ExposedService that stand by pass Envoy's health check.
+// UntilStandbyHealthy waits until so many endpoints of an ExposedService that stand by pass Envoy's health check, and no more.
 func (c *Cluster) UntilStandbyHealthy(ctx context.Context, exs *v1alpha1.ExposedService, want int) error {
-	return c.untilHealthy(ctx, exs, fmt.Sprintf("%d endpoints that stand by for %s to be healthy", want, exs.Name), want,
-		func(e EnvoyEndpoint) bool { return e.Priority == 1 })
-}
-
-// untilHealthy waits until so many of some endpoints pass Envoy's health check, and no more.
-func (c *Cluster) untilHealthy(ctx context.Context, exs *v1alpha1.ExposedService, what string, want int, of func(EnvoyEndpoint) bool) error {
-	return UntilWithin(ctx, Patience, standByInterval, what, func(ctx context.Context) error {
-		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
-		if err != nil {
-			return err
-		}
+	return c.untilEndpoints(ctx, exs, fmt.Sprintf("%d endpoints that stand by for %s to be healthy", want, exs.Name), func(endpoints []EnvoyEndpoint) bool {
 		found := 0
-		for _, endpoint := range endpoints {
-			if of(endpoint) && endpoint.Health == healthy {
+		for _, e := range endpoints {
+			if e.Priority == 1 && e.Health == healthy {
 				found++
 			}
 		}
-		if found != want {
-			return fmt.Errorf("%w: %+v", errNotYet, endpoints)
+		return found == want
+	})
+}
+
+// untilEndpoints waits until the endpoints of an ExposedService are in Envoy as they should be.
+func (c *Cluster) untilEndpoints(ctx context.Context, exs *v1alpha1.ExposedService, what string, right func([]EnvoyEndpoint) bool) error {
+	return UntilWithin(ctx, Patience, standByInterval, what, func(ctx context.Context) error {
+		_, endpoints, err := c.EnvoyEndpoints(ctx, exs)
+		if err == nil && !right(endpoints) {
+			err = fmt.Errorf("%w: %+v", errNotYet, endpoints)
 		}
-		return nil
+		return err
 	})
 }
 
