@@ -399,3 +399,45 @@ func (w *world) gatewaysOf(exs *v1alpha1.ExposedService) []string {
 	}
 	return out
 }
+
+// TestAHostStaysWithWhoHasIt has an older ExposedService ask for the host of a younger one.
+func TestAHostStaysWithWhoHasIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).withBackends()
+	p := newXDSPKI(t)
+	option, _ := servingXDS(t, p, "replica-a")
+	w.startOperator(option)
+	older := w.exposedService("older", overXDS(9090), hosts("mine.example.com"))
+	w.create(older)
+	w.untilReady(older)
+	younger := w.exposedService("younger", overXDS(9090), hosts("a.example.com"))
+	w.create(younger)
+	w.untilReady(younger)
+	has := func(exs *v1alpha1.ExposedService, want ...string) {
+		t.Helper()
+		w.eventually(fmt.Sprintf("%s has %v", exs.Name, want), func() error {
+			if err := w.read(exs); err != nil {
+				return err
+			}
+			if exs.Status.XDS == nil || !slices.Equal(exs.Status.XDS.Hosts, want) || exs.Status.XDS.Port != 9090 {
+				return fmt.Errorf("status.xds is %+v", exs.Status.XDS)
+			}
+			return nil
+		})
+	}
+	has(younger, "a.example.com")
+	edit(w, older, func(exs *v1alpha1.ExposedService) {
+		exs.Spec.Hostnames = []v1alpha1.Hostname{"mine.example.com", "a.example.com"}
+	})
+	w.eventually("the older one is told", func() error {
+		return w.conditionIs(older, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonRouteConflict)
+	})
+	w.eventually("and goes on with its own", func() error {
+		return w.conditionIs(older, v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed)
+	})
+	has(older, "mine.example.com")
+	has(younger, "a.example.com")
+	w.untilReady(younger)
+	w.delete(younger)
+	has(older, "mine.example.com", "a.example.com")
+}

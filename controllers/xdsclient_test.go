@@ -165,7 +165,7 @@ func (c *xdsClient) take(response *discovery.DiscoveryResponse) {
 	}
 	c.versions[typ] = response.GetVersionInfo()
 	request.VersionInfo = response.GetVersionInfo()
-	if typ.Whole() || c.have[typ] == nil {
+	if typ.AllRequiredInSotW() || c.have[typ] == nil {
 		c.have[typ] = map[string]proto.Message{}
 	}
 	for name, message := range got {
@@ -174,7 +174,7 @@ func (c *xdsClient) take(response *discovery.DiscoveryResponse) {
 	c.send(request)
 	switch typ {
 	case cache.Clusters:
-		c.ask(cache.Assignments, namesOf(got))
+		c.ask(cache.Endpoints, namesOf(got))
 	case cache.Listeners:
 		c.ask(cache.Routes, namesOf(got))
 	}
@@ -229,7 +229,7 @@ func (c *xdsClient) names(typ cache.Type) []string {
 func (c *xdsClient) health(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	assignment, ok := c.have[cache.Assignments][name].(*endpoint.ClusterLoadAssignment)
+	assignment, ok := c.have[cache.Endpoints][name].(*endpoint.ClusterLoadAssignment)
 	if !ok {
 		return ""
 	}

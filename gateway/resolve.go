@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -142,8 +143,9 @@ type BackendSlices struct {
 	// Slices are the EndpointSlices that know its pods best. Endpoints are ready in them only if their pods
 	// are.
 	Slices []discoveryv1.EndpointSlice
-	// Port is the name of the port in them.
-	Port string
+	// Port is the name of the port in them, and Number the backend's own number of it; 0: it is not known.
+	Port   string
+	Number int32
 	// Addresses are those of an fqdn backend that the proxies can reach.
 	Addresses []string
 }
@@ -153,7 +155,7 @@ type BackendSlices struct {
 func (r Resolved) Slices() map[string]BackendSlices {
 	out := map[string]BackendSlices{}
 	for _, b := range r.takingPart() {
-		out[b.Name] = BackendSlices{Slices: b.seen, Port: b.seenPort, Addresses: b.host.addresses}
+		out[b.Name] = BackendSlices{Slices: b.seen, Port: b.seenPort, Number: cmp.Or(b.port.Port, b.number()), Addresses: b.host.addresses}
 	}
 	return out
 }

@@ -61,6 +61,9 @@ type Verdict struct {
 	Conditions []metav1.Condition
 	// Addresses are where the Gateway can be reached.
 	Addresses []gwapiv1.GatewayStatusAddress
+	// XDSHosts are the hosts by which clients of spec.xds find it, and XDSPort is the one on which it has them; for status.xds.
+	XDSHosts []string
+	XDSPort  v1alpha1.PortNumber
 	// SilentSince is since when the data plane has had nothing to say of the newest objects; zero: it has spoken.
 	// The next verdict wants to know.
 	SilentSince time.Time

@@ -13,6 +13,20 @@ type XDSStatus struct {
 	// +optional
 	Acknowledged int32 `json:"acknowledged,omitempty"`
 
+	// Hosts are the hosts that it has among the ExposedServices of its namespace, and keeps when another one asks for them: those of
+	// spec.hostnames, or `*` for every other host on its port.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	Hosts []string `json:"hosts,omitempty"`
+
+	// Port is that of spec.xds on which it has them.
+	//
+	// +optional
+	Port PortNumber `json:"port,omitempty"`
+
 	// Replicas are the replicas of Headgate to which such clients are connected.
 	//
 	// +optional

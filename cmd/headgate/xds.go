@@ -5,8 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"runtime/debug"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/headgate/headgate/controllers"
 	"github.com/headgate/headgate/xds/server"
@@ -51,13 +55,38 @@ func (o *xdsOptions) register(flags *flag.FlagSet) {
 			}
 			return nil
 		})
-	flags.IntVar(&o.limits.Connections, "xds-max-connections", 0, "connections of xDS clients in all (default 10000)")
-	flags.IntVar(&o.limits.Streams, "xds-max-streams", 0, "streams of xDS clients in all (default 10000)")
-	flags.IntVar(&o.limits.StreamsPerIdentity, "xds-max-streams-per-identity", 0, "streams of all clients whose certificates have the same name (default 2000)")
+	flags.Func("xds-max-memory", "memory that xDS clients may take in all, such as 128Mi (default: two fifths of the memory limit, or 128Mi)",
+		bytesOf(&o.limits.Memory))
+	flags.Func("xds-max-memory-per-identity", "memory that all clients may take whose certificates have the same name (default: a quarter of that)",
+		bytesOf(&o.limits.MemoryPerIdentity))
+	flags.IntVar(&o.limits.Connections, "xds-max-connections", 0, "connections of xDS clients in all; those of one certificate name may be a fifth of that (default 10000)")
+	flags.IntVar(&o.limits.Streams, "xds-max-streams", 0,
+		"streams of xDS clients in all, of which a client that reports its load has two; those of one namespace may be half of that (default 20000)")
+	flags.IntVar(&o.limits.StreamsPerIdentity, "xds-max-streams-per-identity", 0, "streams of all clients whose certificates have the same name (default: a fifth of that)")
 	flags.StringVar(&o.replica, "replica-name", "",
 		"name of this replica in status.xds, that of its pod, at most 63 characters (default: $"+envPodName+", or without a namespace the host name)")
 	flags.StringVar(&o.replicaNamespace, "replica-namespace", "",
 		"namespace of the pods of all replicas, in which they find each other (default: $"+envPodNamespace+")")
+}
+
+// bytesOf reads a quantity of bytes into a number.
+func bytesOf(into *int64) func(string) error {
+	return func(text string) error {
+		quantity, err := resource.ParseQuantity(text)
+		if err != nil || quantity.Sign() <= 0 {
+			return fmt.Errorf("%q is no amount of memory: write one such as 128Mi", text)
+		}
+		*into = quantity.Value()
+		return nil
+	}
+}
+
+// withMemory makes xDS clients' part of the memory limit their limit, if there is no other.
+func withMemory(limits server.Limits, memoryLimit int64) server.Limits {
+	if limits.Memory == 0 && memoryLimit < math.MaxInt64 {
+		limits.Memory = server.MemoryFor(memoryLimit)
+	}
+	return limits
 }
 
 // check says what is wrong with the flags.
@@ -95,7 +124,7 @@ func (o *xdsOptions) config(leaderElect bool, getenv func(string) string) (*cont
 	return &controllers.XDSConfig{
 		Replica: replica, Namespace: namespace,
 		Server: server.Config{
-			Address: o.address, Files: o.files, TrustDomain: o.trustDomain, ReadAll: o.readAll, Limits: o.limits,
+			Address: o.address, Files: o.files, TrustDomain: o.trustDomain, ReadAll: o.readAll, Limits: withMemory(o.limits, debug.SetMemoryLimit(-1)),
 		},
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -26,6 +27,15 @@ func (r *run) judge() gateway.Verdict {
 	}
 	if r.exs.Spec.XDS != nil {
 		verdict.Conditions = append(verdict.Conditions, judgeClients(r.exs, r.served))
+		verdict.XDSHosts, verdict.XDSPort = r.hosts()
 	}
 	return verdict
+}
+
+// hosts are those that clients of xds find it by, and its port. While the newest spec has not been taken in, it has what it had.
+func (r *run) hosts() ([]string, v1alpha1.PortNumber) {
+	if r.served.generation < r.exs.Generation && r.exs.Status.XDS != nil {
+		return r.exs.Status.XDS.Hosts, r.exs.Status.XDS.Port
+	}
+	return r.served.hosts, r.served.port
 }

@@ -21,6 +21,11 @@ type xdsVerdict struct {
 	// generation is that of the spec that is served, or would be without the problems.
 	generation int64
 	problems   []gateway.Problem
+	// nothing: the problems are such that nothing is served.
+	nothing bool
+	// hosts are those that it has, and port is the one on which it has them.
+	hosts []string
+	port  v1alpha1.PortNumber
 }
 
 // xdsVerdict asks the feed.
@@ -29,15 +34,16 @@ func (r *run) xdsVerdict() xdsVerdict {
 	case r.exs.Spec.XDS == nil:
 		return xdsVerdict{}
 	case r.XDS == nil:
-		return xdsVerdict{disabled: true, generation: r.exs.Generation, problems: []gateway.Problem{{
+		return xdsVerdict{disabled: true, nothing: true, generation: r.exs.Generation, problems: []gateway.Problem{{
 			Reason: v1alpha1.ReasonXDSDisabled, For: v1alpha1.ConditionXDSAccepted,
 			Message: "spec.xds is set, but Headgate runs without its xDS server: install it with the chart's value " +
 				"xds.enabled=true (the flag --xds-bind-address), or remove spec.xds",
 		}}}
 	}
 	served := r.XDS.Served(client.ObjectKeyFromObject(r.exs))
-	out := xdsVerdict{generation: served.Generation}
+	out := xdsVerdict{generation: served.Generation, hosts: served.Hosts, port: served.Port}
 	for _, problem := range served.Problems {
+		out.nothing = out.nothing || !problem.Partial
 		out.problems = append(out.problems, gateway.Problem{Reason: problem.Reason, Message: problem.Message, For: v1alpha1.ConditionXDSAccepted})
 	}
 	return out
@@ -102,12 +108,15 @@ func judgeXDS(exs *v1alpha1.ExposedService, expansion gateway.Expansion, served 
 // judgeServed says whether clients are served the spec as it is.
 func judgeServed(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condition {
 	switch {
-	case len(served.problems) > 0:
+	case served.nothing:
 		return condition.New(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted,
 			"nothing is exposed, because the spec is not accepted: see the Accepted condition")
 	case served.generation < exs.Generation:
 		return condition.New(v1alpha1.ConditionExposed, metav1.ConditionUnknown, v1alpha1.ReasonPending,
 			"the xDS server has not taken in the newest spec yet")
+	case len(served.problems) > 0:
+		return condition.New(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
+			"Headgate serves it over xDS, but for what the condition Accepted names")
 	}
 	return condition.New(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonExposed,
 		"Headgate serves it over xDS; the condition XDSAccepted says what the clients make of it")
@@ -122,7 +131,7 @@ func judgeClients(exs *v1alpha1.ExposedService, served xdsVerdict) metav1.Condit
 	switch {
 	case served.disabled:
 		return say(metav1.ConditionFalse, v1alpha1.ReasonXDSDisabled, gateway.Messages(served.problems))
-	case len(served.problems) > 0:
+	case served.nothing:
 		return say(metav1.ConditionFalse, v1alpha1.ReasonNotServed,
 			"nothing is served over xDS, because the spec is not accepted: see the Accepted condition")
 	case rejecting > 0:

@@ -46,7 +46,8 @@ func TestWhatClientsMakeOfItIsOneCondition(t *testing.T) {
 		"one has not yet":           {reported(replica("a", 2, 1, 0, ""), replica("b", 1, 1, 0, "")), xdsVerdict{}, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingClients, "2 of 3"},
 		"one refuses":               {reported(replica("a", 2, 2, 0, ""), replica("b", 1, 0, 1, "no such field")), xdsVerdict{}, metav1.ConditionFalse, v1alpha1.ReasonRefusedByClient, "envoy (connected to b) says of CDS: no such field"},
 		"two refuse, the last word": {reported(replica("a", 1, 0, 1, "the older"), replica("b", 1, 0, 1, "the newer one")), xdsVerdict{}, metav1.ConditionFalse, v1alpha1.ReasonRefusedByClient, "the newer one"},
-		"nothing is served":         {reported(replica("a", 1, 1, 0, "")), xdsVerdict{problems: problem}, metav1.ConditionFalse, v1alpha1.ReasonNotServed, "Accepted"},
+		"nothing is served":         {reported(replica("a", 1, 1, 0, "")), xdsVerdict{problems: problem, nothing: true}, metav1.ConditionFalse, v1alpha1.ReasonNotServed, "Accepted"},
+		"a host is lost":            {reported(replica("a", 1, 1, 0, "")), xdsVerdict{problems: problem}, metav1.ConditionTrue, v1alpha1.ReasonAcknowledged, "all 1"},
 		"there is no server":        {reported(), xdsVerdict{disabled: true, problems: problem}, metav1.ConditionFalse, v1alpha1.ReasonXDSDisabled, "somebody"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -68,7 +69,7 @@ func newStatus(
 		condition.LastTransitionTime = now
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
-	status.XDS = summedUp(exs)
+	status.XDS = summedUp(exs, verdict)
 	for _, passing := range []string{v1alpha1.ConditionXDSAccepted, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		if !slices.ContainsFunc(verdict.Conditions, func(c metav1.Condition) bool { return c.Type == passing }) {
 			meta.RemoveStatusCondition(&status.Conditions, passing)
@@ -77,17 +78,18 @@ func newStatus(
 	return status
 }
 
-// summedUp is status.xds with the sums of what the replicas report. What they report is theirs.
-func summedUp(exs *v1alpha1.ExposedService) *v1alpha1.XDSStatus {
+// summedUp is status.xds with the hosts that it has and the sums of what the replicas report. What they report is theirs.
+func summedUp(exs *v1alpha1.ExposedService, verdict gateway.Verdict) *v1alpha1.XDSStatus {
 	clients, acknowledged, _ := xdsfeed.Clients(exs)
 	if exs.Spec.XDS == nil {
 		clients, acknowledged = 0, 0
 	}
-	if exs.Status.XDS == nil {
+	if exs.Status.XDS == nil && len(verdict.XDSHosts) == 0 {
 		return nil
 	}
-	out := exs.Status.XDS.DeepCopy()
+	out := cmp.Or(exs.Status.XDS, &v1alpha1.XDSStatus{}).DeepCopy()
 	out.Clients, out.Acknowledged = clients, acknowledged
+	out.Hosts, out.Port = verdict.XDSHosts, verdict.XDSPort
 	return out
 }
 
@@ -104,8 +106,8 @@ func ownPart(status v1alpha1.ExposedServiceStatus) v1alpha1.ExposedServiceStatus
 	if status.Failover != nil {
 		own.Failover = &v1alpha1.FailoverStatus{Mode: status.Failover.Mode, Fallback: status.Failover.Fallback}
 	}
-	if status.XDS != nil && status.XDS.Clients > 0 {
-		own.XDS = &v1alpha1.XDSStatus{Clients: status.XDS.Clients, Acknowledged: status.XDS.Acknowledged}
+	if x := status.XDS; x != nil && (x.Clients > 0 || len(x.Hosts) > 0) {
+		own.XDS = &v1alpha1.XDSStatus{Clients: x.Clients, Acknowledged: x.Acknowledged, Hosts: x.Hosts, Port: x.Port}
 	}
 	return own
 }

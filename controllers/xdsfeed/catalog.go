@@ -1,11 +1,13 @@
 package xdsfeed
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/hedging"
@@ -17,12 +19,12 @@ import (
 // served: of its own, of a port that it shares, and of others whose claims it takes or leaves. It
 // is pure, and equal catalogs say the same whatever the order in which they were filled.
 type catalog struct {
-	entries   map[types.NamespacedName]catalogEntry
-	conflicts map[types.NamespacedName]resource.Problem
-	ports     map[sharedPort]map[types.NamespacedName]struct{}
+	entries map[types.NamespacedName]catalogEntry
+	lost    map[types.NamespacedName]resource.Lost
+	ports   map[sharedPort]map[types.NamespacedName]struct{}
 }
 
-// catalogEntry is an ExposedService and what it becomes, whatever others claim.
+// catalogEntry is an ExposedService and what it becomes, without the hosts that it has lost.
 type catalogEntry struct {
 	exposure  resource.Exposure
 	resources []resource.Resource
@@ -42,9 +44,9 @@ type catalogChange struct {
 
 func newCatalog() *catalog {
 	return &catalog{
-		entries:   map[types.NamespacedName]catalogEntry{},
-		conflicts: map[types.NamespacedName]resource.Problem{},
-		ports:     map[sharedPort]map[types.NamespacedName]struct{}{},
+		entries: map[types.NamespacedName]catalogEntry{},
+		lost:    map[types.NamespacedName]resource.Lost{},
+		ports:   map[sharedPort]map[types.NamespacedName]struct{}{},
 	}
 }
 
@@ -57,7 +59,7 @@ func (c *catalog) fill(key types.NamespacedName, entry catalogEntry) {
 
 // all is everything that is to be set.
 func (c *catalog) all() catalogChange {
-	c.conflicts = c.findConflicts()
+	c.judgeClaims()
 	keys := slices.Collect(maps.Keys(c.entries))
 	ports := map[sharedPort]bool{}
 	for port := range c.ports {
@@ -77,8 +79,9 @@ func (c *catalog) put(key types.NamespacedName, entry catalogEntry) catalogChang
 	c.fill(key, entry)
 	keys := []types.NamespacedName{key}
 	if !known || claimsDiffer(before, entry) {
-		keys = append(keys, c.judgeClaims(key, ports)...)
+		keys = append(keys, c.rejudge(key, ports)...)
 	}
+	c.without(key)
 	return c.change(keys, ports)
 }
 
@@ -92,19 +95,30 @@ func (c *catalog) remove(key types.NamespacedName) catalogChange {
 	c.notePort(before, ports)
 	c.leavePort(key)
 	delete(c.entries, key)
-	return c.change(append(c.judgeClaims(key, ports), key), ports)
+	return c.change(append(c.rejudge(key, ports), key), ports)
 }
 
-// judgeClaims looks again at who claims what; it returns the others whose claims stand otherwise now, and
+// judgeClaims finds out who has lost which hosts.
+func (c *catalog) judgeClaims() {
+	services := make([]*v1alpha1.ExposedService, 0, len(c.entries))
+	for _, entry := range c.entries {
+		services = append(services, entry.exposure.Service)
+	}
+	c.lost = resource.Conflicts(services)
+	for key := range c.entries {
+		c.without(key)
+	}
+}
+
+// rejudge looks again at who claims what; it returns the others whose claims stand otherwise now, and
 // notes their ports.
-func (c *catalog) judgeClaims(key types.NamespacedName, ports map[sharedPort]bool) []types.NamespacedName {
-	before := c.conflicts
-	c.conflicts = c.findConflicts()
+func (c *catalog) rejudge(key types.NamespacedName, ports map[sharedPort]bool) []types.NamespacedName {
+	before := c.lost
+	c.judgeClaims()
 	var changed []types.NamespacedName
 	for other, entry := range c.entries {
-		was, lost := before[other]
-		now, loses := c.conflicts[other]
-		if lost == loses && was == now {
+		was, now := before[other], c.lost[other]
+		if slices.Equal(was.Hosts, now.Hosts) && was.Problem == now.Problem {
 			continue
 		}
 		c.notePort(entry, ports)
@@ -115,12 +129,14 @@ func (c *catalog) judgeClaims(key types.NamespacedName, ports map[sharedPort]boo
 	return changed
 }
 
-func (c *catalog) findConflicts() map[types.NamespacedName]resource.Problem {
-	services := make([]*v1alpha1.ExposedService, 0, len(c.entries))
-	for _, entry := range c.entries {
-		services = append(services, entry.exposure.Service)
+// without makes the resources of an ExposedService anew, if those that are there are not without the hosts that it has lost.
+func (c *catalog) without(key types.NamespacedName) {
+	entry, lost := c.entries[key], c.lost[key].Hosts
+	if slices.Equal(entry.exposure.Lost, lost) {
+		return
 	}
-	return resource.Conflicts(services)
+	entry.exposure.Lost = lost
+	c.entries[key] = newEntry(entry.exposure)
 }
 
 // change collects what is to be set of some ExposedServices and ports.
@@ -136,7 +152,7 @@ func (c *catalog) change(keys []types.NamespacedName, ports map[sharedPort]bool)
 }
 
 // resourcesOf is what is to be set under some names.
-func (c *catalog) resourcesOf(owners map[cache.Owner]bool) map[cache.Owner][]cache.Resource {
+func (c *catalog) resourcesOf(owners map[cache.Owner]error) map[cache.Owner][]cache.Resource {
 	out := make(map[cache.Owner][]cache.Resource, len(owners))
 	for owner := range owners {
 		if port, isPort := portOfOwner(owner); isPort {
@@ -173,16 +189,24 @@ func (c *catalog) shared(port sharedPort) []cache.Resource {
 // problems are what is wrong with an ExposedService.
 func (c *catalog) problems(key types.NamespacedName) []resource.Problem {
 	problems := slices.Clone(c.entries[key].problems)
-	if conflict, lost := c.conflicts[key]; lost {
-		problems = append(problems, conflict)
+	if lost, loses := c.lost[key]; loses {
+		problems = append(problems, lost.Problem)
 	}
 	return problems
 }
 
 func (c *catalog) serves(key types.NamespacedName) bool {
 	entry, known := c.entries[key]
-	_, lost := c.conflicts[key]
-	return known && !lost && len(entry.problems) == 0
+	return known && len(entry.problems) == 0
+}
+
+// hosts are those that an ExposedService has, and the port on which it has them.
+func (c *catalog) hosts(key types.NamespacedName) ([]string, v1alpha1.PortNumber) {
+	if !c.serves(key) {
+		return nil, 0
+	}
+	exs := c.entries[key].exposure.Service
+	return resource.HostsOf(exs, c.lost[key].Hosts), ptr.Deref(exs.Spec.XDS.Port, 0)
 }
 
 func (c *catalog) joinPort(key types.NamespacedName) {
@@ -213,10 +237,15 @@ func (c *catalog) notePort(entry catalogEntry, ports map[sharedPort]bool) {
 	}
 }
 
-// claimsDiffer: claims are made by the spec and the age of an object.
+// claimsDiffer: claims are made by the spec and the age of an object, and by the hosts that it has.
 func claimsDiffer(a, b catalogEntry) bool {
 	x, y := a.exposure.Service, b.exposure.Service
-	return x.UID != y.UID || x.Generation != y.Generation
+	return x.UID != y.UID || x.Generation != y.Generation || !sameHosts(x.Status.XDS, y.Status.XDS)
+}
+
+func sameHosts(a, b *v1alpha1.XDSStatus) bool {
+	a, b = cmp.Or(a, &v1alpha1.XDSStatus{}), cmp.Or(b, &v1alpha1.XDSStatus{})
+	return a.Port == b.Port && slices.Equal(a.Hosts, b.Hosts)
 }
 
 // portDiffers: what is said on a port follows the spec and the decision, not the endpoints.

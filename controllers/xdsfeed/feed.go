@@ -46,8 +46,8 @@ type Feed struct {
 	probes map[types.NamespacedName]map[string]gateway.Probe
 	// tried are since when ExposedServices are looked at that are not served yet.
 	tried map[types.NamespacedName]time.Time
-	// unpublished are what the cache has not taken of the last change of an ExposedService.
-	unpublished map[types.NamespacedName]map[xdscache.Owner]bool
+	// unpublished are what the cache has not taken of the last change of an ExposedService, and why.
+	unpublished map[types.NamespacedName]map[xdscache.Owner]error
 	// awaited are the ExposedServices that have not been read since the start; nil: it is not known yet
 	// which there are.
 	awaited map[types.NamespacedName]bool
@@ -67,7 +67,7 @@ func New(reader facts.Reader, cache *xdscache.Cache, judged *queue.WakeUps) *Fee
 		},
 		catalog: newCatalog(), probes: map[types.NamespacedName]map[string]gateway.Probe{},
 		tried:       map[types.NamespacedName]time.Time{},
-		unpublished: map[types.NamespacedName]map[xdscache.Owner]bool{},
+		unpublished: map[types.NamespacedName]map[xdscache.Owner]error{},
 		read:        map[types.NamespacedName]bool{}, opened: make(chan struct{}),
 	}
 }
@@ -310,17 +310,29 @@ func (f *Feed) publish(key types.NamespacedName, change catalogChange) error {
 	if f.set(resources) == nil {
 		return nil
 	}
-	var errs []error
-	refused := map[xdscache.Owner]bool{}
+	refused := map[xdscache.Owner]error{}
 	for owner, own := range resources {
 		if err := f.set(map[xdscache.Owner][]xdscache.Resource{owner: own}); err != nil {
-			errs, refused[owner] = append(errs, fmt.Errorf("serve %s over xDS: %w", owner, err)), true
+			refused[owner] = fmt.Errorf("serve %s over xDS: %w", owner, err)
 		}
 	}
 	if len(refused) > 0 {
 		f.unpublished[key] = refused
+		f.judged.Wake(key)
 	}
-	return errors.Join(errs...)
+	return errors.Join(slices.Collect(maps.Values(refused))...)
+}
+
+// problems are those of the catalog, and what the cache has not taken. Nothing of that is lost: clients have what they had.
+func (f *Feed) problems(key types.NamespacedName) []resource.Problem {
+	problems := f.catalog.problems(key)
+	for _, err := range f.unpublished[key] {
+		problems = append(problems, resource.Problem{
+			Reason: v1alpha1.ReasonNotAccepted, Partial: true,
+			Message: fmt.Sprintf("clients keep what they had, because what the spec makes cannot be served (%v): change what this is about, and report it", err),
+		})
+	}
+	return problems
 }
 
 // Served is what this replica serves of an ExposedService.
@@ -329,8 +341,11 @@ type Served struct {
 	Generation int64
 	// Revision is that of the decision; 0: there was none.
 	Revision int64
-	// Problems are why nothing is served, if anything is wrong.
+	// Problems are why nothing is served, or not all of it, if anything is wrong.
 	Problems []resource.Problem
+	// Hosts are the hosts that it has, and Port is the one on which Envoys take calls for them.
+	Hosts []string
+	Port  v1alpha1.PortNumber
 	// Status says where it is live.
 	Status xdscache.Status
 }
@@ -344,8 +359,9 @@ func (f *Feed) Served(key types.NamespacedName) Served {
 		return Served{}
 	}
 	out := Served{
-		Generation: entry.exposure.Service.Generation, Problems: f.catalog.problems(key), Status: f.cache.Status(key),
+		Generation: entry.exposure.Service.Generation, Problems: f.problems(key), Status: f.cache.Status(key),
 	}
+	out.Hosts, out.Port = f.catalog.hosts(key)
 	if traffic := entry.exposure.Service.Status.Traffic; traffic != nil {
 		out.Revision = traffic.Revision
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -254,6 +255,10 @@ func TestWhatWasNotPublishedIsPublishedByTheRetry(t *testing.T) {
 	if _, err := s.run("one"); err == nil {
 		t.Fatal("nobody hears of the refusal")
 	}
+	one := client.ObjectKeyFromObject(&s.world.items[0])
+	if problems := s.feed.Served(one).Problems; len(problems) != 1 || !problems[0].Partial || !strings.Contains(problems[0].Message, "it is refused") {
+		t.Errorf("its status says: %+v", problems)
+	}
 	if _, err := s.run("two"); err != nil {
 		t.Errorf("another one pays for it: %v", err)
 	}
@@ -266,6 +271,9 @@ func TestWhatWasNotPublishedIsPublishedByTheRetry(t *testing.T) {
 	}
 	if len(s.feed.unpublished) > 0 {
 		t.Errorf("there is something left to publish: %v", s.feed.unpublished)
+	}
+	if problems := s.feed.Served(one).Problems; len(problems) > 0 {
+		t.Errorf("its status still says: %+v", problems)
 	}
 }
 

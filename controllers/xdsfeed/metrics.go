@@ -37,7 +37,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	for _, key := range c.Feed.names() {
 		status := c.Feed.cache.Status(key)
 		for desc, value := range map[*prometheus.Desc]int{
-			xdsClientsDesc: status.Clients, xdsAcknowledgedDesc: status.Live, xdsRejectingDesc: status.Rejecting,
+			xdsClientsDesc: status.Clients, xdsAcknowledgedDesc: status.Acked, xdsRejectingDesc: status.Nacked,
 		} {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), key.Namespace, key.Name)
 		}

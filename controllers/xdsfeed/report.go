@@ -26,6 +26,9 @@ const (
 	ReportDelay = time.Second
 	// ReportInterval is the shortest time between two writes for one ExposedService.
 	ReportInterval = 3 * time.Second
+	// countInterval is the shortest time between two writes that say nothing but that there are a few clients more or less: each of many
+	// comes again every half an hour, perhaps to another replica, and uses many ExposedServices. Metrics have the numbers at once.
+	countInterval = 5 * time.Minute
 	// reportRetry is how soon a write is tried again that failed.
 	reportRetry = 5 * time.Second
 	// withdrawTimeout bounds how long the end of a replica may take to withdraw its reports.
@@ -146,21 +149,22 @@ func (r *Reporter) rest() time.Duration {
 func (r *Reporter) note(_ context.Context, event xdscache.Event) {
 	report := r.reports[event.Owner]
 	if report == nil {
-		if event.Status.Clients == 0 && len(event.Refusals) == 0 {
+		if event.Status.Clients == 0 && len(event.Nacks) == 0 {
 			return
 		}
 		report = &pendingReport{}
 		r.reports[event.Owner] = report
 	}
 	now := r.clock.Now()
-	if n := len(event.Refusals); n > 0 {
-		last := event.Refusals[n-1]
+	if n := len(event.Nacks); n > 0 {
+		last := event.Nacks[n-1]
 		report.refusal = &v1alpha1.XDSRefusal{
-			Node: text.Cut(last.Node, maxNodeLength), Type: last.Type.String(), Message: text.Cut(last.Words, maxRefusalMessage),
+			Node: text.Cut(last.Node, maxNodeLength), Type: last.Type.String(), Message: text.Cut(last.Message, maxRefusalMessage),
 			Time: metav1.NewMicroTime(now),
 		}
 	}
-	if report.due.IsZero() {
+	// What is due for its counts alone is looked at again: it may be more by now.
+	if report.due.IsZero() || report.due.After(now.Add(ReportInterval)) {
 		report.due = now.Add(ReportDelay)
 		if earliest := report.writtenAt.Add(ReportInterval); earliest.After(report.due) {
 			report.due = earliest
@@ -177,12 +181,16 @@ func (r *Reporter) writeDue(ctx context.Context) {
 		}
 		report.due = time.Time{}
 		served := r.feed.Served(key)
-		if served.Status.Rejecting == 0 {
+		if served.Status.Nacked == 0 {
 			report.refusal = nil
 		}
 		want := replicaReport(r.replica, served, report.refusal)
 		if equality.Semantic.DeepEqual(want, report.written) {
 			r.tidy(key, report)
+			continue
+		}
+		if rest := report.writtenAt.Add(countInterval).Sub(now); rest > 0 && onlyCountsDiffer(want, report.written) {
+			report.due = now.Add(rest)
 			continue
 		}
 		if err := r.write(ctx, key, want); err != nil {
@@ -256,12 +264,23 @@ func replicaReport(replica string, served Served, refusal *v1alpha1.XDSRefusal) 
 	}
 	out := &v1alpha1.XDSReplica{
 		Name: replica, ObservedGeneration: served.Generation, Revision: served.Revision,
-		Clients: count32(status.Clients), Acknowledged: count32(status.Live), Rejecting: count32(status.Rejecting),
+		Clients: count32(status.Clients), Acknowledged: count32(status.Acked), Rejecting: count32(status.Nacked),
 	}
-	if status.Rejecting > 0 {
+	if status.Nacked > 0 {
 		out.Refusal = refusal
 	}
 	return out
+}
+
+// onlyCountsDiffer says whether two reports differ in nothing but how many clients there are, by less than a tenth, all of which have
+// acknowledged what they use.
+func onlyCountsDiffer(a, b *v1alpha1.XDSReplica) bool {
+	if a == nil || b == nil || a.Acknowledged != a.Clients || b.Acknowledged != b.Clients {
+		return false
+	}
+	counted := *a
+	counted.Clients, counted.Acknowledged = b.Clients, b.Acknowledged
+	return equality.Semantic.DeepEqual(&counted, b) && 10*max(a.Clients-b.Clients, b.Clients-a.Clients) < max(a.Clients, b.Clients)
 }
 
 // replicaIn is what a replica has written of an ExposedService.

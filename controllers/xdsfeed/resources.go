@@ -44,11 +44,7 @@ func portOfOwner(owner cache.Owner) (sharedPort, bool) {
 func toCache(resources []resource.Resource) []cache.Resource {
 	out := make([]cache.Resource, 0, len(resources))
 	for _, r := range resources {
-		audience := cache.Envoy
-		if r.Audience == resource.GRPCClients {
-			audience = cache.Named
-		}
-		out = append(out, cache.Resource{Message: r.Message, Audience: audience, Owners: r.Owners})
+		out = append(out, cache.Resource{Message: r.Message, Wildcard: r.Audience != resource.GRPCClients, Since: r.Since, Owners: r.Owners})
 	}
 	return out
 }
@@ -64,7 +60,7 @@ func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Ex
 	for i := range backends {
 		b := &backends[i]
 		known := facts.Backends[b.Name]
-		backend := resource.Backend{}
+		backend := resource.Backend{Port: seen[b.Name].Number}
 		for _, endpoint := range signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port) {
 			backend.Endpoints = append(backend.Endpoints, resource.Endpoint(endpoint))
 		}

@@ -1,9 +1,11 @@
 package controlplane
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -31,7 +33,7 @@ func Bootstrap(t testing.TB, namespace, name string, replicas ...*ControlPlane) 
 }
 
 // RunEnvoy starts an Envoy with the files of a bootstrap.
-func RunEnvoy(t testing.TB, c bootstrap.Config) {
+func RunEnvoy(t testing.TB, c bootstrap.Config, changes ...func(text []byte) []byte) {
 	t.Helper()
 	c.Directory = t.TempDir()
 	files, err := bootstrap.EnvoyFiles(c)
@@ -39,12 +41,26 @@ func RunEnvoy(t testing.TB, c bootstrap.Config) {
 		t.Fatal(err)
 	}
 	for name, text := range files {
+		for _, change := range changes {
+			text = change(text)
+		}
 		if err := os.WriteFile(filepath.Join(c.Directory, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	envoy.RunFile(t, filepath.Join(c.Directory, bootstrap.EnvoyFile))
 }
+
+// InStateOfTheWorld has an Envoy speak the other variant of xDS than its bootstrap says.
+func InStateOfTheWorld(text []byte) []byte {
+	return bytes.ReplaceAll(text, []byte("DELTA_GRPC"), []byte("GRPC"))
+}
+
+// InNamespace has an Envoy ask for everything of its namespace.
+func InNamespace(text []byte) []byte { return ofOne.ReplaceAll(text, []byte("cluster: $1\n")) }
+
+// ofOne is a node.cluster that selects one ExposedService.
+var ofOne = regexp.MustCompile(`cluster: ([a-z-]+)/[a-z-]+\n`)
 
 // Through is a connection to an Envoy that listens on a loopback port.
 func Through(t testing.TB, port int, options ...grpc.DialOption) *grpc.ClientConn {

@@ -74,9 +74,5 @@ func Put(t testing.TB, c *cache.Cache, exposure resource.Exposure) {
 }
 
 func converted(r resource.Resource) cache.Resource {
-	out := cache.Resource{Message: r.Message, Audience: cache.Envoy, Owners: r.Owners}
-	if r.Audience == resource.GRPCClients {
-		out.Audience = cache.Named
-	}
-	return out
+	return cache.Resource{Message: r.Message, Wildcard: r.Audience != resource.GRPCClients, Since: r.Since, Owners: r.Owners}
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc/status"
+	"k8s.io/utils/ptr"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/workers"
 )
 
@@ -181,4 +183,15 @@ func (s *stage) remove(gone *pod) {
 		}
 		s.pods[backend] = left
 	}
+}
+
+// A health check asks for a service that no pod knows. It calls all of them dead, and they answer all the same.
+func TestACheckThatNobodyPassesCostsNoCall(t *testing.T) {
+	s := set(t, throughEnvoy, setting{})
+	s.exs.Spec.Traffic.HealthCheck = &v1alpha1.HealthCheck{Mode: ptr.To(v1alpha1.HealthCheckAlways), Service: ptr.To("no-such-service")}
+	s.publish()
+	s.untilAcknowledged()
+	checked := time.Now()
+	s.crew.Await("calls after the check has failed", steady, func(call workers.Call) bool { return call.Began.Sub(checked) > foundFrozen+late })
+	s.noneOf(s.ended())
 }

@@ -15,7 +15,7 @@ import (
 func TestLoadReportsTellTheCanaryFromTheStableVersion(t *testing.T) {
 	eachClient(t, func(t *testing.T, connect client) {
 		c := controlplane.NewCache()
-		loads := loadreport.New(loadreport.Config{Cache: c, Interval: 50 * time.Millisecond})
+		loads := loadreport.New(loadreport.Config{Cache: c, Interval: 50 * time.Millisecond, Idle: 50 * time.Millisecond})
 		s := set(t, connect, setting{canaries: 1, plane: controlplane.Config{
 			Cache: c, Change: func(config *server.Config) { config.Register = loads.Register },
 		}})

@@ -42,6 +42,7 @@ type stage struct {
 	replicas []*controlplane.ControlPlane
 	// front is the address of all replicas.
 	front *front
+	whole bool
 	pods  map[string][]*pod
 	crew  *workers.Crew
 	began time.Time
@@ -53,12 +54,23 @@ type stage struct {
 type client func(*stage) grpc.ClientConnInterface
 
 // throughEnvoy is an Envoy of one's own, and callers that make no call again.
-func throughEnvoy(s *stage) grpc.ClientConnInterface {
+func throughEnvoy(s *stage) grpc.ClientConnInterface { return runEnvoy(s) }
+
+// throughEnvoyInSotW is the same in the other variant of xDS.
+func throughEnvoyInSotW(s *stage) grpc.ClientConnInterface {
+	return runEnvoy(s, controlplane.InStateOfTheWorld)
+}
+
+func runEnvoy(s *stage, changes ...func([]byte) []byte) grpc.ClientConnInterface {
+	s.Helper()
 	envoy.Path(s.T)
 	port := controlplane.FreePort(s.T)
 	s.exs.Spec.XDS.Port = ptr.To(v1alpha1.PortNumber(port)) //nolint:gosec // a port
 	s.publish()
-	controlplane.RunEnvoy(s.T, s.bootstrap())
+	if s.whole {
+		changes = append(changes, controlplane.InNamespace)
+	}
+	controlplane.RunEnvoy(s.T, s.bootstrap(), changes...)
 	return controlplane.Through(s.T, port, grpc.WithDisableRetry())
 }
 
@@ -96,6 +108,10 @@ type setting struct {
 	replicas int
 	// canaries is the number of pods of a canary.
 	canaries int
+	// whole: an Envoy follows its whole namespace.
+	whole bool
+	// wire is between the clients and the xDS servers.
+	wire wire
 	// plane is the configuration of the xDS servers.
 	plane controlplane.Config
 }
@@ -103,7 +119,26 @@ type setting struct {
 // set sets a stage of three primaries and three backups under the calls of twenty workers.
 func set(t *testing.T, connect client, with setting) *stage {
 	t.Helper()
-	s := &stage{T: t, pods: map[string][]*pod{}, exs: &v1alpha1.ExposedService{
+	s := prepare(t, with)
+	conn := connect(s)
+	s.untilAcknowledged()
+	s.untilServing(conn)
+	s.begin(workers.Start(t, conn, twenty))
+	return s
+}
+
+// begin is when the workers have begun.
+func (s *stage) begin(crew *workers.Crew) {
+	s.Helper()
+	s.crew = crew
+	s.began = time.Now()
+	s.crew.Await("calls", steady, by(primary))
+}
+
+// prepare is set without clients.
+func prepare(t *testing.T, with setting) *stage {
+	t.Helper()
+	s := &stage{T: t, whole: with.whole, pods: map[string][]*pod{}, exs: &v1alpha1.ExposedService{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "greeter"},
 		Spec: v1alpha1.ExposedServiceSpec{
 			XDS:      &v1alpha1.XDS{},
@@ -126,19 +161,13 @@ func set(t *testing.T, connect client, with setting) *stage {
 		s.replicas = append(s.replicas, replica)
 		config.Authority = replica.Authority
 	}
-	s.front = startFront(t, s.replicas)
+	s.front = startFront(t, s.replicas, with.wire)
 	for _, backend := range []string{primary, primary, primary, backup, backup, backup} {
 		s.add(backend)
 	}
 	for range with.canaries {
 		s.add(canary)
 	}
-	conn := connect(s)
-	s.untilAcknowledged()
-	s.untilServing(conn)
-	s.crew = workers.Start(t, conn, twenty)
-	s.began = time.Now()
-	s.crew.Await("calls", steady, by(primary))
 	return s
 }
 
@@ -173,7 +202,7 @@ func (s *stage) publish() {
 	s.Helper()
 	exposure := resource.Exposure{Service: s.exs, Backends: map[string]resource.Backend{}}
 	for name, pods := range s.pods {
-		backend := resource.Backend{Probe: ptr.To(server.ReadinessService)}
+		backend := resource.Backend{Port: 50051, Probe: ptr.To(server.ReadinessService)}
 		for _, p := range pods {
 			backend.Endpoints = append(backend.Endpoints, resource.Endpoint{
 				Addresses: []netip.AddrPort{p.address}, Ready: !p.unready && !p.terminating, Serving: !p.unready, Terminating: p.terminating,
@@ -193,7 +222,7 @@ func (s *stage) untilAcknowledged() {
 		clients, live := 0, 0
 		for _, replica := range s.replicas {
 			status := replica.Cache.Status(s.owner())
-			clients, live = clients+status.Clients, live+status.Live
+			clients, live = clients+status.Clients, live+status.Acked
 		}
 		return clients == 1 && live == 1
 	})

@@ -32,9 +32,12 @@ var (
 	grouping = regexp.MustCompile(`\b(?:by|on|without|ignoring)\s*\(([^)]*)\)`)
 )
 
+// ofControllers is where the controllers declare their metrics.
+var ofControllers = []string{"controllers/metrics/*.go", "controllers/xdsfeed/metrics.go"}
+
 // A name or label that no metric has makes a query that finds nothing, and says nothing.
 func TestAlertsAndDashboardAskForMetricsThatExist(t *testing.T) {
-	declared := declaredMetrics(t)
+	declared := declaredMetrics(t, append(ofControllers, "xds/server/metrics.go", "xds/loadreport/metrics.go")...)
 	allowed := allowedValues(t)
 	for _, q := range slices.Concat(alertQueries(t), dashboardQueries(t)) {
 		labels := map[string]bool{}
@@ -77,7 +80,7 @@ func TestTheDashboardShowsEveryMetric(t *testing.T) {
 	for _, q := range dashboardQueries(t) {
 		all.WriteString(q.expr + "\n")
 	}
-	for name := range declaredMetrics(t) {
+	for name := range declaredMetrics(t, ofControllers...) {
 		if !strings.Contains(all.String(), name) {
 			t.Errorf("%s is shown nowhere", name)
 		}
@@ -312,11 +315,11 @@ func (m metricsByName) find(series string) (metric, bool) {
 }
 
 // declaredMetrics reads the declarations in the code of the controllers.
-func declaredMetrics(t *testing.T) metricsByName {
+func declaredMetrics(t *testing.T, patterns ...string) metricsByName {
 	t.Helper()
 	var files []string
-	for _, pattern := range []string{"metrics/*.go", "xdsfeed/metrics.go"} {
-		matches, err := filepath.Glob(repository("controllers", pattern))
+	for _, pattern := range patterns {
+		matches, err := filepath.Glob(repository(pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -392,7 +395,8 @@ func allowedValues(t *testing.T) map[string]map[string]bool {
 		"condition": withPrefix(stringConstants(t, repository("api", "v1alpha1", "conditions.go")), "Condition"),
 		"reason":    withPrefix(stringConstants(t, repository("api", "v1alpha1", "failover_types.go")), "Decision"),
 	}
-	// Conditions have reasons as well as decisions.
+	// Conditions have reasons as well as decisions, and so has the xDS server when it refuses somebody.
+	maps.Copy(out["reason"], withPrefix(stringConstants(t, repository("xds", "server", "refusals.go")), "reason"))
 	for _, row := range v1alpha1.Reasons() {
 		out["reason"][string(row.Reason)] = true
 	}

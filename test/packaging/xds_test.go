@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -14,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/headgate/headgate/xds/server"
 )
 
 // xdsValues are the ways to get the certificates of the xDS server, as arguments of Helm.
@@ -215,5 +218,19 @@ func TestWrongValuesOfXDSAreRefused(t *testing.T) {
 				t.Errorf("--set %s was accepted:\n%s", value, slices.Collect(maps.Keys(decode(t, output))))
 			}
 		})
+	}
+}
+
+// TestXDSClientsCannotUseUpTheMemory adds what clients can make a replica use, whatever they do, to what it uses with a thousand
+// ExposedServices (make bench-scale), and compares it with the limit of the chart.
+func TestXDSClientsCannotUseUpTheMemory(t *testing.T) {
+	const atRest, heapTenths = 173 << 20, 9 // cmd/headgate/memory.go has the latter
+	deployment := convert[appsv1.Deployment](t, render(t, "--set", "xds.enabled=true")["Deployment headgate"])
+	limit := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value()
+	heap := limit / 10 * heapTenths
+	worst := server.Limits{Memory: server.MemoryFor(heap)}.WorstCase()
+	t.Logf("of %d MiB the heap may have %d: clients %d, the rest of a replica %d", limit>>20, heap>>20, worst>>20, atRest>>20)
+	if worst+atRest > heap {
+		t.Errorf("clients can make a replica use %d MiB, and it uses %d: more than %d", worst>>20, atRest>>20, heap>>20)
 	}
 }

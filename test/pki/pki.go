@@ -84,14 +84,14 @@ func (a *Authority) Issue(names Names) Pair {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key) // which Java can read
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	dir := a.t.TempDir()
 	p := Pair{filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")}
 	write(a.t, p.Certificate, "CERTIFICATE", der)
-	write(a.t, p.Key, "EC PRIVATE KEY", keyDER)
+	write(a.t, p.Key, "PRIVATE KEY", keyDER)
 	return p
 }
 

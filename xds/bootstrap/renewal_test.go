@@ -57,7 +57,7 @@ func awaitClient(t *testing.T, c *cache.Cache) {
 	observer := c.Observe()
 	defer observer.Close()
 	deadline := time.After(20 * time.Second)
-	for c.Status(greeter).Live == 0 {
+	for c.Status(greeter).Acked == 0 {
 		select {
 		case <-observer.Ready():
 			observer.Take()

@@ -11,11 +11,11 @@ func BenchmarkReconnect(b *testing.B) {
 	names := make([]string, 1000)
 	for i := range names {
 		names[i] = fmt.Sprintf("shop/service-%04d", i)
-		mustSet(b, c, Owner{Namespace: "shop", Name: names[i]}, anAssignment(names[i], 0))
+		mustSet(b, c, Owner{Namespace: "shop", Name: names[i]}, endpointsFor(names[i], 0))
 	}
 	for b.Loop() {
-		cl := c.Connect(StateOfTheWorld, "n", ofShop)
-		cl.Replace(Assignments, names)
+		cl := c.Connect(StateOfTheWorld, "n", ofShop, nil)
+		_, _ = cl.Replace(Endpoints, names)
 		if got := len(takeAccepted(cl)[0].Entries); got != len(names) {
 			b.Fatalf("%d entries", got)
 		}
@@ -30,12 +30,12 @@ func BenchmarkSet(b *testing.B) {
 			c := synced(Config{})
 			all := make([]*Client, clients)
 			for i := range all {
-				all[i] = c.Connect(StateOfTheWorld, "n", ofShop)
-				all[i].Replace(Assignments, []string{"greeter"})
+				all[i] = c.Connect(StateOfTheWorld, "n", ofShop, nil)
+				_, _ = all[i].Replace(Endpoints, []string{"greeter"})
 				defer all[i].Close()
 			}
 			for i := 0; b.Loop(); i++ {
-				mustSet(b, c, greeter("shop"), anAssignment("greeter", i%100))
+				mustSet(b, c, greeter("shop"), endpointsFor("greeter", i%100))
 				for _, cl := range all {
 					takeAccepted(cl)
 				}

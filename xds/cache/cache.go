@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -13,24 +14,30 @@ import (
 type Config struct {
 	// Clock tells the time; nil: the system's.
 	Clock clock.PassiveClock
-	// Patience is how long listeners, routes and removals wait for the answer to what was sent before them;
-	// 0: 15 s, after which an Envoy has given up on a cluster that does not warm up.
+	// Patience is how long the next response waits for the answer to the one before, and listeners, routes and removals for the
+	// answer to what has to come before them; 0: 15 s, after which an Envoy has given up on a cluster that does not warm up.
 	Patience time.Duration
-	// Settling is how long a new client counts as not having acknowledged what it uses. One that comes back subscribes to
+	// Newcomer is how long a new client counts as not having acknowledged what it uses. One that comes back subscribes to
 	// type after type, and would look up to date in between. 0: 500 ms; negative: not at all.
-	Settling time.Duration
+	Newcomer time.Duration
+	// Pace is the interval between responses of a type when changes go on and on; the first few come at once.
+	// 0: 20 ms; negative: none.
+	Pace time.Duration
 }
 
 const (
 	defaultPatience = 15 * time.Second
-	defaultSettling = 500 * time.Millisecond
+	defaultNewcomer = 500 * time.Millisecond
+	defaultPace     = 20 * time.Millisecond
 )
 
 // Cache holds the resources. It is safe for concurrent use.
 type Cache struct {
 	clock    clock.PassiveClock
+	start    time.Time
 	patience time.Duration
-	settling time.Duration
+	newcomer time.Duration
+	pace     time.Duration
 	seed     maphash.Seed
 
 	mu         sync.Mutex
@@ -38,19 +45,22 @@ type Cache struct {
 	owners     map[Owner]*owner
 	namespaces map[string]map[*owner]struct{}
 	topics     [typeCount]map[string]*topic
-	selections [typeCount]selections
+	wildcards  [typeCount]wildcards
 	clients    map[*Client]struct{}
 	observers  map[*Observer]struct{}
-	// changedAt is the time of the change that is being made; zero: the work is a client's own.
-	changedAt time.Time
+	// elapsed is the time since the start, as it was when mu was locked.
+	elapsed time.Duration
+	// changing: mu is held to change resources, not for what a client does.
+	changing bool
 }
 
 // New makes an empty cache, which serves nothing before it is Synced.
 func New(config Config) *Cache {
 	c := &Cache{
 		clock:      config.Clock,
-		patience:   config.Patience,
-		settling:   config.Settling,
+		patience:   cmp.Or(config.Patience, defaultPatience),
+		newcomer:   cmp.Or(config.Newcomer, defaultNewcomer),
+		pace:       max(cmp.Or(config.Pace, defaultPace), 0),
 		seed:       maphash.MakeSeed(),
 		owners:     map[Owner]*owner{},
 		namespaces: map[string]map[*owner]struct{}{},
@@ -60,22 +70,23 @@ func New(config Config) *Cache {
 	if c.clock == nil {
 		c.clock = clock.RealClock{}
 	}
-	if c.patience == 0 {
-		c.patience = defaultPatience
-	}
-	if c.settling == 0 {
-		c.settling = defaultSettling
-	}
-	for t := range c.selections {
-		c.topics[t], c.selections[t] = map[string]*topic{}, selections{}
+	c.start = c.clock.Now()
+	for t := range c.wildcards {
+		c.topics[t], c.wildcards[t] = map[string]*topic{}, wildcards{}
 	}
 	return c
+}
+
+// lock locks mu, and looks at the clock.
+func (c *Cache) lock() {
+	c.mu.Lock()
+	c.elapsed, c.changing = c.clock.Since(c.start), false
 }
 
 // Synced opens the cache: all owners that there are have been Set once. Before that clients wait, so that
 // after a restart none is told that something is gone which only has not been read yet.
 func (c *Cache) Synced() {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.synced = true
 	for client := range c.clients {
@@ -84,7 +95,7 @@ func (c *Cache) Synced() {
 }
 
 // Set makes resources all that there is for the owner, and returns their version. It is atomic: no client is sent a
-// part of it. On an error (a resource is not valid, is there twice, or a cluster lacks its assignment) nothing changes.
+// part of it. On an error (a resource is not valid, is there twice, or a cluster lacks its endpoints) nothing changes.
 func (c *Cache) Set(name Owner, resources []Resource) (version string, err error) {
 	versions, err := c.Update(map[Owner][]Resource{name: resources})
 	return versions[name], err
@@ -100,10 +111,9 @@ func (c *Cache) Update(all map[Owner][]Resource) (versions map[Owner]string, err
 		}
 	}
 	versions = make(map[Owner]string, len(all))
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
-	c.changedAt = c.clock.Now()
-	defer func() { c.changedAt = time.Time{} }()
+	c.changing = true
 	for name, entries := range built {
 		versions[name] = c.set(name, entries)
 	}
@@ -125,14 +135,15 @@ func (c *Cache) Status(name Owner) Status {
 	return Status{}
 }
 
-// Live is the gate of a rollout's step: the owner's current version is the given one, as Set returned it, and
+// Acked is the gate of a rollout's step: the owner's current version is the given one, as Set returned it, and
 // each connected client that uses the owner has acknowledged it. It speaks for the clients of this
 // replica.
-func (c *Cache) Live(name Owner, version string) bool {
+func (c *Cache) Acked(name Owner, version string) bool {
 	status := c.Status(name)
-	return status.Version == version && status.Settled()
+	return status.Version == version && status.AllAcked()
 }
 
+// set makes entries all that there is for an owner. Cache.mu is held.
 func (c *Cache) set(name Owner, entries map[key]*Entry) string {
 	o := c.owner(name)
 	old := o.entries
@@ -163,23 +174,23 @@ func (c *Cache) set(name Owner, entries map[key]*Entry) string {
 		c.disown(e)
 	}
 	c.changed(o)
-	c.tidy(o)
+	c.forgetIfEmpty(o)
 	return o.version
 }
 
-// publish puts an entry where clients find it: by its name, and by their wildcards.
+// publish puts an entry where clients find it: by its name, and by their wildcards. Cache.mu is held.
 func (c *Cache) publish(e *Entry) {
 	t := c.topic(e.key)
 	t.put(e)
 	c.refresh(t)
 	for _, o := range e.owners {
-		for sub := range c.selections[e.typ].of(o.name) {
+		for sub := range c.wildcards[e.typ].of(o.name) {
 			sub.pick(e)
 		}
 	}
 }
 
-// own makes an entry known to its owners.
+// own makes an entry known to its owners. Cache.mu is held.
 func (c *Cache) own(e *Entry, holder *owner) {
 	e.holder = holder
 	for _, name := range e.names {
@@ -189,21 +200,23 @@ func (c *Cache) own(e *Entry, holder *owner) {
 	}
 }
 
+// disown undoes own. Cache.mu is held.
 func (c *Cache) disown(e *Entry) {
 	for _, o := range e.owners {
 		o.owned--
-		c.tidy(o)
+		c.forgetIfEmpty(o)
 	}
 }
 
-// refresh looks again at everyone who waits for the topic.
+// refresh looks again at everyone who waits for the topic. Cache.mu is held.
 func (c *Cache) refresh(t *topic) {
 	for _, w := range t.watches {
 		w.refresh()
 	}
-	c.clean(t)
+	c.removeIfEmpty(t)
 }
 
+// topic is that of a name, which is made if there is none. Cache.mu is held.
 func (c *Cache) topic(k key) *topic {
 	t := c.topics[k.typ][k.name]
 	if t == nil {
@@ -213,12 +226,14 @@ func (c *Cache) topic(k key) *topic {
 	return t
 }
 
-func (c *Cache) clean(t *topic) {
+// removeIfEmpty forgets a topic without resources and watches. Cache.mu is held.
+func (c *Cache) removeIfEmpty(t *topic) {
 	if t.empty() {
 		delete(c.topics[t.typ], t.name)
 	}
 }
 
+// owner is that of a name, which is made if there is none. Cache.mu is held.
 func (c *Cache) owner(name Owner) *owner {
 	o := c.owners[name]
 	if o == nil {
@@ -232,8 +247,8 @@ func (c *Cache) owner(name Owner) *owner {
 	return o
 }
 
-// tidy forgets an owner without resources.
-func (c *Cache) tidy(o *owner) {
+// forgetIfEmpty forgets an owner without resources. Cache.mu is held.
+func (c *Cache) forgetIfEmpty(o *owner) {
 	if len(o.entries) > 0 || o.owned > 0 || c.owners[o.name] != o {
 		return
 	}
@@ -242,15 +257,4 @@ func (c *Cache) tidy(o *owner) {
 	if len(c.namespaces[o.name.Namespace]) == 0 {
 		delete(c.namespaces, o.name.Namespace)
 	}
-}
-
-// hash tells lists of names apart without keeping them.
-func (c *Cache) hash(names []string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	for _, name := range names {
-		_, _ = h.WriteString(name)
-		_ = h.WriteByte(0)
-	}
-	return h.Sum64()
 }

@@ -17,47 +17,64 @@ const (
 	Incremental
 )
 
-// Client is one stream of a client. Its methods are for one goroutine, beside anything that goes on in
-// the cache.
+// Client is one stream of a client. One goroutine may pass on what the client says, beside one that takes what it is to be sent.
 type Client struct {
 	cache    *Cache
 	protocol Protocol
 	node     string
 	scope    Scope
+	meter    Meter
 
 	ready     chan struct{}
 	responses uint64 // sent so far
 	subs      [typeCount]subscription
 	uses      map[*owner]*use
-	wildcards int       // how many types it asks for everything of
-	changedAt time.Time // of the first change that has not been sent
-	settled   time.Time // when the client stops to count as new; zero: it has
-	closed    bool
+	wildcards int // how many types it asks for everything of
+	// newUntil is when the client no longer counts as new; 0: it does not.
+	newUntil time.Duration
+	closed   bool
 }
 
-// Connect adds a client. Node is its own name for itself, and what is said of it. It must be closed.
-func (c *Cache) Connect(protocol Protocol, node string, scope Scope) *Client {
+// Meter counts the bytes of memory that clients take. Its methods are called with the cache locked.
+type Meter interface {
+	// Add takes or gives back.
+	Add(bytes int)
+	// Room says why so many bytes more cannot be taken; nil: they can.
+	Room(bytes int) error
+}
+
+// What a client takes beside the connection, as measured on 64-bit machines (TestMeter compares).
+const (
+	// watchBytes are those of a name: the watch, its places in maps and lists, and the topic, should nobody else have it.
+	watchBytes = 360
+)
+
+// NameBytes is what a name takes of a client's memory while the client is subscribed to it.
+func NameBytes(name string) int { return watchBytes + len(name) }
+
+// Connect adds a client. Node is its own name for itself, and what is said of it. Meter may be nil. The client must be closed.
+func (c *Cache) Connect(protocol Protocol, node string, scope Scope, meter Meter) *Client {
 	cl := &Client{
-		cache: c, protocol: protocol, node: node, scope: scope,
+		cache: c, protocol: protocol, node: node, scope: scope, meter: meter,
 		ready: make(chan struct{}, 1),
 		uses:  map[*owner]*use{},
 	}
 	for t := range cl.subs {
 		cl.subs[t] = subscription{client: cl, typ: Type(t), watches: map[string]*watch{}}
 	}
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.clients[cl] = struct{}{}
-	if c.settling > 0 {
-		cl.settled = c.clock.Now().Add(c.settling)
+	if c.newcomer > 0 {
+		cl.newUntil = c.elapsed + c.newcomer
 	}
 	return cl
 }
 
-// Close ends the client. It may be called again.
+// Close ends the client. It may be called again; what else is called afterwards does nothing.
 func (cl *Client) Close() {
 	c := cl.cache
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	if cl.closed {
 		return
@@ -66,57 +83,75 @@ func (cl *Client) Close() {
 	for t := range cl.subs {
 		s := &cl.subs[t]
 		if s.wild {
-			c.selections[t].remove(cl.scope.Everything, s)
+			c.wildcards[t].remove(cl.scope.Everything, s)
 		}
-		for _, w := range s.watches {
+		for name, w := range s.watches {
 			w.topic.leave(w)
-			c.clean(w.topic)
+			c.removeIfEmpty(w.topic)
+			cl.use(-NameBytes(name))
 		}
 	}
 	for _, u := range cl.uses {
-		u.change(func() { u.resources, u.behind, u.wrong = 0, 0, 0 })
+		u.set(counts{})
 		c.changed(u.owner)
 	}
 	delete(c.clients, cl)
 }
 
-// Ready is signalled when Next may have something.
+// Ready is signalled when Next may have something. It takes no lock.
 func (cl *Client) Ready() <-chan struct{} { return cl.ready }
 
-// Replace takes a request in state-of-the-world xDS: names are all that the client wants of the type.
-func (cl *Client) Replace(t Type, names []string) {
-	cl.cache.mu.Lock()
+// Replace takes a request in state-of-the-world xDS: names are all that the client wants of the type. It says whether that
+// is something else than in the request before. When the meter has no room for the names, its error says so, and nothing changes.
+func (cl *Client) Replace(t Type, names []string) (changed bool, err error) {
+	cl.cache.lock()
 	defer cl.cache.mu.Unlock()
-	cl.subs[t].replace(names)
+	if cl.closed {
+		return false, nil
+	}
+	changed, err = cl.subs[t].replace(names)
 	cl.wake()
+	return changed, err
 }
 
-// Adjust takes a request in incremental xDS. Known are the versions that the client has from an earlier stream.
-func (cl *Client) Adjust(t Type, subscribe, unsubscribe []string, known map[string]string) {
-	cl.cache.mu.Lock()
+// Adjust takes a request in incremental xDS. Known are the versions that the client has from an earlier stream. When the meter has no room
+// for the names, its error says so, and nothing changes.
+func (cl *Client) Adjust(t Type, subscribe, unsubscribe []string, known map[string]string) error {
+	cl.cache.lock()
 	defer cl.cache.mu.Unlock()
-	cl.subs[t].adjust(subscribe, unsubscribe, known)
+	if cl.closed {
+		return nil
+	}
+	err := cl.subs[t].adjust(subscribe, unsubscribe, known)
 	cl.wake()
+	return err
 }
 
-// Names is how many names of the type the client follows.
+// Names is how many names of the type the client is subscribed to, beside those that a wildcard selects.
 func (cl *Client) Names(t Type) int {
 	cl.cache.mu.Lock()
 	defer cl.cache.mu.Unlock()
-	return len(cl.subs[t].watches)
+	return int(cl.subs[t].named)
 }
 
-// AsksForEverything says whether a request without names would ask for everything.
+// AsksForEverything says whether a request with these names would ask for everything.
 func (cl *Client) AsksForEverything(t Type, names []string) bool {
 	cl.cache.mu.Lock()
 	defer cl.cache.mu.Unlock()
-	return slices.Contains(names, wildcard) || len(names) == 0 && t.Whole() && !cl.subs[t].started
+	return slices.Contains(names, wildcardName) || len(names) == 0 && t.AllRequiredInSotW() && !cl.subs[t].started
 }
 
-// Scope is what the client may read.
+// Scope is what the client may read. It takes no lock.
 func (cl *Client) Scope() Scope { return cl.scope }
 
-// countWildcards notes a wildcard more or less. That decides what the client's names mean.
+// use tells the meter. Cache.mu is held.
+func (cl *Client) use(bytes int) {
+	if cl.meter != nil {
+		cl.meter.Add(bytes)
+	}
+}
+
+// countWildcards notes a wildcard more or less. That decides what the client's names mean. Cache.mu is held.
 func (cl *Client) countWildcards(change int) {
 	before := cl.wildcards > 0
 	cl.wildcards += change
@@ -130,47 +165,41 @@ func (cl *Client) countWildcards(change int) {
 	}
 }
 
+// wake has the client be sent what there is. It takes no lock.
 func (cl *Client) wake() {
-	if cl.changedAt.IsZero() {
-		cl.changedAt = cl.cache.changedAt
-	}
 	select {
 	case cl.ready <- struct{}{}:
 	default:
 	}
 }
 
-func (cl *Client) isNew() bool { return !cl.settled.IsZero() }
+// isNew says whether the client counts as new. Cache.mu is held.
+func (cl *Client) isNew() bool { return cl.newUntil > 0 }
 
-// settle ends the time in which the client counts as new, if it is over.
-func (cl *Client) settle(now time.Time) {
-	if !cl.isNew() || now.Before(cl.settled) {
+// endNewcomer ends the time in which the client counts as new, if it is over. Cache.mu is held.
+func (cl *Client) endNewcomer() {
+	if !cl.isNew() || cl.cache.elapsed < cl.newUntil {
 		return
 	}
-	cl.settled = time.Time{}
+	cl.newUntil = 0
 	for o, u := range cl.uses {
-		u.change(func() { u.behind-- })
+		u.set(u.minus(counts{unacked: 1}))
 		cl.cache.changed(o)
 	}
 }
 
-// account counts a resource of the client more or less in all, behind, and wrong.
-func (cl *Client) account(e *Entry, resources, behind, wrong int) {
-	if e == nil {
+// count adds to the counts of an entry's owners. Cache.mu is held.
+func (cl *Client) count(e *Entry, change counts) {
+	if e == nil || change == (counts{}) {
 		return
 	}
 	for _, o := range e.owners {
 		u := cl.uses[o]
 		if u == nil {
-			u = &use{owner: o}
-			u.behind += count(cl.isNew()) // until it has settled
+			u = &use{owner: o, counts: counts{unacked: count(cl.isNew())}} // until it is no longer new
 			cl.uses[o] = u
 		}
-		u.change(func() {
-			u.resources += resources
-			u.behind += behind
-			u.wrong += wrong
-		})
+		u.set(u.plus(change))
 		if u.resources == 0 {
 			delete(cl.uses, o)
 		}

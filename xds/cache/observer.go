@@ -1,38 +1,38 @@
 package cache
 
-// Refusal is a resource that a client refused.
-type Refusal struct {
+// Nack is a resource that a client refused.
+type Nack struct {
 	// Node is the client's name for itself.
 	Node string
 	Type Type
 	// Version is that of the first resource refused.
 	Version string
-	// Words are the client's own.
-	Words string
+	// Message is the client's error_detail.message.
+	Message string
 }
 
 // Event says what became of an owner since it was last taken.
 type Event struct {
 	Owner  Owner
 	Status Status
-	// Refusals are the latest, at most maxRefusals.
-	Refusals []Refusal
+	// Nacks are the latest, at most maxNacks.
+	Nacks []Nack
 }
 
-// maxRefusals bounds what is kept of the clients' words for each owner between two looks.
-const maxRefusals = 8
+// maxNacks bounds what is kept of the clients' messages for each owner between two looks.
+const maxNacks = 8
 
 // Observer collects what changed of the owners' status. Changes merge until they are taken, so that a slow observer
 // holds up nobody.
 type Observer struct {
 	cache   *Cache
 	ready   chan struct{}
-	changes map[Owner][]Refusal
+	changes map[Owner][]Nack
 }
 
 // Observe starts to collect. It must be closed.
 func (c *Cache) Observe() *Observer {
-	o := &Observer{cache: c, ready: make(chan struct{}, 1), changes: map[Owner][]Refusal{}}
+	o := &Observer{cache: c, ready: make(chan struct{}, 1), changes: map[Owner][]Nack{}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.observers[o] = struct{}{}
@@ -48,8 +48,8 @@ func (o *Observer) Take() []Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	events := make([]Event, 0, len(o.changes))
-	for name, refusals := range o.changes {
-		event := Event{Owner: name, Refusals: refusals}
+	for name, nacks := range o.changes {
+		event := Event{Owner: name, Nacks: nacks}
 		if owner := c.owners[name]; owner != nil {
 			event.Status = owner.status()
 		}
@@ -66,7 +66,7 @@ func (o *Observer) Close() {
 	delete(o.cache.observers, o)
 }
 
-// changed tells the observers that the status of an owner may have changed.
+// changed tells the observers that the status of an owner may have changed. Cache.mu is held.
 func (c *Cache) changed(o *owner) {
 	for observer := range c.observers {
 		if _, noted := observer.changes[o.name]; !noted {
@@ -76,13 +76,14 @@ func (c *Cache) changed(o *owner) {
 	}
 }
 
-func (c *Cache) nacked(o *owner, refusal Refusal) {
+// nacked tells the observers what a client says of a resource that it refused. Cache.mu is held.
+func (c *Cache) nacked(o *owner, nack Nack) {
 	for observer := range c.observers {
-		refusals := observer.changes[o.name]
-		if len(refusals) == maxRefusals {
-			refusals = refusals[1:]
+		nacks := observer.changes[o.name]
+		if len(nacks) == maxNacks {
+			nacks = nacks[1:]
 		}
-		observer.changes[o.name] = append(refusals, refusal)
+		observer.changes[o.name] = append(nacks, nack)
 		observer.signal()
 	}
 }

@@ -1,54 +1,70 @@
 package cache
 
-// owner is an ExposedService and who uses it.
+// owner is an ExposedService, or what several share, and who uses it.
 type owner struct {
 	name    Owner
 	version string
 	entries map[key]*Entry // that were set for it
 	owned   int            // entries that are its, whomever they were set for
 
-	// clients use at least one resource of it; live have acknowledged the current version of all that they
-	// use, rejecting have refused the current version of at least one.
-	clients, live, rejecting int
+	// clients use at least one resource of it; acked have acknowledged the current version of all that they
+	// use, nacked have refused the current version of at least one.
+	clients, acked, nacked int32
 }
 
 // Status says where the current version of an owner is live.
 type Status struct {
 	// Version is the hash of all that was Set for it; empty: nothing was.
 	Version string
-	// Clients is how many connected clients use at least one of them, and Live how many of these have
+	// Clients is how many connected clients use at least one of its resources, and Acked how many of these have
 	// acknowledged the current version of all that they use.
-	Clients, Live int
-	// Rejecting is how many have refused one in its current version.
-	Rejecting int
+	Clients, Acked int
+	// Nacked is how many have refused one in its current version.
+	Nacked int
 }
 
-// Settled says whether all clients that use the owner have acknowledged its current version. It is
+// AllAcked says whether all clients that use the owner have acknowledged its current version. It is
 // true when there is none.
-func (s Status) Settled() bool { return s.Live == s.Clients }
+func (s Status) AllAcked() bool { return s.Acked == s.Clients }
 
 func (o *owner) status() Status {
-	return Status{Version: o.version, Clients: o.clients, Live: o.live, Rejecting: o.rejecting}
+	return Status{Version: o.version, Clients: int(o.clients), Acked: int(o.acked), Nacked: int(o.nacked)}
 }
 
-// use is how a client uses an owner: of how many of its resources it should have the current version, how many
-// of those it has not acknowledged, and how many it has refused.
+// counts are of the resources of an owner that a client should have.
+type counts struct {
+	resources int32
+	// unacked: the client has not acknowledged the current version; nacked: it has refused it.
+	unacked, nacked int32
+	// cold are clusters of which the client has no version yet, and has refused none.
+	cold int32
+}
+
+func (c counts) plus(d counts) counts {
+	return counts{c.resources + d.resources, c.unacked + d.unacked, c.nacked + d.nacked, c.cold + d.cold}
+}
+
+func (c counts) minus(d counts) counts {
+	return counts{c.resources - d.resources, c.unacked - d.unacked, c.nacked - d.nacked, c.cold - d.cold}
+}
+
+// use is how a client uses an owner.
 type use struct {
-	owner                    *owner
-	resources, behind, wrong int
+	owner *owner
+	counts
 }
 
-// change keeps the owner's counts right while f changes those of the use.
-func (u *use) change(f func()) {
-	before := *u
-	f()
-	o := u.owner
-	o.clients += count(u.resources > 0) - count(before.resources > 0)
-	o.live += count(u.resources > 0 && u.behind == 0) - count(before.resources > 0 && before.behind == 0)
-	o.rejecting += count(u.wrong > 0) - count(before.wrong > 0)
+// set changes the counts of a use, and with them the owner's. Cache.mu is held.
+func (u *use) set(to counts) {
+	o, was := u.owner, u.counts
+	u.counts = to
+	o.clients += count(to.resources > 0) - count(was.resources > 0)
+	o.acked += count(to.resources > 0 && to.unacked == 0) - count(was.resources > 0 && was.unacked == 0)
+	o.nacked += count(to.nacked > 0) - count(was.nacked > 0)
 }
 
-func count(b bool) int {
+// count is 1 or 0.
+func count(b bool) int32 {
 	if b {
 		return 1
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -15,22 +16,16 @@ import (
 // Owner is the ExposedService whose resources they are.
 type Owner = types.NamespacedName
 
-// Audience says whom a resource is made for.
-type Audience uint8
-
-const (
-	// Named resources go to those that ask for them by name.
-	Named Audience = iota
-	// Envoy resources also go to Envoys that ask for everything.
-	Envoy
-)
-
 // Resource is a resource to serve: a Cluster, ClusterLoadAssignment, Listener or RouteConfiguration.
 type Resource struct {
 	// Message must not change any more.
 	Message proto.Message
-	// Audience counts for clusters and listeners; the other types are always asked for by name.
-	Audience Audience
+	// Wildcard: also who asks for everything gets it, and not only who asks by name. It counts for clusters and listeners; the
+	// other types have no wildcard.
+	Wildcard bool
+	// Since decides between resources of one name in several namespaces, for a client that may read them all: it gets the one with
+	// the earliest, and of equal ones that of the first namespace.
+	Since time.Time
 	// Owners are those whose resource it is when it is not only that of the one it is Set for: an Envoy's
 	// listener on a port that several share. They must be of the same namespace.
 	Owners []Owner
@@ -48,16 +43,20 @@ type Entry struct {
 	holder   *owner // that it was Set for
 	owners   []*owner
 	names    []Owner // of the owners
-	audience Audience
+	wildcard bool
+	since    time.Time
 	version  string
 	digest   digest
 	resource *discovery.Resource
+	// endpoints is the name of the endpoints that a cluster uses, clusters are those that use endpoints.
+	endpoints string
+	clusters  []string
 }
 
 // Name is the resource's name.
 func (e *Entry) Name() string { return e.name }
 
-// Version is the hash of what the resource says; for an assignment, of its clusters too.
+// Version is the hash of what the resource says; for endpoints, of their clusters too.
 func (e *Entry) Version() string { return e.version }
 
 // Resource is the resource for incremental xDS; within it is the one for the state of the world.
@@ -68,7 +67,7 @@ func (e *Entry) namespace() string { return e.names[0].Namespace }
 
 // same says whether two entries differ in nothing but when they were made.
 func (e *Entry) same(other *Entry) bool {
-	return e.version == other.version && e.audience == other.audience && slices.Equal(e.names, other.names)
+	return e.version == other.version && e.wildcard == other.wildcard && e.since.Equal(other.since) && slices.Equal(e.names, other.names)
 }
 
 func (e *Entry) size() int { return len(e.resource.GetResource().GetValue()) }
@@ -76,7 +75,7 @@ func (e *Entry) size() int { return len(e.resource.GetResource().GetValue()) }
 // build marshals the resources that are set for a holder.
 func build(holder Owner, resources []Resource) (map[key]*Entry, error) {
 	entries := make(map[key]*Entry, len(resources))
-	users := map[string][]key{} // clusters by their assignment
+	users := map[string][]*Entry{} // clusters by their endpoints
 	var problems []error
 	for _, r := range resources {
 		e, err := marshal(holder, r)
@@ -89,18 +88,18 @@ func build(holder Owner, resources []Resource) (map[key]*Entry, error) {
 		}
 		entries[e.key] = e
 		if c, ok := r.Message.(*cluster.Cluster); ok && c.GetType() == cluster.Cluster_EDS {
-			name := assignmentOf(c)
-			users[name] = append(users[name], e.key)
+			e.endpoints = endpointsOf(c)
+			users[e.endpoints] = append(users[e.endpoints], e)
 		}
 	}
 	for name, clusters := range users {
-		e := entries[key{Assignments, name}]
+		e := entries[key{Endpoints, name}]
 		if e == nil {
-			// A client would wait for it (Envoy: 15 s), and hold back what else it got.
-			problems = append(problems, fmt.Errorf("cluster %q has no assignment %q", clusters[0].name, name))
+			// A client would wait for them (Envoy: 15 s), and hold back what else it got.
+			problems = append(problems, fmt.Errorf("cluster %q has no endpoints %q", clusters[0].name, name))
 			continue
 		}
-		e.cover(clusters, entries)
+		e.usedBy(clusters)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -117,7 +116,7 @@ func marshal(holder Owner, r Resource) (*Entry, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is not a resource that is served", r.Message)
 	}
-	if name == "" || name == wildcard {
+	if name == "" || name == wildcardName {
 		return nil, fmt.Errorf("%s %q cannot be a resource's name", typ, name)
 	}
 	if m, ok := r.Message.(interface{ ValidateAll() error }); ok {
@@ -141,26 +140,28 @@ func marshal(holder Owner, r Resource) (*Entry, error) {
 	return &Entry{
 		key:      key{typ, name},
 		names:    owners,
-		audience: r.Audience,
+		wildcard: r.Wildcard,
+		since:    r.Since,
 		version:  versionOf(value),
 		resource: &discovery.Resource{Name: name, Resource: &anypb.Any{TypeUrl: typ.URL(), Value: value}},
 	}, nil
 }
 
-// assignmentOf is the name of a cluster's assignment.
-func assignmentOf(c *cluster.Cluster) string {
+// endpointsOf is the name of a cluster's endpoints.
+func endpointsOf(c *cluster.Cluster) string {
 	if name := c.GetEdsClusterConfig().GetServiceName(); name != "" {
 		return name
 	}
 	return c.GetName()
 }
 
-// cover takes the versions of its clusters into the version of an assignment. A client that gets a changed
-// cluster warms it up as a new one, and waits for its assignment even when that is what it was.
-func (e *Entry) cover(clusters []key, entries map[key]*Entry) {
+// usedBy takes the versions of the clusters that use endpoints into the version of these. A client that gets a changed
+// cluster warms it up as a new one, and waits for its endpoints even when these are what they were.
+func (e *Entry) usedBy(clusters []*Entry) {
 	versions := []string{e.version}
-	for _, k := range clusters {
-		versions = append(versions, entries[k].version)
+	for _, c := range clusters {
+		versions = append(versions, c.version)
+		e.clusters = append(e.clusters, c.name)
 	}
 	slices.Sort(versions[1:])
 	e.version = versionOfAll(versions)

@@ -17,7 +17,7 @@ import (
 
 // aCluster is a cluster that differs by its timeout.
 func aCluster(name string, seconds int) Resource {
-	return Resource{Audience: Envoy, Message: &cluster.Cluster{
+	return Resource{Wildcard: true, Message: &cluster.Cluster{
 		Name:                 name,
 		ClusterDiscoveryType: &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
 		ConnectTimeout:       durationpb.New(time.Duration(seconds) * time.Second),
@@ -27,8 +27,8 @@ func aCluster(name string, seconds int) Resource {
 	}}
 }
 
-// anAssignment is an assignment that differs by the priority of its locality.
-func anAssignment(name string, priority int) Resource {
+// endpointsFor is an assignment that differs by the priority of its locality.
+func endpointsFor(name string, priority int) Resource {
 	return Resource{Message: &endpoint.ClusterLoadAssignment{
 		ClusterName: name,
 		Endpoints:   []*endpoint.LocalityLbEndpoints{{Priority: uint32(priority)}},
@@ -36,7 +36,7 @@ func anAssignment(name string, priority int) Resource {
 }
 
 func aListener(name string) Resource {
-	return Resource{Audience: Envoy, Message: &listener.Listener{Name: name}}
+	return Resource{Wildcard: true, Message: &listener.Listener{Name: name}}
 }
 
 // aRoute is a route configuration to a cluster, whose name is in the virtual host's.
@@ -53,7 +53,7 @@ func aRoute(name, toCluster string) Resource {
 // aService is a whole owner's worth of resources.
 func aService(name string, clusterRevision, priority int) []Resource {
 	c := fmt.Sprintf("%s-%d", name, clusterRevision)
-	return []Resource{aCluster(c, 1), anAssignment(c, priority), aListener(name), aRoute(name, c)}
+	return []Resource{aCluster(c, 1), endpointsFor(c, priority), aListener(name), aRoute(name, c)}
 }
 
 func greeter(namespace string) Owner { return Owner{Namespace: namespace, Name: "greeter"} }
@@ -68,44 +68,44 @@ func mustSet(t testing.TB, c *Cache, o Owner, resources ...Resource) string {
 }
 
 // take takes all that the client is to be sent now.
-func take(cl *Client) []*Push {
-	var pushes []*Push
+func take(cl *Client) []*Response {
+	var responses []*Response
 	for {
-		push, _ := cl.Next()
-		if push == nil {
-			return pushes
+		response, _ := cl.Next()
+		if response == nil {
+			return responses
 		}
-		pushes = append(pushes, push)
+		responses = append(responses, response)
 	}
 }
 
 // takeAccepted takes and acknowledges until there is no more.
-func takeAccepted(cl *Client) []*Push {
-	var pushes []*Push
+func takeAccepted(cl *Client) []*Response {
+	var responses []*Response
 	for {
 		got := take(cl)
 		if len(got) == 0 {
-			return pushes
+			return responses
 		}
-		for _, push := range got {
-			cl.Answer(push.Type, Answer{Nonce: push.Nonce})
+		for _, response := range got {
+			cl.Ack(response.Type, response.Nonce)
 		}
-		pushes = append(pushes, got...)
+		responses = append(responses, got...)
 	}
 }
 
-// say writes pushes down: type, what it holds, what it removes.
-func say(pushes []*Push) []string {
-	said := make([]string, 0, len(pushes))
-	for _, push := range pushes {
-		line := push.Type.String()
+// say writes responses down: type, what it holds, what it removes.
+func say(responses []*Response) []string {
+	said := make([]string, 0, len(responses))
+	for _, response := range responses {
+		line := response.Type.String()
 		var names []string
-		for _, e := range push.Entries {
+		for _, e := range response.Entries {
 			names = append(names, " "+e.Name())
 		}
 		slices.Sort(names)
 		line += strings.Join(names, "")
-		for _, name := range slices.Sorted(slices.Values(push.Removed)) {
+		for _, name := range slices.Sorted(slices.Values(response.Removed)) {
 			line += " -" + name
 		}
 		said = append(said, line)

@@ -1,156 +1,206 @@
 package cache
 
-// wildcard is the name that asks for everything (xDS protocol, "How the client specifies what
-// resources to return").
-const wildcard = "*"
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+)
 
-// subscription is what a client follows of one type.
+// subscription is what a client follows of one type, and which responses it has not answered.
 type subscription struct {
 	client *Client
 	typ    Type
 
-	watches  map[string]*watch
-	spare    []watch
-	names    uint64 // hash of those in the last request, state of the world only
-	started  bool   // there was a request
-	explicit bool   // a request named something: no name is no longer everything
-	wild     bool
-	answer   bool // a response is owed even if there is nothing to say
+	watches map[string]*watch
+	spare   []watch
+	names   uint64 // hash of those in the last request, state of the world only
+	named   int32  // how many watches are subscribed to by name
+	// started: there was a request. explicit: one named something, so that no name is no longer everything.
+	started, explicit bool
+	wild              bool
 
-	queue   []*watch
-	flights []flight
-	latest  string // nonce of the last response
-	digest  digest
+	// queue holds the watches that may have something for the next response.
+	queue []*watch
+	// mustRespond: a response is owed even if it holds nothing. requested: what is in the queue is not there for changes alone.
+	mustRespond, requested bool
+	// inFlight are the responses that the client has not answered, the oldest first.
+	inFlight []response
+	// pace is when the next response to changes would be due at the highest rate, after a rest.
+	pace time.Duration
+	// digest is that of all that the client was sent.
+	digest digest
 }
 
-// replace makes names the subscription, as each request in state-of-the-world xDS does.
-func (s *subscription) replace(names []string) {
-	hash := s.client.cache.hash(names)
+// replace makes names the subscription, as each request in state-of-the-world xDS does: "the server must treat the names in each
+// request as the whole set", whatever response the request answers. Cache.mu is held.
+func (s *subscription) replace(names []string) (changed bool, err error) {
+	hash := s.hash(names)
 	if s.started && hash == s.names {
-		return // as requests do that only answer
+		return false, nil // as requests do that only answer
 	}
-	s.names = hash
-	s.expect(len(names))
 	named := make(map[string]bool, len(names))
 	for _, name := range names {
 		named[name] = true
 	}
+	if err := s.room(maps.Keys(named)); err != nil {
+		return false, err
+	}
+	s.names = hash
+	s.expect(len(names))
 	s.begin(len(names) == 0)
 	if len(names) > 0 || s.explicit {
 		s.explicit = s.explicit || len(names) > 0
-		s.setWild(named[wildcard])
+		s.setWildcard(named[wildcardName])
 	}
-	delete(named, wildcard)
+	delete(named, wildcardName)
 	for name, w := range s.watches {
 		if w.named && !named[name] {
-			w.named = false
-			s.settle(w)
+			s.unsubscribe(w, false)
 		}
 	}
 	for name := range named {
 		if w := s.watch(name); !w.named {
-			s.follow(w)
+			s.subscribe(w)
 		}
 	}
+	return true, nil
 }
 
 // adjust changes the subscription as a request in incremental xDS does. Known are the versions of resources
-// that the client brought from an earlier stream; they count with the first request only.
-func (s *subscription) adjust(subscribe, unsubscribe []string, known map[string]string) {
+// that the client brought from an earlier stream; they count with the first request only. Cache.mu is held.
+func (s *subscription) adjust(subscribe, unsubscribe []string, known map[string]string) error {
 	first := !s.started
-	s.expect(len(subscribe))
-	s.begin(len(subscribe) == 0)
 	if !first {
 		known = nil
 	}
+	if err := s.room(slices.Values(subscribe), maps.Keys(known)); err != nil {
+		return err
+	}
+	s.expect(len(subscribe))
+	s.begin(len(subscribe) == 0)
 	for _, name := range subscribe {
 		s.explicit = true
-		if name == wildcard {
-			s.setWild(true)
+		if name == wildcardName {
+			s.setWildcard(true)
 			continue
 		}
-		s.follow(s.watch(name))
+		s.subscribe(s.watch(name))
 	}
 	for _, name := range unsubscribe {
-		if name == wildcard {
-			s.setWild(false)
+		if name == wildcardName {
+			s.setWildcard(false)
 			continue
 		}
 		if w := s.watches[name]; w != nil && w.named {
-			w.named = false
-			// A wildcard still selects it, perhaps: then the protocol wants to hear of it again.
-			w.asked = w.wild
-			s.settle(w)
+			// Beside a wildcard the client keeps the resource, and wants to hear whether the wildcard selects it.
+			s.unsubscribe(w, s.wild)
 		}
 	}
 	for name, version := range known {
 		s.resume(name, version)
 	}
+	return nil
+}
+
+// room says why there is no room for more names; nil: there is. Cache.mu is held.
+func (s *subscription) room(names ...iter.Seq[string]) error {
+	if s.client.meter == nil {
+		return nil
+	}
+	bytes := 0
+	for _, some := range names {
+		for name := range some {
+			if s.watches[name] == nil {
+				bytes += NameBytes(name)
+			}
+		}
+	}
+	if bytes == 0 {
+		return nil
+	}
+	return s.client.meter.Room(bytes)
+}
+
+// hash tells sets of names apart without keeping them, in whatever order they come. It takes no lock.
+func (s *subscription) hash(names []string) uint64 {
+	sum := uint64(len(names))
+	for _, name := range names {
+		sum += maphash.String(s.client.cache.seed, name)
+	}
+	return sum
 }
 
 // expect makes room for so many watches, where there are none: a client that comes back with a thousand names holds up
-// the others less.
+// the others less. Cache.mu is held.
 func (s *subscription) expect(names int) {
 	if len(s.watches) == 0 {
 		s.watches, s.spare = make(map[string]*watch, names), make([]watch, names)
 	}
 }
 
-// begin handles the first request: without names it means everything, for the types that have that.
+// begin handles the first request: without names it means everything, for the types that have that. Cache.mu is held.
 func (s *subscription) begin(nameless bool) {
 	if s.started {
 		return
 	}
 	s.started = true
-	if nameless && s.typ.Whole() {
-		s.setWild(true)
+	if nameless && s.typ.AllRequiredInSotW() {
+		s.setWildcard(true)
 	}
 }
 
-// follow subscribes to a name. The protocol wants an answer even if the client has been sent it before: "the
+// subscribe follows a name. The protocol wants an answer even if the client has been sent it before: "the
 // server must respond with all resources listed in resource_names_subscribe, even if it believes
-// the client has the most recent version of them".
-func (s *subscription) follow(w *watch) {
-	w.named, w.asked = true, true
+// the client has the most recent version of them". Cache.mu is held.
+func (s *subscription) subscribe(w *watch) {
+	s.named += count(!w.named)
+	w.named, w.mustRespond, s.requested = true, true, true
 	w.refresh()
 	w.enqueue()
 }
 
-// settle looks again at a watch that lost a reason to be.
-func (s *subscription) settle(w *watch) {
+// unsubscribe follows a name no longer, unless the wildcard selects it. Cache.mu is held.
+func (s *subscription) unsubscribe(w *watch, mustRespond bool) {
+	w.named, w.mustRespond = false, mustRespond
+	s.named--
+	s.reconsider(w)
+}
+
+// reconsider looks again at a watch that lost a reason to be. Cache.mu is held.
+func (s *subscription) reconsider(w *watch) {
 	w.refresh()
-	if w.unwanted() {
-		// The client has forgotten it by itself.
-		w.move(nil)
+	if !w.subscribed() && !w.mustRespond {
+		w.record(nil) // the client has forgotten it by itself
 		s.forget(w)
 		return
 	}
+	s.requested = true
 	w.enqueue()
 }
 
-// resume takes the client's word for what it has of a name.
+// resume takes the client's word for what it has of a name. Cache.mu is held.
 func (s *subscription) resume(name, version string) {
 	w := s.watches[name]
 	if w == nil {
 		if !s.wild {
 			return
 		}
-		// Gone while the client was away: watched until that is said.
-		w = s.watch(name)
-		w.wild = true
+		w = s.watch(name) // gone while the client was away: watched until that is said
 	}
 	has := &Entry{key: w.topic.key, version: version}
-	if w.need != nil && w.need.version == version {
-		has = w.need
+	if w.current != nil && w.current.version == version {
+		has = w.current
 	}
-	w.move(has)
-	w.asked = false
-	w.answered(w.number, true)
+	w.record(has)
+	w.mustRespond = false
+	w.answered(w.response, acked)
 	w.enqueue()
 }
 
-// setWild turns the wildcard on or off.
-func (s *subscription) setWild(wild bool) {
+// setWildcard subscribes to everything, or no longer. Cache.mu is held.
+func (s *subscription) setWildcard(wild bool) {
 	if wild == s.wild {
 		return
 	}
@@ -158,21 +208,21 @@ func (s *subscription) setWild(wild bool) {
 	s.wild = wild
 	if !wild {
 		s.client.countWildcards(-1)
-		c.selections[s.typ].remove(selector, s)
+		c.wildcards[s.typ].remove(selector, s)
 		for _, w := range s.watches {
 			if w.wild {
 				w.wild = false
-				s.settle(w)
+				s.reconsider(w)
 			}
 		}
 		return
 	}
-	s.answer = true
+	s.mustRespond, s.requested = true, true
 	s.client.countWildcards(1)
-	if !s.typ.Whole() {
+	if !s.typ.AllRequiredInSotW() {
 		return
 	}
-	c.selections[s.typ].add(selector, s)
+	c.wildcards[s.typ].add(selector, s)
 	for o := range c.namespaces[selector.Namespace] {
 		for k, e := range o.entries {
 			if k.typ == s.typ {
@@ -182,9 +232,9 @@ func (s *subscription) setWild(wild bool) {
 	}
 }
 
-// pick follows a resource because the wildcard selects it.
+// pick follows a resource because the wildcard selects it. Cache.mu is held.
 func (s *subscription) pick(e *Entry) {
-	if e.audience != Envoy || !s.client.scope.selects(e) {
+	if !e.wildcard || !s.client.scope.selects(e) {
 		return
 	}
 	w := s.watch(e.name)
@@ -192,18 +242,20 @@ func (s *subscription) pick(e *Entry) {
 	w.refresh()
 }
 
-// watch is the watch of a name.
+// watch is the watch of a name, which is made if there is none. Cache.mu is held.
 func (s *subscription) watch(name string) *watch {
 	w := s.watches[name]
 	if w == nil {
 		w = s.blank()
-		w.sub, w.topic = s, s.client.cache.topic(key{s.typ, name})
+		w.sub, w.topic, w.inQueue = s, s.client.cache.topic(key{s.typ, name}), notQueued
 		w.topic.join(w)
 		s.watches[w.topic.name] = w
+		s.client.use(NameBytes(name))
 	}
 	return w
 }
 
+// blank is a new watch. Cache.mu is held.
 func (s *subscription) blank() *watch {
 	if len(s.spare) == 0 {
 		return &watch{}
@@ -213,14 +265,35 @@ func (s *subscription) blank() *watch {
 	return w
 }
 
-// forget ends a watch. What is left of it in the queue is skipped there.
+// forget ends a watch. Cache.mu is held.
 func (s *subscription) forget(w *watch) {
-	if s.watches[w.topic.name] != w {
+	delete(s.watches, w.topic.name)
+	s.client.use(-NameBytes(w.topic.name))
+	w.topic.leave(w)
+	s.client.cache.removeIfEmpty(w.topic)
+	if w.inQueue == notQueued {
 		return
 	}
-	delete(s.watches, w.topic.name)
-	w.topic.leave(w)
-	s.client.cache.clean(w.topic)
+	last := s.queue[len(s.queue)-1]
+	s.queue[w.inQueue], last.inQueue = last, w.inQueue
+	s.queue[len(s.queue)-1] = nil
+	s.queue = s.queue[:len(s.queue)-1]
+	w.inQueue = notQueued
 }
 
-func (s *subscription) forgotten(w *watch) bool { return s.watches[w.topic.name] != w }
+// whole says whether a response lists all resources of the type, so that what is missing from it is gone.
+// It takes no lock.
+func (s *subscription) whole() bool {
+	return s.client.protocol == StateOfTheWorld && s.typ.AllRequiredInSotW()
+}
+
+// all are the resources of the type that the client was sent. Cache.mu is held.
+func (s *subscription) all() []*Entry {
+	entries := make([]*Entry, 0, len(s.watches))
+	for _, w := range s.watches {
+		if w.sent != nil {
+			entries = append(entries, w.sent)
+		}
+	}
+	return entries
+}

@@ -11,42 +11,35 @@ import (
 type topic struct {
 	key
 
-	entries []*Entry // by holder
+	entries []*Entry // the earliest first ([Resource.Since]), then by holder
 	watches []*watch
 }
 
 // put makes e the resource of its holder.
 func (t *topic) put(e *Entry) {
-	i, found := t.find(e.holder)
-	if found {
-		t.entries[i] = e
-		return
-	}
+	t.drop(e.holder)
+	i, _ := slices.BinarySearchFunc(t.entries, e, before)
 	t.entries = slices.Insert(t.entries, i, e)
 }
 
 // drop removes the resource that was set for o.
 func (t *topic) drop(o *owner) {
-	if i, found := t.find(o); found {
-		t.entries = slices.Delete(t.entries, i, i+1)
-	}
+	t.entries = slices.DeleteFunc(t.entries, func(e *Entry) bool { return e.holder == o })
 }
 
-func (t *topic) find(o *owner) (int, bool) {
-	return slices.BinarySearchFunc(t.entries, o.name, func(e *Entry, name Owner) int {
-		return cmp.Or(cmp.Compare(e.holder.name.Namespace, name.Namespace), cmp.Compare(e.holder.name.Name, name.Name))
-	})
+func before(a, b *Entry) int {
+	return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.holder.name.Namespace, b.holder.name.Namespace), cmp.Compare(a.holder.name.Name, b.holder.name.Name))
 }
 
 func (t *topic) join(w *watch) {
-	w.at = len(t.watches)
+	w.inTopic = int32(len(t.watches)) //nolint:gosec // as many as clients
 	t.watches = append(t.watches, w)
 }
 
 func (t *topic) leave(w *watch) {
 	last := len(t.watches) - 1
-	t.watches[w.at] = t.watches[last]
-	t.watches[w.at].at = w.at
+	t.watches[w.inTopic] = t.watches[last]
+	t.watches[w.inTopic].inTopic = w.inTopic
 	t.watches[last] = nil
 	t.watches = t.watches[:last]
 }

@@ -15,7 +15,7 @@ type Type uint8
 // The types that are served.
 const (
 	Clusters Type = iota
-	Assignments
+	Endpoints
 	Listeners
 	Routes
 
@@ -25,14 +25,14 @@ const (
 const urlPrefix = "type.googleapis.com/"
 
 var urls = [typeCount]string{
-	Clusters:    urlPrefix + "envoy.config.cluster.v3.Cluster",
-	Assignments: urlPrefix + "envoy.config.endpoint.v3.ClusterLoadAssignment",
-	Listeners:   urlPrefix + "envoy.config.listener.v3.Listener",
-	Routes:      urlPrefix + "envoy.config.route.v3.RouteConfiguration",
+	Clusters:  urlPrefix + "envoy.config.cluster.v3.Cluster",
+	Endpoints: urlPrefix + "envoy.config.endpoint.v3.ClusterLoadAssignment",
+	Listeners: urlPrefix + "envoy.config.listener.v3.Listener",
+	Routes:    urlPrefix + "envoy.config.route.v3.RouteConfiguration",
 }
 
 // removalOrder is the order in which resources go: what refers before what it refers to.
-var removalOrder = [...]Type{Listeners, Routes, Clusters, Assignments}
+var removalOrder = [...]Type{Listeners, Routes, Clusters, Endpoints}
 
 // TypeOf is the type with that URL, or false when it is not served.
 func TypeOf(url string) (Type, bool) {
@@ -50,10 +50,10 @@ func (t Type) URL() string { return urls[t] }
 // String is the service that delivers the type: CDS, EDS, LDS or RDS.
 func (t Type) String() string { return [typeCount]string{"CDS", "EDS", "LDS", "RDS"}[t] }
 
-// Whole says whether a response in state-of-the-world xDS lists all resources of the type, so that
+// AllRequiredInSotW says whether a response in state-of-the-world xDS lists all resources of the type, so that
 // a resource that is missing from it has been removed. It also means that the type has a wildcard in its
 // legacy form: a first request without names.
-func (t Type) Whole() bool { return t == Clusters || t == Listeners }
+func (t Type) AllRequiredInSotW() bool { return t == Clusters || t == Listeners }
 
 // identify finds the type and name of a resource.
 func identify(message proto.Message) (Type, string, bool) {
@@ -61,7 +61,7 @@ func identify(message proto.Message) (Type, string, bool) {
 	case *cluster.Cluster:
 		return Clusters, m.GetName(), true
 	case *endpoint.ClusterLoadAssignment:
-		return Assignments, m.GetClusterName(), true
+		return Endpoints, m.GetClusterName(), true
 	case *listener.Listener:
 		return Listeners, m.GetName(), true
 	case *route.RouteConfiguration:

@@ -42,7 +42,7 @@ func startReplica(t *testing.T, c controlplane.Config) *replica {
 	if c.Cache == nil {
 		c.Cache = controlplane.NewCache()
 	}
-	r.loads = loadreport.New(loadreport.Config{Cache: c.Cache, Interval: interval})
+	r.loads = loadreport.New(loadreport.Config{Cache: c.Cache, Interval: interval, Idle: interval})
 	change := c.Change
 	c.Change = func(config *server.Config) {
 		config.Register = func(registrar grpc.ServiceRegistrar) { r.loads.Register(watched{registrar, r.received}) }

@@ -15,6 +15,8 @@ const (
 	// that it had before stay. With the ExposedServices of the cache this bounds what clients can make a
 	// replica remember.
 	maxBackends = 64
+	// askedFor is how long reports are needed after somebody has read them: readers come every second or two.
+	askedFor = 15 * time.Second
 	// sweepInterval is how often what the cache no longer has is forgotten.
 	sweepInterval = time.Minute
 )
@@ -28,6 +30,9 @@ type ledger struct {
 	mu       sync.Mutex
 	services map[cache.Owner]*service
 	swept    time.Time
+	// reporters are the connected clients. asked is when somebody last read what is reported on a namespace.
+	reporters map[*reporter]struct{}
+	asked     map[string]time.Time
 }
 
 // service is what was reported of an ExposedService.
@@ -45,6 +50,8 @@ type reporter struct {
 	reports uint64
 	// on are the ExposedServices that it has reported on.
 	on map[cache.Owner]struct{}
+	// wake is signalled when somebody begins to read what it may report on.
+	wake chan struct{}
 }
 
 // ignored is why a part of a report is not counted: a label of the metric.
@@ -66,18 +73,66 @@ const (
 var allIgnored = []ignored{ignoredForeign, ignoredNameless, ignoredNonsense, ignoredLate, ignoredBound}
 
 func newLedger(known func(cache.Owner) bool, maxSpan time.Duration) *ledger {
-	return &ledger{known: known, maxSpan: maxSpan, services: map[cache.Owner]*service{}}
+	return &ledger{
+		known: known, maxSpan: maxSpan, services: map[cache.Owner]*service{},
+		reporters: map[*reporter]struct{}{}, asked: map[string]time.Time{},
+	}
 }
 
 // connect makes a reporter. It is heard with its first report.
 func (l *ledger) connect(scope cache.Scope) *reporter {
-	return &reporter{scope: scope, on: map[cache.Owner]struct{}{}}
+	r := &reporter{scope: scope, on: map[cache.Owner]struct{}{}, wake: make(chan struct{}, 1)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reporters[r] = struct{}{}
+	return r
+}
+
+// needs says whether somebody reads what the reporter may report on.
+func (l *ledger) needs(r *reporter, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !r.scope.AllNamespaces {
+		return l.isAsked(r.scope.Namespace, now)
+	}
+	for namespace := range l.asked {
+		if l.isAsked(namespace, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAsked: the mutex is held.
+func (l *ledger) isAsked(namespace string, now time.Time) bool {
+	at, asked := l.asked[namespace]
+	return asked && now.Sub(at) < askedFor
+}
+
+// ask notes that somebody reads what is reported on a namespace.
+func (l *ledger) ask(namespace string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.isAsked(namespace, now)
+	l.asked[namespace] = now
+	if was {
+		return
+	}
+	for r := range l.reporters {
+		if r.scope.Reads(namespace) {
+			select {
+			case r.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
 }
 
 // close forgets the reporter, and nothing that it reported.
 func (l *ledger) close(r *reporter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.reporters, r)
 	for owner := range r.on {
 		if s := l.services[owner]; s != nil {
 			delete(s.reporters, r)
@@ -95,7 +150,7 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 	for _, cluster := range stats {
 		owner, ok := ownerOf(cluster.GetClusterName())
 		switch {
-		case !ok || !r.scope.Reads(owner.Namespace) || !l.known(owner):
+		case !ok || !r.scope.Reads(owner.Namespace) || l.services[owner] == nil && !l.known(owner):
 			ignore(ignoredForeign)
 		case cluster.GetLoadReportInterval().AsDuration() > l.maxSpan:
 			ignore(ignoredLate)
@@ -147,6 +202,7 @@ func (l *ledger) sweep(now time.Time) {
 		return
 	}
 	l.swept = now
+	maps.DeleteFunc(l.asked, func(namespace string, _ time.Time) bool { return !l.isAsked(namespace, now) })
 	for owner, s := range l.services {
 		if l.known(owner) {
 			continue

@@ -21,8 +21,8 @@ type Config struct {
 	Cache *cache.Cache
 	// Identify says who calls. The default is [server.IdentityOf].
 	Identify func(context.Context) (server.Identity, error)
-	// Interval is how often clients report. The default is 1 s.
-	Interval time.Duration
+	// Interval is how often clients report that somebody asks about, and Idle how often the others do. The defaults are 1 s and 10 s.
+	Interval, Idle time.Duration
 	// Silence is how long ago a client may have reported last to be heard. The default is three intervals and 2 s.
 	Silence time.Duration
 	// MaxSpan is how much time a report may cover to be counted. The default is 15 s: what failed before may be over.
@@ -39,6 +39,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Interval == 0 {
 		c.Interval = time.Second
+	}
+	if c.Idle == 0 {
+		c.Idle = 10 * time.Second
 	}
 	if c.Silence == 0 {
 		c.Silence = 3*c.Interval + 2*time.Second
@@ -98,9 +101,10 @@ type Reading struct {
 	Err error
 }
 
-// Read is what this replica says of an ExposedService.
+// Read is what this replica says of an ExposedService. While it is read, the clients that may report on it do so more often.
 func (s *Server) Read(namespace, name string) Reading {
-	since := s.config.Clock.Now().Add(-s.config.Silence)
-	backends, underWay, heard := s.ledger.read(cache.Owner{Namespace: namespace, Name: name}, since)
+	now := s.config.Clock.Now()
+	s.ledger.ask(namespace, now)
+	backends, underWay, heard := s.ledger.read(cache.Owner{Namespace: namespace, Name: name}, now.Add(-s.config.Silence))
 	return Reading{Replica: "this replica", Run: s.run, Heard: heard, Backends: backends, InFlight: underWay, TellsInFlight: true}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	loadstats "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
@@ -22,6 +23,10 @@ import (
 // would take an answer for each change of them, which gRPC clients do not read.
 const sendAll = "envoy.lrs.supports_send_all_clusters"
 
+// envoyAgent is what Envoys call themselves. They start over with each answer that they get on the stream; gRPC clients read the first
+// (grpc-go, lrs_stream.go).
+const envoyAgent = "envoy"
+
 // reportsAtOnce is how many reports may come before the next has to wait for its interval.
 const reportsAtOnce = 10
 
@@ -32,6 +37,11 @@ type session struct {
 	identity server.Identity
 
 	reporter *reporter // nil before the first message
+	// interval is how often the client was told to report, and limit holds it to that.
+	interval time.Duration
+	limit    *rate.Limiter
+	// rereads: the client takes another interval on the same stream.
+	rereads bool
 }
 
 // StreamLoadStats implements the load reporting service.
@@ -49,25 +59,54 @@ func (s *Server) StreamLoadStats(stream loadstats.LoadReportingService_StreamLoa
 func (s *session) run() error {
 	reports, failed := make(chan *loadstats.LoadStatsRequest), make(chan error, 1)
 	ctx := s.stream.Context()
-	go func() {
-		// Twice as often as asked for: timers are not exact, and an end comes with a report of its own.
-		failed <- forward(ctx, s.stream, rate.NewLimiter(rate.Every(s.server.config.Interval/2), reportsAtOnce), reports)
-	}()
+	s.limit = rate.NewLimiter(limitFor(s.server.config.Interval), reportsAtOnce)
+	go func() { failed <- forward(ctx, s.stream, s.limit, reports) }()
+	var asked <-chan struct{}
 	for {
 		select {
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
 		case err := <-failed:
 			return ended(err)
+		case <-asked:
 		case report := <-reports:
 			if err := s.take(report); err != nil {
 				return err
 			}
+			asked = s.reporter.wake
+		}
+		if err := s.pace(); err != nil {
+			return err
 		}
 	}
 }
 
-// take counts a report. The first is answered.
+// limitFor is twice what was asked for: timers are not exact, and an end comes with a report of its own.
+func limitFor(interval time.Duration) rate.Limit { return rate.Every(interval / 2) }
+
+// errAgain ends the stream of a client that is to report more often, and reads no more than the first answer. It comes again.
+var errAgain = status.Error(codes.Unavailable, "report more often: open the stream again")
+
+// pace has the client report as often as it is worth now. One that was asked to report often, and cannot be told otherwise, goes on.
+func (s *session) pace() error {
+	want := s.server.config.Idle
+	if s.server.ledger.needs(s.reporter, s.server.config.Clock.Now()) {
+		want = s.server.config.Interval
+	}
+	switch {
+	case want == s.interval:
+		return nil
+	case s.interval != 0 && !s.rereads && want > s.interval:
+		return nil
+	case s.interval != 0 && !s.rereads:
+		return errAgain
+	}
+	s.interval = want
+	s.limit.SetLimit(limitFor(want))
+	return s.stream.Send(&loadstats.LoadStatsResponse{SendAllClusters: true, LoadReportingInterval: durationpb.New(want)})
+}
+
+// take counts a report.
 func (s *session) take(report *loadstats.LoadStatsRequest) error {
 	if s.reporter == nil {
 		if err := s.connect(report.GetNode()); err != nil {
@@ -87,10 +126,9 @@ func (s *session) connect(node *core.Node) error {
 	}
 	s.reporter = s.server.ledger.connect(cache.Scope{Namespace: s.identity.Namespace, AllNamespaces: s.identity.AllNamespaces})
 	s.server.metrics.streams.Inc()
+	s.rereads = node.GetUserAgentName() == envoyAgent
 	s.server.config.Log.V(1).Info("An xDS client reports its load", "client", s.identity.Name, "node", node.GetId())
-	return s.stream.Send(&loadstats.LoadStatsResponse{
-		SendAllClusters: true, LoadReportingInterval: durationpb.New(s.server.config.Interval),
-	})
+	return nil
 }
 
 func (s *session) close() {

@@ -17,23 +17,32 @@ func Build(exposures []Exposure) Result {
 		services[i] = e.Service
 	}
 	conflicts := Conflicts(services)
-	shared := map[listenerKey][]Exposure{}
+	type listener struct {
+		namespace string
+		port      v1alpha1.PortNumber
+	}
+	shared := map[listener][]Exposure{}
 	for _, e := range exposures {
 		xds := e.Service.Spec.XDS
 		if xds == nil {
 			continue
 		}
+		lost, loses := conflicts[keyOf(e.Service)]
+		e.Lost = lost.Hosts
 		resources, problems := Service(e)
-		if conflict, lost := conflicts[keyOf(e.Service)]; lost {
-			problems = append(problems, conflict)
+		nothing := len(problems) > 0
+		if loses {
+			problems = append(problems, lost.Problem)
 		}
 		if len(problems) > 0 {
 			out.Problems[keyOf(e.Service)] = problems
+		}
+		if nothing {
 			continue
 		}
 		out.Resources = append(out.Resources, resources...)
 		if xds.Port != nil {
-			key := listenerKey{e.Service.Namespace, *xds.Port}
+			key := listener{e.Service.Namespace, *xds.Port}
 			shared[key] = append(shared[key], e)
 		}
 	}

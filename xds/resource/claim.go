@@ -4,92 +4,138 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-// claim is something that only one ExposedService can have.
+// claim is a host that only one ExposedService of a namespace can have. Those of other namespaces have nothing to do with it: no client
+// sees both, but one that reads all namespaces ([Resource.Since]).
 type claim struct {
-	// listener is the port of Envoy on which it is a host; none: it is a name that gRPC clients dial.
-	listener listenerKey
-	host     string
-}
-
-// listenerKey names a port of Envoy.
-type listenerKey struct {
 	namespace string
-	port      v1alpha1.PortNumber
+	// port is that of Envoy, for hosts that gRPC clients cannot dial: those with a wildcard.
+	port v1alpha1.PortNumber
+	host string
 }
 
-// claimsOf are the claims of an ExposedService, with the field that makes each.
-func claimsOf(exs *v1alpha1.ExposedService) ([]claim, map[claim]string) {
-	var order []claim
-	fields := map[claim]string{}
-	add := func(c claim, field string) {
+// claimsOf are the claims of an ExposedService, with the field that makes each. Its own name, [ClientName], is not among them: it belongs
+// to each before anybody's host names.
+func claimsOf(exs *v1alpha1.ExposedService) (order []claim, fields map[claim]string) {
+	fields = map[claim]string{}
+	add := func(host, field string) {
+		c := claim{namespace: exs.Namespace, host: host}
+		if strings.HasPrefix(host, "*") {
+			if exs.Spec.XDS.Port == nil {
+				return // no client asks for it
+			}
+			c.port = *exs.Spec.XDS.Port
+		}
 		order = append(order, c)
 		fields[c] = field
 	}
-	if port := exs.Spec.XDS.Port; port != nil {
-		listener := listenerKey{exs.Namespace, *port}
-		for i, hostname := range exs.Spec.Hostnames {
-			add(claim{listener, string(hostname)}, fmt.Sprintf("spec.hostnames[%d]", i))
-		}
-		if len(exs.Spec.Hostnames) == 0 {
-			add(claim{listener, everyHost}, "spec.hostnames")
+	for i, hostname := range exs.Spec.Hostnames {
+		if string(hostname) != ClientName(exs) {
+			add(string(hostname), fmt.Sprintf("spec.hostnames[%d]", i))
 		}
 	}
-	for _, name := range clientNames(exs)[1:] {
-		i := slices.Index(exs.Spec.Hostnames, v1alpha1.Hostname(name))
-		add(claim{host: name}, fmt.Sprintf("spec.hostnames[%d]", i))
+	if len(exs.Spec.Hostnames) == 0 {
+		add(everyHost, "spec.hostnames")
 	}
 	return order, fields
 }
 
-// Conflicts says which ExposedServices claim what another one has: a host on a port of Envoy in their
-// namespace, or a name that gRPC clients dial, wherever. The older keeps it, by creation, then by
-// namespace and name; the name of its own, ClientName, belongs to each before anybody's host names. Who loses one
-// claim makes none, so that nobody loses to a loser.
-func Conflicts(services []*v1alpha1.ExposedService) map[types.NamespacedName]Problem {
-	holders := map[claim]*v1alpha1.ExposedService{}
+// Lost is what an ExposedService claims and does not get.
+type Lost struct {
+	// Hosts are those that another one of the namespace has.
+	Hosts []string
+	// Problem names the first of them, and who has it.
+	Problem Problem
+}
+
+// Conflicts says which ExposedServices claim a host that another one of their namespace has. Who has it keeps it, which is what
+// status.xds.hosts says; where nobody has it, it goes to the oldest, by creation and then by name. Who loses a host has all
+// its others.
+func Conflicts(services []*v1alpha1.ExposedService) map[types.NamespacedName]Lost {
 	byAge := slices.SortedFunc(slices.Values(services), olderFirst)
 	byAge = slices.DeleteFunc(byAge, func(exs *v1alpha1.ExposedService) bool { return exs.Spec.XDS == nil })
-	for _, exs := range byAge {
-		holders[claim{host: ClientName(exs)}] = exs
-	}
-	problems := map[types.NamespacedName]Problem{}
+	holders := holdersOf(byAge)
+	out := map[types.NamespacedName]Lost{}
 	for _, exs := range byAge {
 		claims, fields := claimsOf(exs)
-		at := slices.IndexFunc(claims, func(c claim) bool { return holders[c] != nil && holders[c] != exs })
-		if at >= 0 {
-			problems[keyOf(exs)] = conflict(claims[at], fields[claims[at]], holders[claims[at]])
-			continue
-		}
+		var lost Lost
 		for _, c := range claims {
-			holders[c] = exs
+			holder := holders[c]
+			if holder == exs {
+				continue
+			}
+			if len(lost.Hosts) == 0 {
+				lost.Problem = conflict(c, fields[c], holder)
+			}
+			lost.Hosts = append(lost.Hosts, c.host)
+		}
+		if len(lost.Hosts) > 0 {
+			out[keyOf(exs)] = lost
 		}
 	}
-	return problems
+	return out
+}
+
+// holdersOf are those who have what is claimed. The oldest of the services comes first.
+func holdersOf(byAge []*v1alpha1.ExposedService) map[claim]*v1alpha1.ExposedService {
+	holders := map[claim]*v1alpha1.ExposedService{}
+	for _, exs := range byAge {
+		holders[claim{namespace: exs.Namespace, host: ClientName(exs)}] = exs
+	}
+	for _, havingIt := range []bool{true, false} {
+		for _, exs := range byAge {
+			claims, _ := claimsOf(exs)
+			for _, c := range claims {
+				if holders[c] == nil && (!havingIt || has(exs, c)) {
+					holders[c] = exs
+				}
+			}
+		}
+	}
+	return holders
+}
+
+// has says whether the status of an ExposedService has it that a claim is its.
+func has(exs *v1alpha1.ExposedService, c claim) bool {
+	xds := exs.Status.XDS
+	return xds != nil && slices.Contains(xds.Hosts, c.host) && (c.port == 0 || c.port == xds.Port)
+}
+
+// HostsOf are the hosts that an ExposedService has, for its status: those that it claims, without those that it lost.
+func HostsOf(exs *v1alpha1.ExposedService, lost []string) []string {
+	claims, _ := claimsOf(exs)
+	var hosts []string
+	for _, c := range claims {
+		if !slices.Contains(lost, c.host) {
+			hosts = append(hosts, c.host)
+		}
+	}
+	return hosts
 }
 
 func conflict(c claim, field string, holder *v1alpha1.ExposedService) Problem {
-	who, change := keyOf(holder), "spec.hostnames or spec.xds.port"
-	if c.listener == (listenerKey{}) {
-		change = "spec.hostnames"
-	}
+	who, change := keyOf(holder), "spec.hostnames"
 	var has string
 	switch {
-	case c.listener == (listenerKey{}) && c.host == ClientName(holder):
+	case c.host == ClientName(holder):
 		has = fmt.Sprintf("gRPC clients find ExposedService %s by the name %s", who, c.host)
-	case c.listener == (listenerKey{}):
-		has = fmt.Sprintf("ExposedService %s, which is older, has host %s for gRPC clients", who, c.host)
 	case c.host == everyHost:
-		has = fmt.Sprintf("ExposedService %s, which is older, takes the calls for every other host on port %d", who, c.listener.port)
+		has, change = fmt.Sprintf("ExposedService %s takes the calls for every other host on port %d", who, c.port), "spec.hostnames or spec.xds.port"
+	case c.port != 0:
+		has, change = fmt.Sprintf("ExposedService %s has host %s on port %d", who, c.host, c.port), "spec.hostnames or spec.xds.port"
 	default:
-		has = fmt.Sprintf("ExposedService %s, which is older, has host %s on port %d", who, c.host, c.listener.port)
+		has = fmt.Sprintf("ExposedService %s has host %s", who, c.host)
 	}
-	return Problem{v1alpha1.ReasonRouteConflict, fmt.Sprintf("%s: %s: change %s of one of them, or delete one", field, has, change)}
+	return Problem{
+		Reason: v1alpha1.ReasonRouteConflict, Partial: true,
+		Message: fmt.Sprintf("%s: %s, and keeps it; everything else is served: change %s of one of them, or delete one", field, has, change),
+	}
 }
 
 func olderFirst(a, b *v1alpha1.ExposedService) int {

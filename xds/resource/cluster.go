@@ -9,6 +9,11 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
+// panicNoneLeft is the panic threshold in percent. At 1 Envoy uses endpoints that fail their check when none passes it, at any
+// priority: a health check that asks for the wrong service would cost every call otherwise. A priority with a healthy endpoint left is
+// never in panic, so that no call goes to the dead of the one before it.
+const panicNoneLeft = 1
+
 // cluster says how calls are carried to the endpoints of an assignment of the same name. It depends on
 // the spec and on which backends can be checked, and not on the decision.
 func (s *service) cluster(name string) *clusterv3.Cluster {
@@ -21,8 +26,7 @@ func (s *service) cluster(name string) *clusterv3.Cluster {
 		ConnectTimeout:      durationpb.New(s.traffic.connectTimeout),
 		LoadBalancingPolicy: s.balancer(),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
-			// No calls to endpoints that are known to be dead: the next priority is better than those.
-			HealthyPanicThreshold: &typev3.Percent{Value: 0},
+			HealthyPanicThreshold: &typev3.Percent{Value: panicNoneLeft},
 			// Changes of health count at once, and not within a second of the last one.
 			UpdateMergeWindow: durationpb.New(0),
 			// New endpoints count neither as healthy nor as dead until their first check, so that scaling out does

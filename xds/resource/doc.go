@@ -69,8 +69,8 @@
 // # Failing over
 //
 // The overprovisioning factor keeps all calls at a priority while spec.failover.minReadyPercent of its
-// endpoints are healthy (with the default: any), and no panic threshold sends calls to dead ones. Health changes act at
-// once (update_merge_window 0). Retries go to the next priority and to another host, within a budget that a
+// endpoints are healthy (with the default: any). The panic threshold of 1 % sends calls to endpoints that fail their check only when
+// none passes it. Health changes act at once (update_merge_window 0). Retries go to the next priority and to another host, within a budget that a
 // failover does not exhaust. Active checks run at the same pace on backups, which no call has warmed up. Outlier
 // detection is off unless asked for, because it ejects the backup with the primary, and then may eject everything.
 //

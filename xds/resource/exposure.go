@@ -17,6 +17,8 @@ type Exposure struct {
 	// the spec that is missing here has no endpoints. A name in the decision that is neither here nor in
 	// the spec is not followed: its share is that of the serving backend.
 	Backends map[string]Backend
+	// Lost are the hosts that it claims and that another one has ([Conflicts]).
+	Lost []string
 }
 
 // Backend is what is known of a backend, or of a canary.
@@ -24,6 +26,8 @@ type Backend struct {
 	// Endpoints are its endpoints, in any order: those in the EndpointSlices of its Service, or the
 	// addresses that its host name resolves to.
 	Endpoints []Endpoint
+	// Port is the port by which the cluster knows it: that of its Service. 0: it is not known.
+	Port int32
 	// Probe is the service name in the gRPC readiness probe that all of its pods declare on the
 	// backend's port. Nil: one of them declares none, or nothing is known of any.
 	Probe *string

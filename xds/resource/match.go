@@ -33,7 +33,7 @@ func matchOf(field string, match v1alpha1.Match) (*routev3.RouteMatch, []Problem
 	var problems []Problem
 	expression := func(field, text string) *matcherv3.RegexMatcher {
 		if _, err := regexp.Compile(text); err != nil {
-			problems = append(problems, Problem{v1alpha1.ReasonNotAccepted, fmt.Sprintf(
+			problems = append(problems, Problem{Reason: v1alpha1.ReasonNotAccepted, Message: fmt.Sprintf(
 				"%s: %q is no RE2 expression (%v): correct it, or use type Exact", field, text, err)})
 		}
 		return &matcherv3.RegexMatcher{Regex: text}

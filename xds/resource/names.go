@@ -1,8 +1,13 @@
 package resource
 
 import (
+	"iter"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
+
+	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -28,12 +33,39 @@ func ClientRouteName(exs *v1alpha1.ExposedService) string { return exs.Namespace
 // ClientName is the name by which a gRPC client always finds the service: xds:///<name>.<namespace>.
 func ClientName(exs *v1alpha1.ExposedService) string { return exs.Name + "." + exs.Namespace }
 
-// clientNames are all names by which gRPC clients find the service: ClientName, and the host names that
-// are no wildcards.
-func clientNames(exs *v1alpha1.ExposedService) []string {
-	names := []string{ClientName(exs)}
-	for _, hostname := range exs.Spec.Hostnames {
-		if name := string(hostname); !strings.HasPrefix(name, "*") && name != names[0] {
+// dialNames are all names by which gRPC clients find the service, by the host in each: with and without the port of a backend or
+// of Envoy. Who dials xds:///greeter.shop:50051 means what dns:///greeter.shop:50051 would be.
+func dialNames(e Exposure) iter.Seq2[string, string] {
+	var ports []int32
+	add := func(port int32) {
+		if port != 0 && !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	for _, b := range e.Service.Spec.Backends {
+		add(e.Backends[b.Name].Port)
+	}
+	add(int32(ptr.Deref(e.Service.Spec.XDS.Port, 0)))
+	return func(yield func(host, name string) bool) {
+		for _, host := range clientHosts(e) {
+			if !yield(host, host) {
+				return
+			}
+			for _, port := range ports {
+				if !yield(host, net.JoinHostPort(host, strconv.Itoa(int(port)))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// clientHosts are all hosts by which gRPC clients find the service: ClientName, and the host names that
+// are no wildcards and that nobody else has.
+func clientHosts(e Exposure) []string {
+	names := []string{ClientName(e.Service)}
+	for _, hostname := range e.Service.Spec.Hostnames {
+		if name := string(hostname); !strings.HasPrefix(name, "*") && name != names[0] && !slices.Contains(e.Lost, name) {
 			names = append(names, name)
 		}
 	}

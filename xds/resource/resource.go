@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -32,7 +33,7 @@ const (
 
 // Resource is one named resource of the xDS protocol.
 type Resource struct {
-	// Name is the name that clients subscribe to. Together with the type it is unique in a Result.
+	// Name is the name that clients subscribe to. Together with the type and the namespace it is unique in a Result.
 	Name string
 	// Message is a Cluster, ClusterLoadAssignment, Listener or RouteConfiguration. It must not be
 	// changed: messages share parts.
@@ -42,6 +43,9 @@ type Resource struct {
 	// Namespace is the one namespace that all of its owners are in; who may not read that may not read
 	// the resource.
 	Namespace string
+	// Since decides between resources of one name in several namespaces, for a client that reads all of them: it gets the one with the
+	// earliest. Zero: before all others.
+	Since time.Time
 	// Owners are the ExposedServices that it was made for, in order of namespace and name: those to tell when a client
 	// refuses it.
 	Owners []types.NamespacedName
@@ -56,6 +60,8 @@ func (r Resource) TypeURL() string {
 type Problem struct {
 	Reason  v1alpha1.Reason
 	Message string
+	// Partial: the ExposedService is served without what this is about. Otherwise nothing of it is served.
+	Partial bool
 }
 
 // Result is what a set of ExposedServices becomes.
@@ -63,7 +69,7 @@ type Result struct {
 	// Resources are clusters, then assignments, listeners and route configurations, each by name: the
 	// order in which a client must get them so that nothing is named before it is there.
 	Resources []Resource
-	// Problems are what is wrong with an ExposedService. One that is in here has no resources at all.
+	// Problems are what is wrong with an ExposedService. One that is in here with a problem that is not partial has no resources at all.
 	Problems map[types.NamespacedName][]Problem
 }
 
@@ -108,7 +114,7 @@ func fromSelf() *corev3.ConfigSource {
 
 func sortResources(resources []Resource) {
 	slices.SortFunc(resources, func(a, b Resource) int {
-		return cmp.Or(cmp.Compare(rank(a.Message), rank(b.Message)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rank(a.Message), rank(b.Message)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 	})
 }
 

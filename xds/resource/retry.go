@@ -25,6 +25,9 @@ const (
 	// attemptsPerPriority: each further attempt may go to the next priority, because the one that
 	// failed may be dead as a whole.
 	attemptsPerPriority = 1
+	// maxGRPCAttempts is how often gRPC clients make a call at most, whatever they are told ("values greater than 5 are treated as 5",
+	// gRFC A6). The C core logs an error each time that it is told more.
+	maxGRPCAttempts = 5
 )
 
 // once are the attempts that can be made again although the call may not run twice: they have not run.
@@ -70,7 +73,11 @@ func (s *service) retryForGRPC() *routev3.RetryPolicy {
 	if s.mayRunTwice() && len(s.retrySpec().RetryOn) == 0 {
 		triggers = append(triggers, "unavailable")
 	}
-	return s.retry(triggers)
+	out := s.retry(triggers)
+	if out != nil {
+		out.NumRetries = wrapperspb.UInt32(min(out.GetNumRetries().GetValue(), maxGRPCAttempts-1))
+	}
+	return out
 }
 
 // hedgePolicy lets an attempt that is silent for the per-try timeout go on beside the next one. It is there whether there is a timeout

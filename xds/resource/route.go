@@ -22,14 +22,19 @@ func (s *service) forEnvoy() *routev3.VirtualHost {
 	// A stream may be silent for as long as it likes.
 	action.IdleTimeout = durationpb.New(0)
 	action.RetryPolicy, action.HedgePolicy = s.retryForEnvoy(), s.hedgePolicy()
-	var domains []string
+	return &routev3.VirtualHost{Name: ClusterName(s.exs), Domains: s.domains(), Routes: s.routes(action)}
+}
+
+// domains are the hosts that the service has on its port.
+func (s *service) domains() []string {
+	domains := []string{everyHost}
+	if len(s.exs.Spec.Hostnames) > 0 {
+		domains = domains[:0]
+	}
 	for _, hostname := range s.exs.Spec.Hostnames {
 		domains = append(domains, string(hostname))
 	}
-	if len(domains) == 0 {
-		domains = []string{everyHost}
-	}
-	return &routev3.VirtualHost{Name: ClusterName(s.exs), Domains: domains, Routes: s.routes(action)}
+	return slices.DeleteFunc(domains, func(host string) bool { return slices.Contains(s.lost, host) })
 }
 
 // forGRPC is the route configuration of gRPC clients, under whichever name they dial.

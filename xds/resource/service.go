@@ -13,6 +13,7 @@ import (
 // service is one ExposedService on its way to resources.
 type service struct {
 	exs     *v1alpha1.ExposedService
+	lost    []string
 	plan    plan
 	traffic traffic
 	matches []*routev3.RouteMatch
@@ -40,8 +41,12 @@ func Service(e Exposure) ([]Resource, []Problem) {
 	}
 	routes := s.forGRPC()
 	add(routes.GetName(), GRPCClients, routes)
-	for _, name := range clientNames(s.exs) {
+	for host, name := range dialNames(e) {
 		add(name, GRPCClients, clientListener(name, routes.GetName()))
+		if host != ClientName(s.exs) {
+			// Its own name is nobody else's; a host name may be that of others too, in their namespaces.
+			out[len(out)-1].Since = s.exs.CreationTimestamp.Time
+		}
 	}
 	if problems := s.invalid(out); len(problems) > 0 {
 		return nil, problems
@@ -54,7 +59,7 @@ func Service(e Exposure) ([]Resource, []Problem) {
 func newService(e Exposure) (*service, []Problem) {
 	traffic, problems := readTraffic(e.Service)
 	matches, found := matchesOf(e.Service.Spec.Rules)
-	s := &service{exs: e.Service, plan: planFor(e), traffic: traffic, matches: matches, check: checkFor(e)}
+	s := &service{exs: e.Service, lost: e.Lost, plan: planFor(e), traffic: traffic, matches: matches, check: checkFor(e)}
 	return s, append(problems, found...)
 }
 
@@ -88,14 +93,17 @@ func (s *service) clusters(e Exposure) []ordered {
 // invalid is the last line before the clients: what a message's own rules refuse is never sent. The CRD
 // and the readers of the spec are to have refused it before, with the name of the field.
 func (s *service) invalid(resources []Resource) []Problem {
-	messages := []proto.Message{s.forEnvoy()}
+	var messages []proto.Message
+	if len(s.domains()) > 0 {
+		messages = append(messages, s.forEnvoy())
+	}
 	for _, r := range resources {
 		messages = append(messages, r.Message)
 	}
 	for _, message := range messages {
 		if m, ok := message.(interface{ ValidateAll() error }); ok {
 			if err := m.ValidateAll(); err != nil {
-				return []Problem{{v1alpha1.ReasonNotAccepted, fmt.Sprintf(
+				return []Problem{{Reason: v1alpha1.ReasonNotAccepted, Message: fmt.Sprintf(
 					"the spec makes a %s that no client takes (%v): correct the field that this is about",
 					message.ProtoReflect().Descriptor().Name(), err)}}
 			}

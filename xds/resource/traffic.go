@@ -92,7 +92,7 @@ func (r *durationReader) read(field string, value *v1alpha1.Duration, otherwise 
 	}
 	d, err := time.ParseDuration(string(*value))
 	if err != nil || d < 0 || d == 0 && least == aboveZero {
-		r.problems = append(r.problems, Problem{v1alpha1.ReasonNotAccepted, fmt.Sprintf(
+		r.problems = append(r.problems, Problem{Reason: v1alpha1.ReasonNotAccepted, Message: fmt.Sprintf(
 			"spec.traffic.%s: %q is no duration of %s or more: set one such as 250ms, or remove the field for the default", field, *value, least)})
 		return otherwise
 	}

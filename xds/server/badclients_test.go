@@ -281,7 +281,7 @@ func TestTenThousandStreamsAreBounded(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	r := start(t, func(c *Config) { c.Limits.Connections = 2 })
+	r := start(t, func(c *Config) { c.Limits.Connections, c.Limits.ConnectionsPerIdentity = 2, 2 })
 	r.neighbour()
 	p := r.authority.Workload("shop")
 	if _, err := firstResponse(t, r.dial(p), shopNode, cache.Clusters.URL()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // beside registers services that are served beside discovery. Their calls are admitted as discovery's streams are, know
@@ -60,21 +61,22 @@ func (b beside) stream(handler grpc.StreamHandler) grpc.StreamHandler {
 
 // enter admits a call. Its context knows the client and ends with the replica.
 func (b beside) enter(ctx context.Context) (context.Context, func(), error) {
-	identity, leave, err := b.server.admitReplica(ctx)
+	identity, _, leave, err := b.server.admit(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, identityKey{}, identity))
-	ended := make(chan struct{})
-	go func() {
+	stop := context.AfterFunc(b.server.draining, func() {
+		timer := b.server.config.Clock.NewTimer(b.server.drainDelay())
+		defer timer.Stop()
 		select {
-		case <-b.server.draining:
+		case <-timer.C():
 			cancel(errDraining)
-		case <-ended:
+		case <-ctx.Done():
 		}
-	}()
+	})
 	return ctx, func() {
-		close(ended)
+		stop()
 		cancel(nil)
 		leave()
 	}, nil
@@ -85,6 +87,15 @@ type identified struct {
 	grpc.ServerStream
 
 	ctx context.Context //nolint:containedctx // this is what a stream's context is for
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (s identified) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if message, ok := m.(proto.Message); ok && err == nil {
+		requestsOf(s.ctx).taken(proto.Size(message))
+	}
+	return err
 }
 
 // Context implements grpc.ServerStream.

@@ -7,10 +7,11 @@ import (
 )
 
 // delta is incremental xDS.
-var delta = dialect[*discovery.DeltaDiscoveryRequest, *discovery.DeltaDiscoveryResponse]{
+var delta = variant[*discovery.DeltaDiscoveryRequest, *discovery.DeltaDiscoveryResponse]{
 	protocol: cache.Incremental,
-	subscribe: func(client *cache.Client, t cache.Type, r *discovery.DeltaDiscoveryRequest) {
-		client.Adjust(t, r.GetResourceNamesSubscribe(), r.GetResourceNamesUnsubscribe(), r.GetInitialResourceVersions())
+	subscribe: func(client *cache.Client, t cache.Type, r *discovery.DeltaDiscoveryRequest) (bool, error) {
+		subscribe, unsubscribe, known := r.GetResourceNamesSubscribe(), r.GetResourceNamesUnsubscribe(), r.GetInitialResourceVersions()
+		return len(subscribe)+len(unsubscribe)+len(known) > 0, client.Adjust(t, subscribe, unsubscribe, known)
 	},
 	subscription: func(client *cache.Client, t cache.Type, r *discovery.DeltaDiscoveryRequest) ([]string, int) {
 		// What the client brings along names mostly what it subscribes to, and is followed as well.
@@ -24,17 +25,17 @@ var delta = dialect[*discovery.DeltaDiscoveryRequest, *discovery.DeltaDiscoveryR
 		}
 		return &discovery.DeltaDiscoveryResponse{TypeUrl: r.GetTypeUrl(), Nonce: "absent", RemovedResources: names}, true
 	},
-	encode: func(push *cache.Push) *discovery.DeltaDiscoveryResponse {
-		resources := make([]*discovery.Resource, 0, len(push.Entries))
-		for _, e := range push.Entries {
+	encode: func(r *cache.Response) *discovery.DeltaDiscoveryResponse {
+		resources := make([]*discovery.Resource, 0, len(r.Entries))
+		for _, e := range r.Entries {
 			resources = append(resources, e.Resource())
 		}
 		return &discovery.DeltaDiscoveryResponse{
-			TypeUrl:           push.Type.URL(),
-			SystemVersionInfo: push.Version,
-			Nonce:             push.Nonce,
+			TypeUrl:           r.Type.URL(),
+			SystemVersionInfo: r.Version,
+			Nonce:             r.Nonce,
 			Resources:         resources,
-			RemovedResources:  push.Removed,
+			RemovedResources:  r.Removed,
 		}
 	},
 }

@@ -17,6 +17,11 @@
 // Services that [Config.Register] adds are served to the same clients within the same limits, and end with the
 // replica. They ask [IdentityOf] who calls, which may also be another replica: one that has the server's own key.
 //
+// # What a client may take
+//
+// [Limits] bound connections, streams and bytes, in all and for each identity, so that no client notices another. A stream is two
+// goroutines: one takes what the client says, the other sends. A client that does not read stops neither others nor itself.
+//
 // # Why streams of its own
 //
 // go-control-plane's stream server asks its cache again for each type after each acknowledgement, with the whole

@@ -251,8 +251,8 @@ func TestEnvoyRejectsOnceAndRecovers(t *testing.T) {
 		wrong.VirtualHosts[0].Routes[0].Match.PathSpecifier = &route.RouteMatch_SafeRegex{SafeRegex: &matcher.RegexMatcher{Regex: "("}}
 		bad[3].Message = wrong
 		r.set(bad...)
-		refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Rejecting == 1 })
-		if len(refusals) != 1 || refusals[0].Type != cache.Routes || !strings.Contains(refusals[0].Words, "missing )") {
+		refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Nacked == 1 })
+		if len(refusals) != 1 || refusals[0].Type != cache.Routes || !strings.Contains(refusals[0].Message, "missing )") {
 			t.Errorf("Envoy's words: %+v", refusals)
 		}
 		// Another change is taken, and what was refused is not sent with it.
@@ -283,7 +283,7 @@ func (r *running) awaitOwner(o cache.Owner) {
 	observer := r.cache.Observe()
 	defer observer.Close()
 	deadline := time.After(20 * time.Second)
-	for s := r.cache.Status(o); s.Clients != 1 || s.Live != 1; s = r.cache.Status(o) {
+	for s := r.cache.Status(o); s.Clients != 1 || s.Acked != 1; s = r.cache.Status(o) {
 		select {
 		case <-observer.Ready():
 		case <-deadline:

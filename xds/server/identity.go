@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 )
 
 // Identity is who a client is by its certificate, and what it may read.
@@ -47,6 +45,11 @@ func (i identities) of(certificate *x509.Certificate) (Identity, error) {
 }
 
 func (i identities) parse(u *url.URL) (Identity, error) {
+	// "The URI MUST NOT contain user info, a query or a fragment, and its path no percent-encoding" (SPIFFE-ID, section 2): otherwise one
+	// client could be called by many names.
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.RawPath != "" || u.Port() != "" {
+		return Identity{}, fmt.Errorf("the certificate's name %q has more than a trust domain and a path", u)
+	}
 	parts := strings.Split(u.Path, "/")
 	if u.Scheme != "spiffe" || len(parts) != 5 || parts[1] != "ns" || parts[3] != "sa" || slices.Contains(parts[1:], "") {
 		return Identity{}, fmt.Errorf("the certificate's name %q is not of the form spiffe://%s/ns/<namespace>/sa/<service account>", u, i.trustDomain)
@@ -59,14 +62,9 @@ func (i identities) parse(u *url.URL) (Identity, error) {
 
 var errNoCertificate = errors.New("no client certificate")
 
-// ofContext is the identity of a call's client.
-func (i identities) ofContext(ctx context.Context) (Identity, error) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return Identity{}, errNoCertificate
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.VerifiedChains[0]) == 0 {
+// ofPeer is the identity of the client at the other end of a connection.
+func (i identities) ofPeer(info credentials.TLSInfo) (Identity, error) {
+	if len(info.State.VerifiedChains) == 0 || len(info.State.VerifiedChains[0]) == 0 {
 		return Identity{}, errNoCertificate
 	}
 	return i.of(info.State.VerifiedChains[0][0])

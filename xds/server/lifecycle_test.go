@@ -43,8 +43,8 @@ func TestGoControlPlanesClientAcksAndNacks(t *testing.T) {
 	if err := c.Nack("not like this"); err != nil {
 		t.Fatal(err)
 	}
-	refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Rejecting == 1 })
-	if len(refusals) == 0 || refusals[0].Words != "not like this" || refusals[0].Node != shopNode.GetId() {
+	refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Nacked == 1 })
+	if len(refusals) == 0 || refusals[0].Message != "not like this" || refusals[0].Node != shopNode.GetId() {
 		t.Errorf("refusals: %+v", refusals)
 	}
 	r.set(clusterOf(t, "shop/greeter", 3*time.Second), assignmentOf("shop/greeter"))
@@ -172,6 +172,46 @@ func TestTheEndSendsClientsAwayAndLeavesNothing(t *testing.T) {
 			t.Fatalf("goroutines of the server are left:\n%s", left)
 		case <-tick.C:
 		}
+	}
+}
+
+// TestTheEndComesToOneClientAfterTheOther looks at when streams end, and whether those that are left are served meanwhile.
+func TestTheEndComesToOneClientAfterTheOther(t *testing.T) {
+	const clients = 200
+	r := start(t, func(c *Config) { c.Limits.StreamsPerConnection = clients })
+	r.set(forClients(t, tier{})...)
+	conn := r.dial(r.authority.Workload("shop"))
+	ends := make(chan time.Time, clients)
+	for range clients {
+		stream := openSotW(t, conn)
+		if err := stream.Send(&discovery.DiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				if _, err := stream.Recv(); err != nil {
+					ends <- time.Now()
+					return
+				}
+			}
+		}()
+	}
+	begun := time.Now()
+	r.stop()
+	var first, last time.Duration
+	for n := range clients {
+		at := (<-ends).Sub(begun)
+		if n == 0 {
+			first = at
+		}
+		last = max(last, at)
+	}
+	t.Logf("%d streams ended between %v and %v after the end had begun", clients, first, last)
+	if spread := clients * drainInterval; last-first < spread/2 || last > r.config.Keepalive.Drain {
+		t.Errorf("they should be spread over %v", spread)
 	}
 }
 

@@ -13,12 +13,15 @@ type metrics struct {
 	// connections are open, streams have shown who they are, by protocol: sotw, delta.
 	connections prometheus.Gauge
 	streams     *prometheus.GaugeVec
-	// pushes and bytes are responses sent, by type: CDS, EDS, LDS, RDS.
-	pushes, bytes *prometheus.CounterVec
+	// responses and bytes are what was sent, by type: CDS, EDS, LDS, RDS.
+	responses, bytes *prometheus.CounterVec
 	// nacks are responses that clients refused, by type.
 	nacks *prometheus.CounterVec
 	// latency is from a change of the cache to the response that carries it, in seconds.
 	latency prometheus.Histogram
+	// expiry is when the certificates of the server end, as seconds since 1970: its own, and the first of the authorities' that sign
+	// clients'.
+	expiry *prometheus.GaugeVec
 	// refused are clients or requests that the server refused, by reason.
 	refused *prometheus.CounterVec
 }
@@ -33,7 +36,7 @@ func newMetrics() *metrics {
 			Name: "headgate_xds_streams",
 			Help: "Open streams of xDS clients that have said who they are, by protocol (sotw, delta).",
 		}, []string{"protocol"}),
-		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		responses: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headgate_xds_pushes_total",
 			Help: "Responses sent to xDS clients, by type (CDS, EDS, LDS, RDS).",
 		}, []string{"type"}),
@@ -50,6 +53,10 @@ func newMetrics() *metrics {
 			Help:    "Time from a change of what is served to the response that carries it to a client, in seconds.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 15},
 		}),
+		expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "headgate_xds_certificate_expiry_timestamp_seconds",
+			Help: "When a certificate of the xDS server ends, as Unix time: its own (server), or the first to end of those that sign its clients' (client-ca).",
+		}, []string{"certificate"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headgate_xds_refused_total",
 			Help: "Connections, streams and requests that the xDS server refused, by reason.",
@@ -59,7 +66,7 @@ func newMetrics() *metrics {
 
 func (m *metrics) register(r prometheus.Registerer) error {
 	var problems []error
-	for _, c := range []prometheus.Collector{m.connections, m.streams, m.pushes, m.bytes, m.nacks, m.latency, m.refused} {
+	for _, c := range []prometheus.Collector{m.connections, m.streams, m.responses, m.bytes, m.nacks, m.latency, m.expiry, m.refused} {
 		problems = append(problems, r.Register(c))
 	}
 	return errors.Join(problems...)

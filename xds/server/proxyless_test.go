@@ -161,11 +161,11 @@ func TestAGRPCClientsRefusalIsItsOwnWords(t *testing.T) {
 	bad := append([]cache.Resource{}, good...)
 	bad[1] = assignmentOf("shop/greeter", tier{addresses: append(addresses, addresses...), health: core.HealthStatus_HEALTHY})
 	r.set(bad...)
-	refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Rejecting == 1 })
-	if len(refusals) != 1 || refusals[0].Type != cache.Assignments || !strings.Contains(refusals[0].Words, "duplicate") {
+	refusals := r.awaitStatus("refused", func(s cache.Status) bool { return s.Nacked == 1 })
+	if len(refusals) != 1 || refusals[0].Type != cache.Endpoints || !strings.Contains(refusals[0].Message, "duplicate") {
 		t.Errorf("refusals: %+v", refusals)
 	}
-	if r.cache.Status(greeter).Settled() {
+	if r.cache.Status(greeter).AllAcked() {
 		t.Error("what was refused is not live")
 	}
 	r.set(good...)

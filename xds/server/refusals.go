@@ -19,6 +19,7 @@ const (
 	reasonNode        reason = "Node"
 	reasonNamespace   reason = "Namespace"
 	reasonNames       reason = "TooManyNames"
+	reasonMemory      reason = "TooMuchMemory"
 	reasonType        reason = "UnknownType"
 	reasonMessage     reason = "Message"
 )

@@ -2,72 +2,89 @@ package server
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
+	"crypto"
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
+	"encoding/hex"
 	"errors"
+	"net"
 
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 )
 
 // The replicas of Headgate share a certificate and its key, and know each other by that: whoever proves to
-// have the key is a replica. It takes no name, no other certificate and no configuration. While a renewed certificate
-// has reached some of them only, about a minute, those do not know the others.
+// have the key is a replica. It takes no name, no other certificate and no configuration.
+//
+// A renewed certificate with another key reaches one replica after the other, within about a minute. A replica that has it still knows
+// the key before, and connections that were made with that live for as long as connections may. Who calls says which key it knows, and
+// gets to see that one; and it shows the one that the other side has shown. So two replicas that run always know each other. Only one
+// that starts with the new key does not know those that do not have it yet.
 
 var errNoReplica = errors.New("not a replica: its key is another")
 
-// admitReplica is admit, for other replicas as well.
-func (s *Server) admitReplica(ctx context.Context) (Identity, func(), error) {
-	if p, ok := peer.FromContext(ctx); ok {
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && s.certificates.own(info.State.PeerCertificates) {
-			return s.enter(Identity{Name: "replica", Replica: true})
-		}
+// identify says who is at the other end of a connection. A replica is one whatever its certificate says.
+func (s *Server) identify(info credentials.AuthInfo) (Identity, error) {
+	shown, ok := info.(credentials.TLSInfo)
+	if with, more := info.(peerInfo); more {
+		shown, ok = with.TLSInfo, true
 	}
-	return s.admit(ctx)
+	switch {
+	case !ok:
+		return Identity{}, errNoCertificate
+	case s.certificates.own(shown.State.PeerCertificates) != nil:
+		return Identity{Name: "replica", Replica: true}, nil
+	default:
+		return s.identities.ofPeer(shown)
+	}
 }
 
 // ReplicaCredentials are for calls to the other replicas, at the same port that this one serves on. They need
 // the certificates that Start reads.
 func (s *Server) ReplicaCredentials() credentials.TransportCredentials {
+	return replicaCredentials{credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13}), s.certificates}
+}
+
+// replicaCredentials are TLS to other replicas.
+type replicaCredentials struct {
+	credentials.TransportCredentials
+
+	own *certificates
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (r replicaCredentials) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	newest := r.own.find(func(tls.Certificate) bool { return true })
+	if newest == nil {
+		return nil, nil, errors.New("the certificates of the xDS server are not read yet")
+	}
+	shows := newest
 	return credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			current := s.certificates.current.Load()
-			if current == nil {
-				return nil, errors.New("the certificates of the xDS server are not read yet")
-			}
-			return &current.Certificates[0], nil
-		},
+		MinVersion:         tls.VersionTLS13,
 		InsecureSkipVerify: true, //nolint:gosec // neither name nor signer matters where the key itself is known
+		// It is called before the client's certificate is asked for.
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if !s.certificates.own(state.PeerCertificates) {
+			if shows = r.own.own(state.PeerCertificates); shows == nil {
 				return errNoReplica
 			}
 			return nil
 		},
-	})
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shows, nil },
+	}).ClientHandshake(ctx, replicaName(*newest), conn)
 }
 
-// own says whether the peer with these certificates has the server's own key.
-func (c *certificates) own(presented []*x509.Certificate) bool {
-	current := c.current.Load()
-	return current != nil && len(presented) > 0 && sameKey(current.Certificates[0].Leaf.PublicKey, presented[0].PublicKey)
+// Clone implements credentials.TransportCredentials.
+func (r replicaCredentials) Clone() credentials.TransportCredentials {
+	return replicaCredentials{r.TransportCredentials.Clone(), r.own}
 }
 
-func sameKey(own, other any) bool {
-	switch own := own.(type) {
-	case *ecdsa.PublicKey:
-		other, ok := other.(*ecdsa.PublicKey)
-		return ok && own.Equal(other)
-	case *rsa.PublicKey:
-		other, ok := other.(*rsa.PublicKey)
-		return ok && own.Equal(other)
-	case ed25519.PublicKey:
-		other, ok := other.(ed25519.PublicKey)
-		return ok && own.Equal(other)
-	}
-	return false
+// replicaName is the server name by which a replica that knows a key calls another.
+func replicaName(pair tls.Certificate) string {
+	sum := sha256.Sum256(pair.Leaf.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:16]) + ".replica.headgate"
+}
+
+// sameKey says whether two public keys are equal. All public keys of the standard library have the method.
+func sameKey(own, other crypto.PublicKey) bool {
+	key, ok := own.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && key.Equal(other)
 }

@@ -39,7 +39,7 @@ func ads() *core.ConfigSource {
 
 func clusterOf(t testing.TB, name string, timeout time.Duration) cache.Resource {
 	t.Helper()
-	return cache.Resource{Audience: cache.Envoy, Message: &cluster.Cluster{
+	return cache.Resource{Wildcard: true, Message: &cluster.Cluster{
 		Name:                 name,
 		ClusterDiscoveryType: &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
 		EdsClusterConfig:     &cluster.Cluster_EdsClusterConfig{EdsConfig: ads()},
@@ -111,7 +111,7 @@ func clientListenerOf(t testing.TB, name, routes string) cache.Resource {
 // envoyListenerOf listens on a loopback port.
 func envoyListenerOf(t testing.TB, name, routes string, port int) cache.Resource {
 	t.Helper()
-	return cache.Resource{Audience: cache.Envoy, Message: &listener.Listener{
+	return cache.Resource{Wildcard: true, Message: &listener.Listener{
 		Name: name,
 		Address: &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
 			Address: "127.0.0.1", PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(port)},

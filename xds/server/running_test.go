@@ -90,17 +90,17 @@ func (r *running) set(resources ...cache.Resource) string {
 }
 
 // awaitStatus waits until the status of the greeter is as it should be. It looks whenever something changes.
-func (r *running) awaitStatus(what string, ok func(cache.Status) bool) []cache.Refusal {
+func (r *running) awaitStatus(what string, ok func(cache.Status) bool) []cache.Nack {
 	r.t.Helper()
 	observer := r.cache.Observe()
 	defer observer.Close()
-	var refusals []cache.Refusal
+	var refusals []cache.Nack
 	deadline := time.After(20 * time.Second)
 	for !ok(r.cache.Status(greeter)) {
 		select {
 		case <-observer.Ready():
 			for _, event := range observer.Take() {
-				refusals = append(refusals, event.Refusals...)
+				refusals = append(refusals, event.Nacks...)
 			}
 		case <-deadline:
 			r.t.Fatalf("%s: still %+v, refusals %+v, log:\n%s", what, r.cache.Status(greeter), refusals, r.logged)
@@ -112,7 +112,7 @@ func (r *running) awaitStatus(what string, ok func(cache.Status) bool) []cache.R
 // awaitLive waits until n clients use the greeter and all have acknowledged it.
 func (r *running) awaitLive(n int) {
 	r.t.Helper()
-	r.awaitStatus("live", func(s cache.Status) bool { return s.Clients == n && s.Live == n })
+	r.awaitStatus("live", func(s cache.Status) bool { return s.Clients == n && s.Acked == n })
 }
 
 // lines are what a server logs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -12,9 +13,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
@@ -22,6 +25,33 @@ import (
 
 // handshakeTimeout ends connections that do not get as far as a stream could be opened.
 const handshakeTimeout = 10 * time.Second
+
+// maxHeaderBytes of a call: xDS clients send no more than what gRPC itself needs.
+const maxHeaderBytes = 8 << 10
+
+// Buffers of a connection, in bytes. Requests are a few hundred, and larger ones are read into their own memory. The one for writing is
+// there while something is written.
+const (
+	readBuffer  = 2 << 10
+	writeBuffer = 8 << 10
+)
+
+// messageBuffers are for messages of any size. gRPC's own have no size between 32 KiB and 1 MiB, where the first responses to clients of
+// many services are.
+var messageBuffers = func() mem.BufferPool {
+	var exponents []uint8
+	for exponent := uint8(8); exponent <= 22; exponent++ {
+		exponents = append(exponents, exponent)
+	}
+	pool, err := mem.NewBinaryTieredBufferPool(exponents...)
+	if err != nil {
+		panic(err) // the sizes are constants
+	}
+	return pool
+}()
+
+// streamWindow is HTTP/2's own default, in bytes.
+const streamWindow = 64<<10 - 1
 
 var errDraining = status.Error(codes.Unavailable, "this replica ends, ask another")
 
@@ -31,11 +61,13 @@ type Server struct {
 
 	config       Config
 	identities   identities
-	admission    *admission
+	tenants      *tenants
 	refusals     *refusals
 	metrics      *metrics
 	certificates *certificates
-	draining     chan struct{}
+	// draining ends with drain, when the server begins to end.
+	draining context.Context //nolint:containedctx // it lives as long as the server
+	drain    context.CancelFunc
 }
 
 // New makes a server. It starts with Start.
@@ -50,14 +82,18 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("metrics of the xDS server: %w", err)
 		}
 	}
+	draining, drain := context.WithCancel(context.Background())
 	return &Server{
-		config:       config,
-		identities:   identities{trustDomain: config.TrustDomain, readAll: config.ReadAll},
-		admission:    &admission{limits: config.Limits, identities: map[string]int{}},
-		refusals:     &refusals{log: config.Log, clock: config.Clock, metrics: m, said: map[refusal]time.Time{}},
-		metrics:      m,
-		certificates: &certificates{files: config.Files},
-		draining:     make(chan struct{}),
+		config:     config,
+		identities: identities{trustDomain: config.TrustDomain, readAll: config.ReadAll},
+		tenants:    newTenants(config.Limits),
+		refusals:   &refusals{log: config.Log, clock: config.Clock, metrics: m, said: map[refusal]time.Time{}},
+		metrics:    m,
+		certificates: &certificates{
+			files: config.Files, clock: config.Clock, remember: config.Keepalive.MaxAge + config.Keepalive.MaxAgeGrace,
+			ends: func(of string, at time.Time) { m.expiry.WithLabelValues(of).Set(float64(at.Unix())) },
+		},
+		draining: draining, drain: drain,
 	}, nil
 }
 
@@ -81,6 +117,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if _, err := s.certificates.load(); err != nil {
 		return err
 	}
+	if err := s.certificates.ended(); err != nil {
+		s.config.Log.Error(err, "Serving with it all the same")
+	}
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("listening for xDS clients: %w", err)
@@ -100,18 +139,18 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("serving xDS: %w", err)
 	case <-ctx.Done():
 	}
-	s.drain(server)
+	s.stop(server)
 	return nil
 }
 
-// drain ends the server.
-func (s *Server) drain(server *grpc.Server) {
+// stop ends the server. Streams end one after the other ([Server.drainDelay]), and what is then left is cut off.
+func (s *Server) stop(server *grpc.Server) {
 	ended := make(chan struct{})
 	go func() {
 		server.GracefulStop()
 		close(ended)
 	}()
-	close(s.draining)
+	s.drain()
 	timer := s.config.Clock.NewTimer(s.config.Keepalive.Drain)
 	defer timer.Stop()
 	select {
@@ -120,6 +159,16 @@ func (s *Server) drain(server *grpc.Server) {
 		server.Stop()
 		<-ended
 	}
+}
+
+// drainInterval is the time between two ends of streams: clients come again at once, each with a handshake and all that it wants to know,
+// and whoever takes them has others to serve.
+const drainInterval = 5 * time.Millisecond
+
+// drainDelay is how long a stream goes on when the server ends: at random, so that as many end at any time.
+func (s *Server) drainDelay() time.Duration {
+	spread := min(time.Duration(s.tenants.open())*drainInterval, s.config.Keepalive.Drain*4/5)
+	return rand.N(max(spread, 1)) //nolint:gosec // chance is all that is needed
 }
 
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
@@ -132,26 +181,31 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	}
 	return &connections{
 		Listener: listener,
-		limit:    int64(s.config.Limits.Connections),
-		changed:  func(open int64) { s.metrics.connections.Set(float64(open)) },
-		refused: func(from string) {
-			s.refusals.add(from, reasonConnections, fmt.Errorf("%d connections are open", s.config.Limits.Connections))
+		limit:    s.config.Limits.Handshakes,
+		changed:  func(open int) { s.metrics.connections.Set(float64(open)) },
+		silent: func(from string) {
+			s.refusals.add(from, reasonHandshake, fmt.Errorf("it has not shown a certificate yet, and %d newer connections have not either", s.config.Limits.Handshakes))
 		},
+		late: func(who string, err error) { s.refusals.add(who, reasonMemory, err) },
 	}, nil
 }
 
 func (s *Server) grpcServer() *grpc.Server {
 	k, limits := s.config.Keepalive, s.config.Limits
 	server := grpc.NewServer(
-		grpc.Creds(handshakes{
-			credentials.NewTLS(s.certificates.config()),
-			func(from string, err error) { s.refusals.add(from, reasonHandshake, err) },
-		}),
+		grpc.Creds(handshakes{credentials.NewTLS(s.certificates.config()), s}),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxConcurrentStreams(limits.StreamsPerConnection),
 		grpc.MaxRecvMsgSize(limits.MessageBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		// A stream may send so much before its request is asked for, and what is asked for is charged.
+		grpc.StaticStreamWindowSize(streamWindow),
+		// Most of a client's memory would be buffers that are empty: what it says is short, and what it is told is written at once.
+		grpc.ReadBufferSize(readBuffer),
+		grpc.WriteBufferSize(writeBuffer),
+		experimental.BufferPool(messageBuffers),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			Time: k.Idle, Timeout: k.Timeout, MaxConnectionAge: k.MaxAge, MaxConnectionAgeGrace: k.MaxAgeGrace,
+			Time: k.Idle, Timeout: k.Timeout, MaxConnectionIdle: k.Unused, MaxConnectionAge: k.MaxAge, MaxConnectionAgeGrace: k.MaxAgeGrace,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: k.MinPing, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
@@ -169,29 +223,25 @@ func (s *Server) grpcServer() *grpc.Server {
 	return server
 }
 
-// admit decides whether a stream may be.
-func (s *Server) admit(ctx context.Context) (Identity, func(), error) {
-	identity, err := s.identities.ofContext(ctx)
+// admit decides whether there may be another stream. Leave must be called at its end.
+func (s *Server) admit(ctx context.Context) (identity Identity, t *tenant, leave func(), err error) {
+	if s.draining.Err() != nil {
+		return Identity{}, nil, nil, errDraining
+	}
+	err = errNoCertificate
+	if p, ok := peer.FromContext(ctx); ok {
+		identity, err = s.identify(p.AuthInfo)
+	}
 	if err != nil {
 		s.refusals.add(address(ctx), reasonIdentity, err)
-		return Identity{}, nil, status.Error(codes.PermissionDenied, err.Error())
+		return Identity{}, nil, nil, status.Error(codes.PermissionDenied, err.Error())
 	}
-	return s.enter(identity)
-}
-
-// enter decides whether there may be another stream of a client that is known. Leave must be called at its end.
-func (s *Server) enter(identity Identity) (known Identity, leave func(), err error) {
-	select {
-	case <-s.draining:
-		return Identity{}, nil, errDraining
-	default:
-	}
-	leave, err = s.admission.enter(identity.Name)
+	t, leave, err = s.tenants.enter(identity)
 	if err != nil {
 		s.refusals.add(identity.Name, reasonStreams, err)
-		return Identity{}, nil, status.Error(codes.ResourceExhausted, err.Error())
+		return Identity{}, nil, nil, status.Error(codes.ResourceExhausted, err.Error())
 	}
-	return identity, leave, nil
+	return identity, t, leave, nil
 }
 
 // address is where a call comes from, without the port.

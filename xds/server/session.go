@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"golang.org/x/time/rate"
@@ -19,6 +21,7 @@ import (
 
 // request is what the requests of both variants have in common.
 type request interface {
+	proto.Message
 	GetNode() *core.Node
 	GetTypeUrl() string
 	GetResponseNonce() string
@@ -32,63 +35,91 @@ type stream[Request request, Response proto.Message] interface {
 	Recv() (Request, error)
 }
 
-// dialect is what differs between the variants.
-type dialect[Request request, Response proto.Message] struct {
+// variant is what differs between state-of-the-world and incremental xDS.
+type variant[Request request, Response proto.Message] struct {
 	protocol cache.Protocol
-	// subscribe tells the cache what the request subscribes to.
-	subscribe func(client *cache.Client, t cache.Type, r Request)
-	// subscription are the names that the request adds, and how many the client then follows at most.
+	// subscribe tells the cache what the request subscribes to, and says whether that is something else than before.
+	subscribe func(client *cache.Client, t cache.Type, r Request) (changed bool, err error)
+	// subscription are the names that the request adds, and how many the client is then subscribed to at most.
 	subscription func(client *cache.Client, t cache.Type, r Request) (names []string, total int)
 	// absent is the answer to a request for a type that is not served, if there is one.
 	absent func(r Request) (Response, bool)
-	// encode makes a response of a push.
-	encode func(push *cache.Push) Response
+	// encode makes the message of a response.
+	encode func(r *cache.Response) Response
 }
 
-// session is a client's stream.
+// maxUnserved bounds how many answers to requests for types that are not served may wait for the client to read.
+const maxUnserved = 16
+
+// What a client says of itself and of what it refuses is kept no longer than this, in bytes.
+const (
+	maxNodeBytes    = 256
+	maxMessageBytes = 4 << 10
+)
+
+// session is a client's stream. One goroutine takes what the client says, another sends what there is, so that a client that does not
+// read before it has written stops nobody, itself included.
 type session[Request request, Response proto.Message] struct {
 	server   *Server
 	stream   stream[Request, Response]
-	dialect  dialect[Request, Response]
+	variant  variant[Request, Response]
 	identity Identity
+	tenant   *tenant
 
-	client *cache.Client // nil before the first request
-	timer  <-chan time.Time
-	stop   func() bool
+	// client is there once connected is closed: after the first request. The mutex is held while it comes and goes.
+	mu        sync.Mutex
+	closed    bool
+	client    *cache.Client
+	connected chan struct{}
+	unserved  chan Response
+
+	timer <-chan time.Time
+	stop  func() bool
 }
 
 // serve runs a stream until it ends.
-func serve[Request request, Response proto.Message](s *Server, str stream[Request, Response], d dialect[Request, Response]) error {
-	identity, leave, err := s.admit(str.Context())
+func serve[Request request, Response proto.Message](s *Server, str stream[Request, Response], v variant[Request, Response]) error {
+	identity, tenant, leave, err := s.admit(str.Context())
 	if err != nil {
 		return err
 	}
 	defer leave()
-	session := &session[Request, Response]{server: s, stream: str, dialect: d, identity: identity}
+	session := &session[Request, Response]{
+		server: s, stream: str, variant: v, identity: identity, tenant: tenant,
+		connected: make(chan struct{}), unserved: make(chan Response, maxUnserved),
+	}
 	defer session.close()
 	return session.run()
 }
 
-// run handles what comes, one thing at a time: requests, changes of the cache, the end.
+// run sends what there is to send, until the stream ends.
 func (s *session[Request, Response]) run() error {
 	ctx := s.stream.Context()
-	requests, ended := s.receive(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.receive(ctx) }()
+	connected, draining := s.connected, s.server.draining.Done()
+	var ready <-chan struct{}
+	var end <-chan time.Time
 	for {
-		var ready <-chan struct{}
-		if s.client != nil {
-			ready = s.client.Ready()
-		}
 		select {
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
-		case <-s.server.draining:
+		case <-draining:
+			timer := s.server.config.Clock.NewTimer(s.server.drainDelay())
+			defer timer.Stop()
+			draining, end = nil, timer.C()
+			continue
+		case <-end:
 			return errDraining
 		case err := <-ended:
 			return err
-		case r := <-requests:
-			if err := s.handle(r); err != nil {
+		case response := <-s.unserved:
+			if err := s.stream.Send(response); err != nil {
 				return err
 			}
+			continue
+		case <-connected:
+			connected, ready = nil, s.client.Ready()
 		case <-ready:
 		case <-s.timer:
 		}
@@ -98,30 +129,29 @@ func (s *session[Request, Response]) run() error {
 	}
 }
 
-// receive reads requests, no faster than they may come, until the stream ends. While the session does not take
-// them, the client has to wait.
-func (s *session[Request, Response]) receive(ctx context.Context) (<-chan Request, <-chan error) {
+// receive takes requests, no faster than they may come, until the stream ends. A request that does no more than answer a response is
+// free: the client could not help to say it.
+func (s *session[Request, Response]) receive(ctx context.Context) error {
 	limits := s.server.config.Limits
 	bucket := rate.NewLimiter(rate.Limit(limits.RequestsPerSecond), limits.RequestBurst)
-	requests, ended := make(chan Request), make(chan error, 1)
-	go func() {
-		for {
-			if err := bucket.Wait(ctx); err != nil {
-				return // the stream has ended, and run knows
-			}
-			r, err := s.stream.Recv()
-			if err != nil {
-				ended <- s.ending(err)
-				return
-			}
-			select {
-			case requests <- r:
-			case <-ctx.Done():
-				return
-			}
+	from := requestsOf(ctx)
+	for {
+		r, err := s.stream.Recv()
+		if err != nil {
+			return s.ending(err)
 		}
-	}()
-	return requests, ended
+		from.taken(proto.Size(r))
+		free, err := s.handle(r)
+		if err != nil {
+			return err
+		}
+		if free {
+			continue
+		}
+		if err := bucket.Wait(ctx); err != nil {
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
 }
 
 // ending judges why no more can be received. The end of a client, or of its connection, is no error. Bytes
@@ -138,25 +168,29 @@ func (s *session[Request, Response]) ending(err error) error {
 	return err
 }
 
-// handle takes a request: an answer to a response, a subscription, or both.
-func (s *session[Request, Response]) handle(r Request) error {
+// handle takes a request: an answer to a response, a subscription, or both. It is free if it is only an answer.
+func (s *session[Request, Response]) handle(r Request) (free bool, err error) {
+	if r.GetTypeUrl() == "" {
+		return false, s.refuse(codes.InvalidArgument, reasonType, errors.New("a request names no type_url"))
+	}
 	if s.client == nil {
 		if err := s.connect(r.GetNode()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	t, ok := cache.TypeOf(r.GetTypeUrl())
 	if !ok {
-		return s.unknown(r)
+		return false, s.unknown(r)
 	}
-	if nonce := r.GetResponseNonce(); nonce != "" {
-		s.answer(t, r)
-	}
+	answered := r.GetResponseNonce() != "" && s.answer(t, r)
 	if err := s.bound(t, r); err != nil {
-		return err
+		return false, err
 	}
-	s.dialect.subscribe(s.client, t, r)
-	return nil
+	changed, err := s.variant.subscribe(s.client, t, r)
+	if err != nil {
+		return false, s.refuse(codes.ResourceExhausted, reasonMemory, err)
+	}
+	return answered && !changed, nil
 }
 
 // connect takes the node from the first request: "only the first message on a stream is guaranteed to
@@ -165,31 +199,48 @@ func (s *session[Request, Response]) connect(node *core.Node) error {
 	if node.GetId() == "" {
 		return s.refuse(codes.InvalidArgument, reasonNode, errors.New("the first request names no node.id"))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errDraining // nobody hears it: the stream has ended
+	}
 	everything, _ := cache.ParseSelector(node.GetCluster())
-	s.client = s.server.config.Cache.Connect(s.dialect.protocol, node.GetId(), cache.Scope{
+	id := cut(node.GetId(), maxNodeBytes)
+	s.client = s.server.config.Cache.Connect(s.variant.protocol, id, cache.Scope{
 		Namespace:     s.identity.Namespace,
 		AllNamespaces: s.identity.AllNamespaces,
 		Everything:    everything,
-	})
-	s.server.metrics.streams.WithLabelValues(protocolName(s.dialect.protocol)).Inc()
-	s.server.config.Log.V(1).Info("An xDS client has come", "client", s.identity.Name, "node", node.GetId(), "cluster", node.GetCluster())
+	}, s.tenant)
+	close(s.connected)
+	s.server.metrics.streams.WithLabelValues(protocolName(s.variant.protocol)).Inc()
+	s.server.config.Log.V(1).Info("An xDS client has come", "client", s.identity.Name, "node", id, "cluster", cut(node.GetCluster(), maxNodeBytes))
 	return nil
 }
 
-// answer passes on what the client says of a response. It is a refusal when it has an error, whatever
-// version it names.
-func (s *session[Request, Response]) answer(t cache.Type, r Request) {
-	a := cache.Answer{Nonce: r.GetResponseNonce()}
-	if detail := r.GetErrorDetail(); detail != nil {
-		a.Refused, a.Refusal = true, detail.GetMessage()
-		s.server.metrics.nacks.WithLabelValues(t.String()).Inc()
+// cut is the beginning of what a client says, and valid UTF-8 as the whole is.
+func cut(text string, bytes int) string {
+	if len(text) <= bytes {
+		return text
 	}
-	s.client.Answer(t, a)
+	for bytes > 0 && !utf8.RuneStart(text[bytes]) {
+		bytes--
+	}
+	return text[:bytes]
+}
+
+// answer passes on what the client says of a response, and says whether one was waiting for that. The client refused it if the
+// request has an error, whatever version it names.
+func (s *session[Request, Response]) answer(t cache.Type, r Request) bool {
+	if detail := r.GetErrorDetail(); detail != nil {
+		s.server.metrics.nacks.WithLabelValues(t.String()).Inc()
+		return s.client.Nack(t, r.GetResponseNonce(), cut(detail.GetMessage(), maxMessageBytes))
+	}
+	return s.client.Ack(t, r.GetResponseNonce())
 }
 
 // bound refuses subscriptions that are too large or not the client's to make.
 func (s *session[Request, Response]) bound(t cache.Type, r Request) error {
-	names, total := s.dialect.subscription(s.client, t, r)
+	names, total := s.variant.subscription(s.client, t, r)
 	if limit := s.server.config.Limits.Names; total > limit {
 		return s.refuse(codes.ResourceExhausted, reasonNames, fmt.Errorf("%d names of %s in one stream, %d are allowed", total, t, limit))
 	}
@@ -210,36 +261,47 @@ func (s *session[Request, Response]) bound(t cache.Type, r Request) error {
 // unknown answers a request for a type that is not served: none of it exists.
 func (s *session[Request, Response]) unknown(r Request) error {
 	s.server.refusals.add(s.identity.Name, reasonType, fmt.Errorf("resources of type %.100q are not served", r.GetTypeUrl()))
-	response, ok := s.dialect.absent(r)
+	response, ok := s.variant.absent(r)
 	if !ok {
 		return nil
 	}
-	return s.stream.Send(response)
+	select {
+	case s.unserved <- response:
+		return nil
+	default:
+		return s.refuse(codes.ResourceExhausted, reasonType,
+			fmt.Errorf("%d answers to requests for types that are not served wait to be read", maxUnserved))
+	}
 }
 
 // push sends what there is to send.
 func (s *session[Request, Response]) push() error {
 	s.disarm()
-	if s.client == nil {
-		return nil
-	}
 	m, clk := s.server.metrics, s.server.config.Clock
 	for {
-		push, again := s.client.Next()
-		if push == nil {
+		next, again := s.client.Next()
+		if next == nil {
 			s.arm(again)
 			return nil
 		}
-		response := s.dialect.encode(push)
-		if err := s.stream.Send(response); err != nil {
+		response := s.variant.encode(next)
+		size := proto.Size(response)
+		if err := s.send(response, size); err != nil {
 			return err
 		}
-		m.pushes.WithLabelValues(push.Type.String()).Inc()
-		m.bytes.WithLabelValues(push.Type.String()).Add(float64(proto.Size(response)))
-		if !push.ChangedAt.IsZero() {
-			m.latency.Observe(clk.Since(push.ChangedAt).Seconds())
+		m.responses.WithLabelValues(next.Type.String()).Inc()
+		m.bytes.WithLabelValues(next.Type.String()).Add(float64(size))
+		if !next.ChangedAt.IsZero() {
+			m.latency.Observe(clk.Since(next.ChangedAt).Seconds())
 		}
 	}
+}
+
+// send returns when the client has read enough that no more waits than HTTP/2 buffers.
+func (s *session[Request, Response]) send(response Response, size int) error {
+	s.tenant.Add(size)
+	defer s.tenant.Add(-size)
+	return s.stream.Send(response)
 }
 
 // arm has the session look again at a time, if one is given.
@@ -264,10 +326,14 @@ func (s *session[Request, Response]) refuse(code codes.Code, why reason, err err
 	return status.Error(code, err.Error())
 }
 
+// close ends the client. The goroutine that takes requests may still be at its last, which then means nothing.
 func (s *session[Request, Response]) close() {
 	s.disarm()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	if s.client != nil {
 		s.client.Close()
-		s.server.metrics.streams.WithLabelValues(protocolName(s.dialect.protocol)).Dec()
+		s.server.metrics.streams.WithLabelValues(protocolName(s.variant.protocol)).Dec()
 	}
 }

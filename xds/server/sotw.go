@@ -8,14 +8,15 @@ import (
 )
 
 // sotw is state-of-the-world xDS.
-var sotw = dialect[*discovery.DiscoveryRequest, *discovery.DiscoveryResponse]{
+var sotw = variant[*discovery.DiscoveryRequest, *discovery.DiscoveryResponse]{
 	protocol: cache.StateOfTheWorld,
-	subscribe: func(client *cache.Client, t cache.Type, r *discovery.DiscoveryRequest) {
+	subscribe: func(client *cache.Client, t cache.Type, r *discovery.DiscoveryRequest) (bool, error) {
 		// The version that a client brings from an earlier stream is not looked at: it covers what the client
 		// subscribed to then, which may have been something else.
-		if client.Current(t, r.GetResponseNonce()) {
-			client.Replace(t, r.GetResourceNames())
-		}
+		//
+		// The names count even if the nonce is that of an earlier response. "The server should not send a response for a stale nonce"
+		// (xDS protocol) is about answers; what the client wants is what it has said last.
+		return client.Replace(t, r.GetResourceNames())
 	},
 	subscription: func(_ *cache.Client, _ cache.Type, r *discovery.DiscoveryRequest) ([]string, int) {
 		return r.GetResourceNames(), len(r.GetResourceNames())
@@ -23,15 +24,15 @@ var sotw = dialect[*discovery.DiscoveryRequest, *discovery.DiscoveryResponse]{
 	absent: func(*discovery.DiscoveryRequest) (*discovery.DiscoveryResponse, bool) {
 		return nil, false // what does not exist is not mentioned
 	},
-	encode: func(push *cache.Push) *discovery.DiscoveryResponse {
-		resources := make([]*anypb.Any, 0, len(push.Entries))
-		for _, e := range push.Entries {
+	encode: func(r *cache.Response) *discovery.DiscoveryResponse {
+		resources := make([]*anypb.Any, 0, len(r.Entries))
+		for _, e := range r.Entries {
 			resources = append(resources, e.Resource().GetResource())
 		}
 		return &discovery.DiscoveryResponse{
-			TypeUrl:     push.Type.URL(),
-			VersionInfo: push.Version,
-			Nonce:       push.Nonce,
+			TypeUrl:     r.Type.URL(),
+			VersionInfo: r.Version,
+			Nonce:       r.Nonce,
 			Resources:   resources,
 		}
 	},

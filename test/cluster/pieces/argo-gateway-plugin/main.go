@@ -4,9 +4,8 @@
 package main
 
 import (
-	goplugin "github.com/hashicorp/go-plugin"
-
 	"github.com/argoproj/argo-rollouts/rollout/trafficrouting/plugin/rpc"
+	goplugin "github.com/hashicorp/go-plugin"
 )
 
 // name is what Rollouts ask for the plugin by, the same as Argo's own.

@@ -12,28 +12,31 @@ import (
 var ofShop = Scope{Namespace: "shop", Everything: Selector{Namespace: "shop"}}
 
 // envoy is a client that asks for everything and follows one service, as Envoy would.
-func envoy(t *testing.T, c *Cache, protocol Protocol, assignments ...string) *Client {
+func envoy(t *testing.T, c *Cache, protocol Protocol, endpoints ...string) *Client {
 	t.Helper()
-	cl := c.Connect(protocol, "envoy-1", ofShop)
+	cl := c.Connect(protocol, "envoy-1", ofShop, nil)
 	t.Cleanup(cl.Close)
 	subscribe := func(typ Type, names ...string) {
 		if protocol == Incremental {
-			cl.Adjust(typ, names, nil, nil)
+			_ = cl.Adjust(typ, names, nil, nil)
 		} else {
-			cl.Replace(typ, names)
+			_, _ = cl.Replace(typ, names)
 		}
 	}
 	subscribe(Clusters)
 	subscribe(Listeners)
-	subscribe(Assignments, assignments...)
+	subscribe(Endpoints, endpoints...)
 	subscribe(Routes, "greeter")
 	return cl
 }
 
 // synced is a cache that serves. New clients count at once.
 func synced(config Config) *Cache {
-	if config.Settling == 0 {
-		config.Settling = -1
+	if config.Newcomer == 0 {
+		config.Newcomer = -1
+	}
+	if config.Pace == 0 {
+		config.Pace = -1
 	}
 	c := New(config)
 	c.Synced()
@@ -46,9 +49,9 @@ func eachProtocol(t *testing.T, test func(t *testing.T, protocol Protocol)) {
 	t.Run("incremental", func(t *testing.T) { test(t, Incremental) })
 }
 
-func expect(t *testing.T, what string, pushes []*Push, want ...string) {
+func expect(t *testing.T, what string, responsees []*Response, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(append([]string{}, want...), say(pushes)); diff != "" {
+	if diff := cmp.Diff(append([]string{}, want...), say(responsees)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
@@ -60,7 +63,7 @@ func TestClustersComeFirstAndListenersWaitForThem(t *testing.T) {
 		cl := envoy(t, c, protocol, "greeter-1")
 		first := take(cl)
 		expect(t, "before the clusters are acknowledged", first, "CDS greeter-1", "EDS greeter-1")
-		cl.Answer(Clusters, Answer{Nonce: first[0].Nonce})
+		cl.Ack(Clusters, first[0].Nonce)
 		expect(t, "after", take(cl), "LDS greeter", "RDS greeter")
 	})
 }
@@ -101,11 +104,11 @@ func TestWhatARefusedRouteStillUsesStays(t *testing.T) {
 		cl := envoy(t, c, protocol, "greeter-1", "greeter-2")
 		takeAccepted(cl)
 		mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
-		for _, push := range append(take(cl), answerClusters(cl)...) {
-			if push.Type == Routes {
-				cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "greeter: no"})
+		for _, response := range append(take(cl), answerClusters(cl)...) {
+			if response.Type == Routes {
+				cl.Nack(Routes, response.Nonce, "greeter: no")
 			} else {
-				cl.Answer(push.Type, Answer{Nonce: push.Nonce})
+				cl.Ack(response.Type, response.Nonce)
 			}
 		}
 		expect(t, "after the route was refused", takeAccepted(cl))
@@ -123,22 +126,22 @@ func TestWhatARefusedRouteStillUsesStays(t *testing.T) {
 }
 
 // answerClusters acknowledges the clusters in flight and takes what waited for that.
-func answerClusters(cl *Client) []*Push {
-	cl.Answer(Clusters, Answer{Nonce: cl.subs[Clusters].latest})
+func answerClusters(cl *Client) []*Response {
+	cl.Ack(Clusters, nonce(cl.subs[Clusters].inFlight[0].number))
 	return take(cl)
 }
 
-func TestAnAssignmentComesAgainAfterItsClusterChanged(t *testing.T) {
+func TestEndpointsComeAgainAfterTheirClusterChanged(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, protocol Protocol) {
 		c := synced(Config{})
-		mustSet(t, c, greeter("shop"), aCluster("greeter", 1), anAssignment("greeter", 0))
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 1), endpointsFor("greeter", 0))
 		cl := envoy(t, c, protocol, "greeter")
 		takeAccepted(cl)
-		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 0))
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), endpointsFor("greeter", 0))
 		expect(t, "cluster changed", takeAccepted(cl), "CDS greeter", "EDS greeter")
-		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 1))
-		expect(t, "assignment changed", takeAccepted(cl), "EDS greeter")
-		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), anAssignment("greeter", 1))
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), endpointsFor("greeter", 1))
+		expect(t, "endpoints changed", takeAccepted(cl), "EDS greeter")
+		mustSet(t, c, greeter("shop"), aCluster("greeter", 2), endpointsFor("greeter", 1))
 		expect(t, "nothing changed", takeAccepted(cl))
 	})
 }
@@ -171,98 +174,98 @@ func TestAnEmptyWorldIsSaid(t *testing.T) {
 func TestNamesThatDoNotExist(t *testing.T) {
 	c := synced(Config{})
 	t.Run("state of the world: a whole response lacks them, a partial one is not sent", func(t *testing.T) {
-		cl := c.Connect(StateOfTheWorld, "grpc", ofShop)
+		cl := c.Connect(StateOfTheWorld, "grpc", ofShop, nil)
 		defer cl.Close()
-		cl.Replace(Listeners, []string{"absent"})
-		cl.Replace(Assignments, []string{"absent"})
+		_, _ = cl.Replace(Listeners, []string{"absent"})
+		_, _ = cl.Replace(Endpoints, []string{"absent"})
 		expect(t, "absent", takeAccepted(cl), "LDS")
 	})
 	t.Run("incremental: they are removed", func(t *testing.T) {
-		cl := c.Connect(Incremental, "envoy", ofShop)
+		cl := c.Connect(Incremental, "envoy", ofShop, nil)
 		defer cl.Close()
-		cl.Adjust(Assignments, []string{"absent"}, nil, nil)
+		_ = cl.Adjust(Endpoints, []string{"absent"}, nil, nil)
 		expect(t, "absent", takeAccepted(cl), "EDS -absent")
-		mustSet(t, c, greeter("shop"), anAssignment("absent", 0))
+		mustSet(t, c, greeter("shop"), endpointsFor("absent", 0))
 		expect(t, "there after all", takeAccepted(cl), "EDS absent")
 	})
 }
 
 func TestSubscribingAgainIsAnswered(t *testing.T) {
 	c := synced(Config{})
-	mustSet(t, c, greeter("shop"), anAssignment("a", 0), anAssignment("b", 0))
+	mustSet(t, c, greeter("shop"), endpointsFor("a", 0), endpointsFor("b", 0))
 	t.Run("state of the world", func(t *testing.T) {
-		cl := c.Connect(StateOfTheWorld, "grpc", ofShop)
+		cl := c.Connect(StateOfTheWorld, "grpc", ofShop, nil)
 		defer cl.Close()
-		cl.Replace(Assignments, []string{"a"})
+		_, _ = cl.Replace(Endpoints, []string{"a"})
 		expect(t, "first", takeAccepted(cl), "EDS a")
-		cl.Replace(Assignments, []string{"a", "b"})
+		_, _ = cl.Replace(Endpoints, []string{"a", "b"})
 		expect(t, "one more", takeAccepted(cl), "EDS b")
-		cl.Replace(Assignments, []string{"b"})
+		_, _ = cl.Replace(Endpoints, []string{"b"})
 		expect(t, "one less", takeAccepted(cl))
-		cl.Replace(Assignments, []string{"a", "b"})
+		_, _ = cl.Replace(Endpoints, []string{"a", "b"})
 		expect(t, "again", takeAccepted(cl), "EDS a")
-		cl.Replace(Assignments, nil)
-		cl.Replace(Assignments, nil)
+		_, _ = cl.Replace(Endpoints, nil)
+		_, _ = cl.Replace(Endpoints, nil)
 		expect(t, "none", takeAccepted(cl))
 	})
 	t.Run("incremental", func(t *testing.T) {
-		cl := c.Connect(Incremental, "envoy", ofShop)
+		cl := c.Connect(Incremental, "envoy", ofShop, nil)
 		defer cl.Close()
-		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		_ = cl.Adjust(Endpoints, []string{"a"}, nil, nil)
 		expect(t, "first", takeAccepted(cl), "EDS a")
-		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		_ = cl.Adjust(Endpoints, []string{"a"}, nil, nil)
 		expect(t, "without unsubscribing", takeAccepted(cl), "EDS a")
-		cl.Adjust(Assignments, nil, []string{"a"}, nil)
-		cl.Adjust(Assignments, []string{"a"}, nil, nil)
+		_ = cl.Adjust(Endpoints, nil, []string{"a"}, nil)
+		_ = cl.Adjust(Endpoints, []string{"a"}, nil, nil)
 		expect(t, "after unsubscribing", takeAccepted(cl), "EDS a")
 	})
 }
 
 func TestIncrementalResumesWhereItWas(t *testing.T) {
 	c := synced(Config{})
-	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("b", 1), anAssignment("b", 0))
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), endpointsFor("a", 0), aCluster("b", 1), endpointsFor("b", 0))
 	before := envoy(t, c, Incremental, "a", "b")
-	known := map[Type]map[string]string{Clusters: {}, Assignments: {}}
-	for _, push := range takeAccepted(before) {
-		for _, e := range push.Entries {
-			known[push.Type][e.Name()] = e.Version()
+	known := map[Type]map[string]string{Clusters: {}, Endpoints: {}}
+	for _, response := range takeAccepted(before) {
+		for _, e := range response.Entries {
+			known[response.Type][e.Name()] = e.Version()
 		}
 	}
 	before.Close()
-	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("c", 1), anAssignment("c", 0))
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), endpointsFor("a", 0), aCluster("c", 1), endpointsFor("c", 0))
 
-	cl := c.Connect(Incremental, "envoy-1", ofShop)
+	cl := c.Connect(Incremental, "envoy-1", ofShop, nil)
 	t.Cleanup(cl.Close)
-	cl.Adjust(Clusters, nil, nil, known[Clusters])
-	cl.Adjust(Assignments, []string{"a", "b"}, nil, known[Assignments])
+	_ = cl.Adjust(Clusters, nil, nil, known[Clusters])
+	_ = cl.Adjust(Endpoints, []string{"a", "b"}, nil, known[Endpoints])
 	expect(t, "what changed meanwhile", takeAccepted(cl), "CDS c", "CDS -b", "EDS -b")
-	if status := c.Status(greeter("shop")); !status.Settled() || status.Clients != 1 {
+	if status := c.Status(greeter("shop")); !status.AllAcked() || status.Clients != 1 {
 		t.Errorf("what the client brought counts as acknowledged: %+v", status)
 	}
 }
 
 func TestAWildcardCanEndAndNamesStay(t *testing.T) {
 	c := synced(Config{})
-	mustSet(t, c, greeter("shop"), aCluster("a", 1), anAssignment("a", 0), aCluster("b", 1), anAssignment("b", 0))
-	cl := c.Connect(Incremental, "envoy", ofShop)
+	mustSet(t, c, greeter("shop"), aCluster("a", 1), endpointsFor("a", 0), aCluster("b", 1), endpointsFor("b", 0))
+	cl := c.Connect(Incremental, "envoy", ofShop, nil)
 	t.Cleanup(cl.Close)
-	cl.Adjust(Clusters, []string{"*", "a"}, nil, nil)
+	_ = cl.Adjust(Clusters, []string{"*", "a"}, nil, nil)
 	expect(t, "everything", takeAccepted(cl), "CDS a b")
-	cl.Adjust(Clusters, nil, []string{"a"}, nil)
+	_ = cl.Adjust(Clusters, nil, []string{"a"}, nil)
 	expect(t, "a name less that is selected anyway is said again", takeAccepted(cl), "CDS a")
-	cl.Adjust(Clusters, []string{"b"}, []string{"*"}, nil)
+	_ = cl.Adjust(Clusters, []string{"b"}, []string{"*"}, nil)
 	takeAccepted(cl)
-	mustSet(t, c, greeter("shop"), aCluster("a", 2), anAssignment("a", 0), aCluster("b", 2), anAssignment("b", 0))
+	mustSet(t, c, greeter("shop"), aCluster("a", 2), endpointsFor("a", 0), aCluster("b", 2), endpointsFor("b", 0))
 	expect(t, "only the name", takeAccepted(cl), "CDS b")
 }
 
 func TestAClientSeesItsScope(t *testing.T) {
 	c := synced(Config{})
 	for _, namespace := range []string{"bank", "shop"} {
-		mustSet(t, c, greeter(namespace), append(aService("greeter", 1, 0), aCluster(namespace, 1), anAssignment(namespace, 0))...)
+		mustSet(t, c, greeter(namespace), append(aService("greeter", 1, 0), aCluster(namespace, 1), endpointsFor(namespace, 0))...)
 	}
-	mustSet(t, c, Owner{Namespace: "shop", Name: "cart"}, aCluster("cart", 1), anAssignment("cart", 0),
-		Resource{Message: aCluster("proxyless", 1).Message}, anAssignment("proxyless", 0))
+	mustSet(t, c, Owner{Namespace: "shop", Name: "cart"}, aCluster("cart", 1), endpointsFor("cart", 0),
+		Resource{Message: aCluster("proxyless", 1).Message}, endpointsFor("proxyless", 0))
 	tests := map[string]struct {
 		scope Scope
 		want  string
@@ -275,19 +278,19 @@ func TestAClientSeesItsScope(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run("everything: "+name, func(t *testing.T) {
-			cl := c.Connect(StateOfTheWorld, "n", test.scope)
+			cl := c.Connect(StateOfTheWorld, "n", test.scope, nil)
 			defer cl.Close()
-			cl.Replace(Clusters, nil)
+			_, _ = cl.Replace(Clusters, nil)
 			expect(t, "everything", takeAccepted(cl), test.want)
 		})
 	}
 	t.Run("by name: another's do not exist, one's own of the same name does", func(t *testing.T) {
-		cl := c.Connect(Incremental, "n", Scope{Namespace: "shop"})
+		cl := c.Connect(Incremental, "n", Scope{Namespace: "shop"}, nil)
 		defer cl.Close()
-		cl.Adjust(Clusters, []string{"bank", "greeter-1", "proxyless"}, nil, nil)
-		pushes := takeAccepted(cl)
-		expect(t, "named", pushes, "CDS greeter-1 proxyless -bank")
-		if got := pushes[0].Entries[0].names[0]; got != greeter("shop") {
+		_ = cl.Adjust(Clusters, []string{"bank", "greeter-1", "proxyless"}, nil, nil)
+		responsees := takeAccepted(cl)
+		expect(t, "named", responsees, "CDS greeter-1 proxyless -bank")
+		if got := responsees[0].Entries[0].names[0]; got != greeter("shop") {
 			t.Errorf("greeter-1 is that of %s", got)
 		}
 	})
@@ -298,17 +301,17 @@ func TestResponsesAreBounded(t *testing.T) {
 	var resources []Resource
 	var names []string
 	for i := range 4 {
-		name := strings.Repeat(string(rune('a'+i)), maxPushBytes/2)
+		name := strings.Repeat(string(rune('a'+i)), maxResponseBytes/2)
 		names = append(names, name)
-		resources = append(resources, anAssignment(name, 0))
+		resources = append(resources, endpointsFor(name, 0))
 	}
 	mustSet(t, c, greeter("shop"), resources...)
-	cl := c.Connect(StateOfTheWorld, "n", ofShop)
+	cl := c.Connect(StateOfTheWorld, "n", ofShop, nil)
 	defer cl.Close()
-	cl.Replace(Assignments, names)
+	_, _ = cl.Replace(Endpoints, names)
 	var sizes []int
-	for _, push := range take(cl) {
-		sizes = append(sizes, len(push.Entries))
+	for _, response := range takeAccepted(cl) {
+		sizes = append(sizes, len(response.Entries))
 	}
 	if diff := cmp.Diff([]int{2, 2}, sizes); diff != "" {
 		t.Error(diff)
@@ -317,12 +320,12 @@ func TestResponsesAreBounded(t *testing.T) {
 
 func TestSetRefusesWhatNobodyCouldUse(t *testing.T) {
 	tests := map[string][]Resource{
-		"a cluster without its assignment": {aCluster("a", 1)},
-		"two of one name":                  {aListener("a"), aListener("a")},
-		"no name":                          {aListener("")},
-		"the wildcard as a name":           {aListener("*")},
-		"another type":                     {{Message: aCluster("a", 1).Message}, {Message: anAssignment("a", 0).Message}, {}},
-		"against the validation rules":     {anAssignment("a", 1000)},
+		"a cluster without its endpoints": {aCluster("a", 1)},
+		"two of one name":                 {aListener("a"), aListener("a")},
+		"no name":                         {aListener("")},
+		"the wildcard as a name":          {aListener("*")},
+		"another type":                    {{Message: aCluster("a", 1).Message}, {Message: endpointsFor("a", 0).Message}, {}},
+		"against the validation rules":    {endpointsFor("a", 1000)},
 	}
 	for name, resources := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -348,8 +351,8 @@ func TestVersionsAreThoseOfTheContent(t *testing.T) {
 	}
 	versions := func(c *Cache) []string {
 		var all []string
-		for _, push := range takeAccepted(envoy(t, c, StateOfTheWorld, "greeter-1")) {
-			all = append(all, push.Version)
+		for _, response := range takeAccepted(envoy(t, c, StateOfTheWorld, "greeter-1")) {
+			all = append(all, response.Version)
 		}
 		return all
 	}
@@ -365,18 +368,18 @@ func TestOwnersShareAListener(t *testing.T) {
 	shared := []Resource{aListener("8080"), aRoute("8080", "greeter-1")}
 	shared[0].Owners, shared[1].Owners = []Owner{cart, greeter("shop")}, []Owner{cart, greeter("shop")}
 	_, err := c.Update(map[Owner][]Resource{
-		greeter("shop"): {aCluster("greeter-1", 1), anAssignment("greeter-1", 0)},
-		cart:            {aCluster("cart", 1), anAssignment("cart", 0)},
+		greeter("shop"): {aCluster("greeter-1", 1), endpointsFor("greeter-1", 0)},
+		cart:            {aCluster("cart", 1), endpointsFor("cart", 0)},
 		port:            shared,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cl := c.Connect(Incremental, "n", Scope{Namespace: "shop", Everything: Selector(cart)})
+	cl := c.Connect(Incremental, "n", Scope{Namespace: "shop", Everything: Selector(cart)}, nil)
 	defer cl.Close()
-	cl.Adjust(Clusters, nil, nil, nil)
-	cl.Adjust(Listeners, nil, nil, nil)
-	cl.Adjust(Routes, []string{"8080"}, nil, nil)
+	_ = cl.Adjust(Clusters, nil, nil, nil)
+	_ = cl.Adjust(Listeners, nil, nil, nil)
+	_ = cl.Adjust(Routes, []string{"8080"}, nil, nil)
 	expect(t, "who asks for one owner gets what it shares", takeAccepted(cl), "CDS cart", "LDS 8080", "RDS 8080")
 	status(t, c, greeter("shop"), 1, 1, 0)
 	status(t, c, port, 0, 0, 0)
@@ -384,8 +387,8 @@ func TestOwnersShareAListener(t *testing.T) {
 	shared[1] = Resource{Message: aRoute("8080", "cart").Message, Owners: shared[1].Owners}
 	mustSet(t, c, port, shared...)
 	status(t, c, cart, 0, 1, 0)
-	push := take(cl)[0]
-	cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "no"})
+	response := take(cl)[0]
+	cl.Nack(Routes, response.Nonce, "no")
 	status(t, c, cart, 0, 1, 1)
 	status(t, c, greeter("shop"), 0, 1, 1)
 
@@ -403,12 +406,82 @@ func TestWhatWaitsForTheNextVersionIsNotLookedAtAgain(t *testing.T) {
 	mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
 	take(cl) // the clusters, which are never answered
 	clk.SetTime(clk.Now().Add(2 * time.Second))
-	for _, push := range take(cl) {
-		if push.Type == Routes {
-			cl.Answer(Routes, Answer{Nonce: push.Nonce, Refused: true, Refusal: "greeter: no"})
+	for _, response := range take(cl) {
+		if response.Type == Routes {
+			cl.Nack(Routes, response.Nonce, "greeter: no")
 		}
 	}
-	if push, again := cl.Next(); push != nil || !again.IsZero() {
-		t.Errorf("the old cluster waits for the next route: %v, again at %v", push, again)
+	if response, again := cl.Next(); response != nil || !again.IsZero() {
+		t.Errorf("the old cluster waits for the next route: %v, again at %v", response, again)
 	}
+}
+
+// A client that may read all namespaces gets, of two resources of one name, the one that was there first. None is taken from those who
+// read one namespace.
+func TestWhoReadsAllGetsTheFirstOfTwo(t *testing.T) {
+	c := synced(Config{})
+	of := func(namespace string, minute int) {
+		resource := aListener("greeter.example.com")
+		resource.Since = time.Unix(1e9, 0).Add(time.Duration(minute) * time.Minute)
+		mustSet(t, c, greeter(namespace), resource)
+	}
+	of("shop", 1)
+	holder := func(scope Scope) string {
+		cl := c.Connect(Incremental, "n", scope, nil)
+		defer cl.Close()
+		_ = cl.Adjust(Listeners, []string{"greeter.example.com"}, nil, nil)
+		return takeAccepted(cl)[0].Entries[0].holder.name.Namespace
+	}
+	everyone := Scope{AllNamespaces: true}
+	reader := c.Connect(Incremental, "n", everyone, nil)
+	defer reader.Close()
+	_ = reader.Adjust(Listeners, []string{"greeter.example.com"}, nil, nil)
+	takeAccepted(reader)
+	of("evil", 5)
+	expect(t, "a second of the name", takeAccepted(reader))
+	if got := holder(everyone); got != "shop" {
+		t.Errorf("who reads all gets that of %s", got)
+	}
+	of("bank", 0)
+	for scope, want := range map[Scope]string{everyone: "bank", {Namespace: "shop"}: "shop", {Namespace: "evil"}: "evil"} {
+		if got := holder(scope); got != want {
+			t.Errorf("%+v gets that of %s, want %s", scope, got, want)
+		}
+	}
+}
+
+// A cluster changes and changes back before its endpoints are sent: to the client it has changed twice, and waits for endpoints.
+func TestEndpointsComeAgainAfterAClusterThatIsBackAsItWas(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		c := synced(Config{})
+		set := func(timeout int) {
+			mustSet(t, c, greeter("shop"), aCluster("greeter", timeout), endpointsFor("greeter", 0))
+		}
+		set(1)
+		cl := envoy(t, c, protocol, "greeter")
+		takeAccepted(cl)
+		set(2)
+		sent, _ := cl.Next()
+		expect(t, "the change", []*Response{sent}, "CDS greeter")
+		set(1)
+		cl.Ack(Clusters, sent.Nonce)
+		expect(t, "back", takeAccepted(cl), "CDS greeter", "EDS greeter")
+	})
+}
+
+// A service is deleted and made again as it was, before an Envoy in state-of-the-world xDS has said that it wants its endpoints no longer.
+// It has forgotten them by itself, and its list of names is the same afterwards.
+func TestEndpointsComeAgainWithAClusterThatWasGone(t *testing.T) {
+	c := synced(Config{})
+	set := func() { mustSet(t, c, greeter("shop"), aCluster("greeter", 1), endpointsFor("greeter", 0)) }
+	set()
+	cl := envoy(t, c, StateOfTheWorld, "greeter")
+	takeAccepted(cl)
+	c.Remove(greeter("shop"))
+	gone := take(cl)
+	expect(t, "deleted", gone, "CDS")
+	set()
+	cl.Ack(Clusters, gone[0].Nonce)
+	_, _ = cl.Replace(Endpoints, []string{"greeter"})
+	expect(t, "made again", takeAccepted(cl), "CDS greeter", "EDS greeter")
 }
