@@ -57,8 +57,8 @@ vulncheck: ## Look for known vulnerabilities in the dependencies that are used (
 ##@ Measure
 
 .PHONY: bench-xds
-bench-xds: ## Print what it costs to push an endpoint to xDS clients, beside go-control-plane's caches.
-	nice -n 10 go run ./test/bench/xds
+bench-xds: ## Print what it costs to push an endpoint to xDS clients, beside go-control-plane's caches (FLAGS: -wire over mutual TLS).
+	nice -n 10 go run ./test/bench/xds $(FLAGS)
 
 .PHONY: bench-judge
 bench-judge: ## Print what the judge of canaries decides, beside what others decide.

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -41,20 +42,41 @@ func main() {
 	most := flag.Int("most", 1000, "largest number of clients and services")
 	only := flag.String("cache", "", "measure this one alone")
 	budget := flag.Duration("budget", 1500*time.Millisecond, "time for the changes of one row; at least three are made")
+	wire := flag.Bool("wire", false, "measure over mutual TLS, with the server in a process of its own")
+	serves := flag.String("serve", "", "be the server with this cache")
+	services := flag.Int("services", 0, "number of its services")
+	certificates := flag.String("certificates", "", "folder of its certificates")
 	flag.Parse()
-	for _, p := range []string{"sotw", "delta"} {
-		if *protocol != "both" && *protocol != p {
-			continue
+	protocols := []string{"sotw", "delta"}
+	if *protocol != "both" {
+		protocols = []string{*protocol}
+	}
+	switch {
+	case *serves != "":
+		i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == *serves })
+		serve(kinds[i], *services, filesIn(*certificates))
+	case *wire:
+		overTheWire(protocols, *most, *only, *budget)
+		if *only == "" || *only == kinds[0].name {
+			loadReports()
 		}
+	default:
+		inProcess(protocols, *least, *most, *only, *budget)
+	}
+}
+
+// inProcess measures without sockets.
+func inProcess(protocols []string, least, most int, only string, budget time.Duration) {
+	for _, p := range protocols {
 		fmt.Printf("\n%s: one endpoint changes\n\n", p)
 		out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(out, "clients\tservices\tused\tcache\tchanges\tlast client p50\tp99\tCPU per change\tbytes per change\theap per client\tall reconnect\tCPU\t")
-		for _, s := range sizes(*least, *most) {
+		for _, s := range sizes(least, most) {
 			for _, kind := range kinds {
-				if *only != "" && kind.name != *only {
+				if only != "" && kind.name != only {
 					continue
 				}
-				row := measure(kind, p == "delta", s, *budget)
+				row := measure(kind, p == "delta", s, budget)
 				fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.clients, s.services, s.used, kind.name, row.changes,
 					milliseconds(row.p50), milliseconds(row.p99), milliseconds(row.cpu), kibibytes(row.bytes), kibibytes(row.heap),
 					milliseconds(row.reconnect), milliseconds(row.reconnectCPU))

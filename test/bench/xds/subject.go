@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/headgate/headgate/xds/cache"
+	"github.com/headgate/headgate/xds/loadreport"
 	"github.com/headgate/headgate/xds/server"
 )
 
@@ -23,15 +25,20 @@ import (
 type subject struct {
 	server discovery.AggregatedDiscoveryServiceServer
 	change func(service, revision int)
+	// cache and loads are Headgate's.
+	cache *cache.Cache
+	loads *loadreport.Server
 }
 
 // kind is a cache.
 type kind struct {
 	name string
 	make func(ctx context.Context, services int) subject
+	// serve has clients connect to it; nil: as they would to go-control-plane's.
+	serve func(ctx context.Context, subject subject, listener net.Listener, files server.Files) error
 }
 
-var kinds = []kind{{"Headgate", headgate}, {"LinearCache", linear}, {"SnapshotCache", snapshot}}
+var kinds = []kind{{"Headgate", headgate, serveHeadgate}, {"LinearCache", linear, nil}, {"SnapshotCache", snapshot, nil}}
 
 func nameOf(service int) string { return fmt.Sprintf("shop/service-%04d", service) }
 
@@ -74,9 +81,9 @@ func headgate(_ context.Context, services int) subject {
 		change(i, 0)
 	}
 	c.Synced()
-	s, err := server.New(server.Config{Cache: c})
+	s, err := server.New(server.Config{Cache: c, Limits: unlimited})
 	must(err)
-	return subject{s, change}
+	return subject{s, change, c, loadreport.New(loadreport.Config{Cache: c})}
 }
 
 func linear(ctx context.Context, services int) subject {
@@ -85,7 +92,7 @@ func linear(ctx context.Context, services int) subject {
 	for i := range services {
 		change(i, 0)
 	}
-	return subject{newTheirs(ctx, c), change}
+	return subject{server: newTheirs(ctx, c), change: change}
 }
 
 func snapshot(ctx context.Context, services int) subject {
@@ -103,7 +110,7 @@ func snapshot(ctx context.Context, services int) subject {
 		must(c.SetSnapshot(ctx, oneForAll{}.ID(nil), s))
 	}
 	change(0, 0)
-	return subject{newTheirs(ctx, c), change}
+	return subject{server: newTheirs(ctx, c), change: change}
 }
 
 // oneForAll gives all nodes the same snapshot.
