@@ -142,6 +142,11 @@ soak() {
     -- -count=1 -timeout 40m ./test/faults || status=1
   cat "$results/faults.txt" || status=1
 
+  say 'gRPC clients in other languages (the first time they are fetched: minutes)'
+  local foreign
+  foreign=$(hack/foreign.sh) || { failed 'fetching gRPC clients in other languages'; status=1; }
+  eval "$foreign"
+
   say 'xDS clients under live calls, with the race detector'
   HEADGATE_ENVOY=$tools/envoy with_heartbeat 'live calls' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/live.json" \
