@@ -25,19 +25,25 @@ func givenUp(call workers.Call) bool {
 	return status.Convert(call.Err).Message() == "transport is closing"
 }
 
+// killPrimaries kills all at once, and is done when the backups serve and everybody has been told.
+func (s *stage) killPrimaries() {
+	s.Helper()
+	killed := time.Now()
+	s.signalAll(primary, syscall.SIGKILL)
+	s.crew.Await("calls of the backups", steady, by(backup))
+	s.Logf("the first answer of a backup ended %s after the kill", s.firstAnswer(backup, killed))
+	for i := range s.pods[primary] {
+		s.pods[primary][i].unready = true
+	}
+	s.publish()
+	s.untilAcknowledged()
+	s.crew.Await("calls of the backups", steady, by(backup))
+}
+
 func TestAllPrimariesAreKilledAtOnce(t *testing.T) {
 	eachClient(t, func(t *testing.T, connect client) {
 		s := set(t, connect, setting{})
-		killed := time.Now()
-		s.signalAll(primary, syscall.SIGKILL)
-		s.crew.Await("calls of the backups", steady, by(backup))
-		s.Logf("the first answer of a backup ended %s after the kill", s.firstAnswer(backup, killed))
-		for i := range s.pods[primary] {
-			s.pods[primary][i].unready = true
-		}
-		s.publish()
-		s.untilAcknowledged()
-		s.crew.Await("calls of the backups", steady, by(backup))
+		s.killPrimaries()
 		var failed []workers.Call
 		for _, call := range s.ended() {
 			if !givenUp(call) {

@@ -6,9 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/headgate/headgate/test/workers"
 	"github.com/headgate/headgate/xds/bootstrap"
@@ -47,16 +45,7 @@ func TestClientsInOtherLanguages(t *testing.T) {
 					}
 					s.crew.Await("calls afterwards", steady, by(primary))
 
-					killed := time.Now()
-					s.signalAll(primary, syscall.SIGKILL)
-					s.crew.Await("calls of the backups", steady, by(backup))
-					s.Logf("the first answer of a backup ended %s after the kill", s.firstAnswer(backup, killed))
-					for i := range s.pods[primary] {
-						s.pods[primary][i].unready = true
-					}
-					s.publish()
-					s.untilAcknowledged()
-					s.crew.Await("calls of the backups", steady, by(backup))
+					s.killPrimaries()
 
 					s.pods[primary] = nil
 					for range 3 {

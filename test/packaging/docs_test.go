@@ -206,3 +206,34 @@ func markdown(t *testing.T, folder string) []string {
 	}
 	return pages
 }
+
+// Both shapes have the panic threshold that the page explains: one of them once had another, and its Envoys failed every call when a
+// health check was wrong.
+func TestThePanicThresholdIsTheSameEverywhere(t *testing.T) {
+	for where, pattern := range map[string]*regexp.Regexp{
+		repository("docs", "design.md"):                         regexp.MustCompile(`panic threshold is (\d+) %, in either shape`),
+		repository("gateway", "testdata", "*.out.yaml"):         regexp.MustCompile(`(?m)^ *panicThreshold: (\d+)$`),
+		repository("xds", "resource", "testdata", "*.out.yaml"): regexp.MustCompile(`(?m)^ *healthy_panic_threshold:(?: \{\}|\n *value: (\d+))$`),
+	} {
+		files, err := filepath.Glob(where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range pattern.FindAllSubmatch(text, -1) {
+				found++
+				if string(match[1]) != "1" {
+					t.Errorf("%s: %q, want 1", file, match[0])
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("%s says nothing of it", where)
+		}
+	}
+}

@@ -485,3 +485,30 @@ func TestEndpointsComeAgainWithAClusterThatWasGone(t *testing.T) {
 	_, _ = cl.Replace(Endpoints, []string{"greeter"})
 	expect(t, "made again", takeAccepted(cl), "CDS greeter", "EDS greeter")
 }
+
+// TestAChangeIsAsOldAsItIs: what is kept back for long makes nothing else look old.
+func TestAChangeIsAsOldAsItIs(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol Protocol) {
+		clk := testclock.NewFakePassiveClock(time.Unix(1e9, 0))
+		c := synced(Config{Clock: clk, Patience: time.Minute})
+		other := Owner{Namespace: "shop", Name: "other"}
+		mustSet(t, c, greeter("shop"), aService("greeter", 1, 0)...)
+		mustSet(t, c, other, aService("other", 1, 0)...)
+		cl := envoy(t, c, protocol, "greeter-1", "greeter-2", "other-1")
+		takeAccepted(cl)
+
+		mustSet(t, c, greeter("shop"), aService("greeter", 2, 0)...)
+		for _, response := range take(cl) {
+			if response.Type != Clusters { // it warms up, and the route is kept back
+				cl.Ack(response.Type, response.Nonce)
+			}
+		}
+		clk.SetTime(clk.Now().Add(500 * time.Millisecond))
+		mustSet(t, c, other, aService("other", 1, 1)...)
+		changed := take(cl)
+		expect(t, "the change of the other", changed, "EDS other-1")
+		if at := changed[0].ChangedAt; !at.Equal(clk.Now()) {
+			t.Errorf("it is of %v, not of %v", at, clk.Now())
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	client "github.com/envoyproxy/go-control-plane/pkg/client/sotw/v3"
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	testclock "k8s.io/utils/clock/testing"
@@ -85,6 +86,24 @@ func TestIncrementalClientsResumeOverTheWire(t *testing.T) {
 	}
 	if len(removed) != 1 || removed[0] != "gone" {
 		t.Errorf("removed: %v", removed)
+	}
+}
+
+// TestTheEndOfTheCertificateIsSaid starts a server with a certificate that has ended by its clock.
+func TestTheEndOfTheCertificateIsSaid(t *testing.T) {
+	r := start(t, func(c *Config) { c.Clock = testclock.NewFakeClock(time.Now().Add(2 * time.Hour)) })
+	if n := r.logged.await(t, "has ended on", "renew it"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, r.logged)
+	}
+	for _, of := range []string{"server", "client-ca"} {
+		var metric dto.Metric
+		if err := r.metrics.expiry.WithLabelValues(of).Write(&metric); err != nil {
+			t.Fatal(err)
+		}
+		ends := time.Unix(int64(metric.GetGauge().GetValue()), 0)
+		if left := time.Until(ends); left < 50*time.Minute || left > time.Hour {
+			t.Errorf("%s ends in %v, and certificates of the test are valid for an hour", of, left)
+		}
 	}
 }
 

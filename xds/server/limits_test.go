@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/headgate/headgate/test/pki"
 	"github.com/headgate/headgate/xds/cache"
 )
 
@@ -64,6 +65,48 @@ func TestAnIdentityHasItsShareOfConnections(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, r.logged)
 	}
 	notices()
+}
+
+// TestANamespaceHasItsShareOfStreams has the service accounts of one namespace take what one may, and no more together.
+func TestANamespaceHasItsShareOfStreams(t *testing.T) {
+	r := start(t, func(c *Config) { c.Limits.StreamsPerNamespace, c.Limits.StreamsPerIdentity = 3, 2 })
+	notices := r.neighbour()
+	refused := 0
+	for _, account := range []string{"a", "a", "b", "b", "c"} {
+		p := r.authority.Issue(pki.Names{URI: "spiffe://cluster.local/ns/bank/sa/" + account})
+		stream := openSotW(t, r.dial(p))
+		_ = stream.Send(&discovery.DiscoveryRequest{Node: &core.Node{Id: account, Cluster: "bank"}, TypeUrl: cache.Clusters.URL()})
+		if _, err := stream.Recv(); err != nil {
+			refused++
+			if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "3 streams of clients in namespace bank are open") {
+				t.Errorf("%s: %v", account, err)
+			}
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d of five streams were refused, want two", refused)
+	}
+	notices()
+}
+
+// TestWhatAWildcardSelectsIsNotBounded answers for more clusters than a stream may name.
+func TestWhatAWildcardSelectsIsNotBounded(t *testing.T) {
+	r := start(t, func(c *Config) { c.Limits.Names = 2 })
+	r.set(clusterOf(t, "shop/a", time.Second), assignmentOf("shop/a"), clusterOf(t, "shop/b", time.Second), assignmentOf("shop/b"),
+		clusterOf(t, "shop/c", time.Second), assignmentOf("shop/c"))
+	stream := openDelta(t, r.dial(r.authority.Workload("shop")))
+	request := &discovery.DeltaDiscoveryRequest{Node: shopNode, TypeUrl: cache.Clusters.URL()}
+	for range 2 {
+		if err := stream.Send(request); err != nil {
+			t.Fatal(err)
+		}
+		response, err := stream.Recv()
+		if err != nil || len(response.GetResources()) == 0 {
+			t.Fatalf("%v, %v", response, err)
+		}
+		// The acknowledgement is another request, with all that the wildcard selected.
+		request = &discovery.DeltaDiscoveryRequest{TypeUrl: cache.Clusters.URL(), ResponseNonce: response.GetNonce(), ResourceNamesSubscribe: []string{"shop/a"}}
+	}
 }
 
 // TestNamesThatDoNotExistAreBounded has one workload subscribe to as many names as it can, on as many streams as it can.
