@@ -17,8 +17,11 @@ import (
 	"github.com/headgate/headgate/gateway"
 )
 
-// adminPort is where Envoy's admin interface listens, inside its pod only.
-const adminPort = 19000
+// Where Envoy's admin interface listens, inside its pod only: that of Envoy Gateway, and one of one's own.
+const (
+	AdminPort    = 19000
+	OwnAdminPort = 9901
+)
 
 // EnvoyEndpoint is an endpoint as Envoy sees it.
 type EnvoyEndpoint struct {
@@ -39,11 +42,11 @@ const healthy = "HEALTHY"
 // EnvoyEndpoints asks an Envoy of the Gateway of an ExposedService for the endpoints of its cluster,
 // through its admin interface.
 func (c *Cluster) EnvoyEndpoints(ctx context.Context, exs *v1alpha1.ExposedService) (cluster string, endpoints []EnvoyEndpoint, err error) {
-	pod, err := c.envoyPod(ctx, exs)
+	pod, err := c.EnvoyPod(ctx, exs)
 	if err != nil {
 		return "", nil, err
 	}
-	body, err := c.fromPod(ctx, pod, adminPort, "/clusters?format=json")
+	body, err := c.fromPod(ctx, pod, AdminPort, "/clusters?format=json")
 	if err != nil {
 		return "", nil, fmt.Errorf("ask Envoy in pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
@@ -121,8 +124,8 @@ func (h host) endpoint() EnvoyEndpoint {
 	return out
 }
 
-// envoyPod is a ready pod of the Envoys that carry the Gateway of an ExposedService, or all Gateways of its class.
-func (c *Cluster) envoyPod(ctx context.Context, exs *v1alpha1.ExposedService) (*corev1.Pod, error) {
+// EnvoyPod is a ready pod of the Envoys that carry the Gateway of an ExposedService, or all Gateways of its class.
+func (c *Cluster) EnvoyPod(ctx context.Context, exs *v1alpha1.ExposedService) (*corev1.Pod, error) {
 	ref := gateway.GatewayRef(exs)
 	var pods, merged corev1.PodList
 	if err := c.List(ctx, &pods, client.MatchingLabels{
@@ -148,22 +151,35 @@ func (c *Cluster) envoyPod(ctx context.Context, exs *v1alpha1.ExposedService) (*
 
 // fromPod fetches a path from a port that a pod opens on its own loopback address.
 func (c *Cluster) fromPod(ctx context.Context, pod *corev1.Pod, port int, path string) ([]byte, error) {
-	forwarded, stop, err := c.forward(pod, port)
+	from, stop, err := c.FromPod(pod, port)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", forwarded, path), nil)
+	return from(ctx, path)
+}
+
+// FromPod opens a way to a port that a pod opens on its own loopback address: from fetches a path, again and again on one
+// connection, until stop.
+func (c *Cluster) FromPod(pod *corev1.Pod, port int) (from func(ctx context.Context, path string) ([]byte, error), stop func(), err error) {
+	forwarded, end, err := c.forward(pod, port)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Not the default transport, which would ask a proxy for the way to loopback.
-	response, err := (&http.Client{Transport: &http.Transport{}}).Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	return io.ReadAll(response.Body)
+	http1 := &http.Client{Transport: &http.Transport{}}
+	return func(ctx context.Context, path string) ([]byte, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", forwarded, path), nil)
+		if err != nil {
+			return nil, err
+		}
+		response, err := http1.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = response.Body.Close() }()
+		return io.ReadAll(response.Body)
+	}, func() { http1.CloseIdleConnections(); end() }, nil
 }
 
 // forward opens a port of a pod on this machine's loopback address, as `kubectl port-forward` does.

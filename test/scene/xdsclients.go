@@ -35,39 +35,51 @@ func EnvoyImage() string {
 	return "docker.io/envoyproxy/envoy:distroless-v1.40.0"
 }
 
-// LoadThroughOwnEnvoy starts an Envoy with what `kubectl headgate bootstrap envoy` prints, as a pod in the
-// namespace of an ExposedService, and returns the configuration of live calls through it.
+// LoadThroughOwnEnvoy starts an Envoy of one's own, as a pod in the namespace of an ExposedService, and returns the
+// configuration of live calls through it.
 func (c *Cluster) LoadThroughOwnEnvoy(ctx context.Context, exs *v1alpha1.ExposedService, certificate *corev1.Secret, rate float64) (load.Config, error) {
-	printed, err := printBootstrap(ctx, "envoy", exs)
+	pod, err := c.StartOwnEnvoy(ctx, exs, certificate)
 	if err != nil {
 		return load.Config{}, err
 	}
+	config := xdsLoad(rate)
+	config.Target, config.Authority = net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(XDSPort)), string(exs.Spec.Hostnames[0])
+	return config, nil
+}
+
+// StartOwnEnvoy starts an Envoy with what `kubectl headgate bootstrap envoy` prints, perhaps changed, as a pod in the namespace of an
+// ExposedService, and waits until it listens.
+func (c *Cluster) StartOwnEnvoy(
+	ctx context.Context, exs *v1alpha1.ExposedService, certificate *corev1.Secret, changes ...func(files map[string]string),
+) (*corev1.Pod, error) {
+	printed, err := printBootstrap(ctx, "envoy", exs)
+	if err != nil {
+		return nil, err
+	}
 	var files corev1.ConfigMap
 	if err := yaml.UnmarshalStrict(printed, &files); err != nil {
-		return load.Config{}, fmt.Errorf("what kubectl headgate bootstrap envoy printed: %w", err)
+		return nil, fmt.Errorf("what kubectl headgate bootstrap envoy printed: %w", err)
+	}
+	for _, change := range changes {
+		change(files.Data)
 	}
 	pod := ownEnvoy(exs, files.Name, certificate.Name)
 	for _, object := range []client.Object{&files, certificate, pod} {
 		if err := c.Create(ctx, object); err != nil {
-			return load.Config{}, err
+			return nil, err
 		}
 	}
-	address := ""
-	err = Until(ctx, "the Envoy of "+exs.Name+" to listen", func(ctx context.Context) error {
+	return pod, Until(ctx, "the Envoy of "+exs.Name+" to listen", func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 			return err
 		}
 		for _, condition := range pod.Status.Conditions {
 			if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-				address = net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(XDSPort))
 				return nil
 			}
 		}
 		return fmt.Errorf("%w: %+v", errNotYet, pod.Status.ContainerStatuses)
 	})
-	config := xdsLoad(rate)
-	config.Target, config.Authority = address, string(exs.Spec.Hostnames[0])
-	return config, err
 }
 
 func ownEnvoyName(exs *v1alpha1.ExposedService) string { return exs.Name + "-envoy" }

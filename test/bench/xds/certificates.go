@@ -1,21 +1,15 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/headgate/headgate/controllers/certificates"
 	"github.com/headgate/headgate/xds/server"
 )
 
@@ -24,55 +18,25 @@ func filesIn(dir string) server.Files {
 	return server.Files{Certificate: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"), ClientCAs: filepath.Join(dir, "ca.crt")}
 }
 
-// issue makes an authority, a server's certificate in files, and the credentials of a client.
+// serverName is in the server's certificate.
+const serverName = "headgate-xds.example.com"
+
+// issue makes an authority and a server's certificate in files, and the credentials of a client, as the product makes them.
 func issue(dir string) credentials.TransportCredentials {
+	now := time.Now()
+	authority, err := certificates.NewAuthority("bench", now)
+	must(err)
+	own, err := authority.Issue(certificates.Names{DNS: []string{serverName}}, now)
+	must(err)
+	client, err := authority.Issue(certificates.Names{URI: "spiffe://cluster.local/ns/shop/sa/client"}, now)
+	must(err)
 	files := filesIn(dir)
-	authorityKey := newKey()
-	authority := template()
-	authority.IsCA, authority.BasicConstraintsValid, authority.KeyUsage = true, true, x509.KeyUsageCertSign
-	authority, _ = sign(authority, authority, authorityKey, authorityKey)
-	write(files.ClientCAs, "CERTIFICATE", authority.Raw)
-
-	own, key := template(), newKey()
-	own.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	own, _ = sign(own, authority, key, authorityKey)
-	write(files.Certificate, "CERTIFICATE", own.Raw)
-	text, err := x509.MarshalECPrivateKey(key)
-	must(err)
-	write(files.Key, "EC PRIVATE KEY", text)
-
-	client, key := template(), newKey()
-	client.URIs = []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/shop/sa/client"}}
-	client, _ = sign(client, authority, key, authorityKey)
-	roots := x509.NewCertPool()
-	roots.AddCert(authority)
-	return credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, RootCAs: roots,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{client.Raw}, PrivateKey: key, Leaf: client}},
-	})
-}
-
-func newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	return key
-}
-
-func template() *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	for file, text := range map[string][]byte{files.ClientCAs: authority.Certificate, files.Certificate: own.Certificate, files.Key: own.Key} {
+		must(os.WriteFile(file, text, 0o600))
 	}
-}
-
-func sign(what, by *x509.Certificate, key, byKey *ecdsa.PrivateKey) (*x509.Certificate, error) {
-	der, err := x509.CreateCertificate(rand.Reader, what, by, key.Public(), byKey)
+	pair, err := tls.X509KeyPair(client.Certificate, client.Key)
 	must(err)
-	out, err := x509.ParseCertificate(der)
-	must(err)
-	return out, nil
-}
-
-func write(file, kind string, der []byte) {
-	must(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority.Certificate)
+	return credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, ServerName: serverName, RootCAs: roots, Certificates: []tls.Certificate{pair}})
 }

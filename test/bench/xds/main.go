@@ -42,7 +42,8 @@ func main() {
 	most := flag.Int("most", 1000, "largest number of clients and services")
 	only := flag.String("cache", "", "measure this one alone")
 	budget := flag.Duration("budget", 1500*time.Millisecond, "time for the changes of one row; at least three are made")
-	wire := flag.Bool("wire", false, "measure over mutual TLS, with the server in a process of its own")
+	overTLS := flag.Bool("wire", false, "measure over mutual TLS, with the server in a process of its own")
+	part := flag.String("part", "", "of that measure one part alone: changes, slow, storm or reports")
 	serves := flag.String("serve", "", "be the server with this cache")
 	services := flag.Int("services", 0, "number of its services")
 	certificates := flag.String("certificates", "", "folder of its certificates")
@@ -55,10 +56,15 @@ func main() {
 	case *serves != "":
 		i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == *serves })
 		serve(kinds[i], *services, filesIn(*certificates))
-	case *wire:
-		overTheWire(protocols, *most, *only, *budget)
-		if *only == "" || *only == kinds[0].name {
-			loadReports()
+	case *overTLS:
+		dir, err := os.MkdirTemp("", "bench-xds")
+		must(err)
+		defer func() { _ = os.RemoveAll(dir) }()
+		w := wire{protocols, *most, *only, *budget, dir, issue(dir)}
+		for _, p := range parts {
+			if *part == "" || *part == p.name {
+				p.measure(w)
+			}
 		}
 	default:
 		inProcess(protocols, *least, *most, *only, *budget)

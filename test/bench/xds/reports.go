@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -22,18 +21,17 @@ const (
 )
 
 // loadReports measures what it costs that clients report, while nobody asks and while somebody does.
-func loadReports() {
-	dir, err := os.MkdirTemp("", "bench-xds")
-	must(err)
-	defer func() { _ = os.RemoveAll(dir) }()
-	creds := issue(dir)
-	server := startRemote(kinds[0], 10, dir)
+func (w wire) loadReports() {
+	if !w.measures(kinds[0]) {
+		return
+	}
+	server := startRemote(kinds[0], 10, w.dir)
 	defer server.end()
 	ctx, cancel := context.WithCancel(context.Background())
 	var clients, connected sync.WaitGroup
 	for i := range reporting {
 		connected.Add(1)
-		clients.Go(func() { report(ctx, i, server.address, creds, connected.Done) })
+		clients.Go(func() { report(ctx, i, server.address, w.creds, connected.Done) })
 	}
 	connected.Wait()
 	pause()
