@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"k8s.io/utils/clock"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/headgate/headgate/test/pki"
@@ -231,6 +233,45 @@ func TestTheEndComesToOneClientAfterTheOther(t *testing.T) {
 	t.Logf("%d streams ended between %v and %v after the end had begun", clients, first, last)
 	if spread := clients * drainInterval; last-first < spread/2 || last > r.config.Keepalive.Drain {
 		t.Errorf("they should be spread over %v", spread)
+	}
+}
+
+// ahead is a clock that runs, and can be put forward. Its timers are not.
+type ahead struct {
+	clock.RealClock
+
+	by atomic.Int64
+}
+
+func (a *ahead) Now() time.Time                  { return time.Now().Add(time.Duration(a.by.Load())) }
+func (a *ahead) Since(t time.Time) time.Duration { return a.Now().Sub(t) }
+
+// TestWhoIsThereDoesNotWaitForWhoComes has all places for new clients taken.
+func TestWhoIsThereDoesNotWaitForWhoComes(t *testing.T) {
+	clk := &ahead{}
+	r := start(t, func(c *Config) { c.Clock = clk })
+	notices := r.neighbour()
+	clk.by.Store(int64(arrivalTime))
+	for range arrivalsAtOnce {
+		r.arrivals <- struct{}{}
+	}
+	came := make(chan error, 1)
+	conn := r.dial(r.authority.Workload("shop"))
+	go func() {
+		_, err := firstResponse(t, conn, shopNode, cache.Clusters.URL())
+		came <- err
+	}()
+	notices()
+	select {
+	case err := <-came:
+		t.Errorf("a client that came did not wait for its turn: %v", err)
+	default:
+	}
+	for range arrivalsAtOnce {
+		<-r.arrivals
+	}
+	if err := <-came; err != nil {
+		t.Error(err)
 	}
 }
 

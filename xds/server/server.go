@@ -53,6 +53,12 @@ var messageBuffers = func() mem.BufferPool {
 // streamWindow is HTTP/2's own default, in bytes.
 const streamWindow = 64<<10 - 1
 
+// arrivalsAtOnce is how many clients use the cache at the same time that have come within arrivalTime.
+const (
+	arrivalsAtOnce = 2
+	arrivalTime    = 10 * time.Second
+)
+
 var errDraining = status.Error(codes.Unavailable, "this replica ends, ask another")
 
 // Server serves a cache over aggregated discovery.
@@ -65,6 +71,8 @@ type Server struct {
 	refusals     *refusals
 	metrics      *metrics
 	certificates *certificates
+	// arrivals are the sessions of new clients that use the cache.
+	arrivals chan struct{}
 	// draining ends with drain, when the server begins to end.
 	draining context.Context //nolint:containedctx // it lives as long as the server
 	drain    context.CancelFunc
@@ -93,6 +101,7 @@ func New(config Config) (*Server, error) {
 			files: config.Files, clock: config.Clock, remember: config.Keepalive.MaxAge + config.Keepalive.MaxAgeGrace,
 			ends: func(of string, at time.Time) { m.expiry.WithLabelValues(of).Set(float64(at.Unix())) },
 		},
+		arrivals: make(chan struct{}, arrivalsAtOnce),
 		draining: draining, drain: drain,
 	}, nil
 }

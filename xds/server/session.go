@@ -65,6 +65,7 @@ type session[Request request, Response proto.Message] struct {
 	variant  variant[Request, Response]
 	identity Identity
 	tenant   *tenant
+	came     time.Time
 
 	// client is there once connected is closed: after the first request. The mutex is held while it comes and goes.
 	mu        sync.Mutex
@@ -85,7 +86,7 @@ func serve[Request request, Response proto.Message](s *Server, str stream[Reques
 	}
 	defer leave()
 	session := &session[Request, Response]{
-		server: s, stream: str, variant: v, identity: identity, tenant: tenant,
+		server: s, stream: str, variant: v, identity: identity, tenant: tenant, came: s.config.Clock.Now(),
 		connected: make(chan struct{}), unserved: make(chan Response, maxUnserved),
 	}
 	defer session.close()
@@ -141,7 +142,8 @@ func (s *session[Request, Response]) receive(ctx context.Context) error {
 			return s.ending(err)
 		}
 		from.taken(proto.Size(r))
-		free, err := s.handle(r)
+		var free bool
+		s.inTurn(func() { free, err = s.handle(r) })
 		if err != nil {
 			return err
 		}
@@ -279,7 +281,9 @@ func (s *session[Request, Response]) push() error {
 	s.disarm()
 	m, clk := s.server.metrics, s.server.config.Clock
 	for {
-		next, again := s.client.Next()
+		var next *cache.Response
+		var again time.Time
+		s.inTurn(func() { next, again = s.client.Next() })
 		if next == nil {
 			s.arm(again)
 			return nil
@@ -295,6 +299,16 @@ func (s *session[Request, Response]) push() error {
 			m.latency.Observe(clk.Since(next.ChangedAt).Seconds())
 		}
 	}
+}
+
+// inTurn has the session use the cache. Of clients that have just come, and have much to ask for and to be told, only a few do at a time:
+// many come at once when another replica ends, and those that are there do not wait for all of them.
+func (s *session[Request, Response]) inTurn(use func()) {
+	if s.server.config.Clock.Since(s.came) < arrivalTime {
+		s.server.arrivals <- struct{}{}
+		defer func() { <-s.server.arrivals }()
+	}
+	use()
 }
 
 // send returns when the client has read enough that no more waits than HTTP/2 buffers.
