@@ -60,6 +60,10 @@ vulncheck: ## Look for known vulnerabilities in the dependencies that are used (
 bench-xds: ## Print what it costs to push an endpoint to xDS clients, beside go-control-plane's caches (FLAGS: -wire over mutual TLS).
 	nice -n 10 go run ./test/bench/xds $(FLAGS)
 
+.PHONY: bench-endpoints
+bench-endpoints: ## Print how long an Envoy takes to have an endpoint that has changed, behind Envoy Gateway and over xDS, on a local cluster (FLAGS: see -help).
+	hack/bench.sh endpoints $(FLAGS)
+
 .PHONY: bench-judge
 bench-judge: ## Print what the judge of canaries decides, beside what others decide.
 	go run ./test/bench/judge

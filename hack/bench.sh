@@ -3,6 +3,7 @@
 #
 #   hack/bench.sh failover [FLAGS]   how long each stage of a failover takes
 #   hack/bench.sh overload [FLAGS]   what becomes of calls while backends die, are slow or overloaded
+#   hack/bench.sh endpoints [FLAGS]  how long an Envoy takes to have an endpoint that has changed
 #   hack/bench.sh idle [FLAGS]       what a hundred settled ExposedServices cost
 #   hack/bench.sh scale [FLAGS]      what hundreds of ExposedServices cost one operator, and how fast it is with
 #                                    them, on an API server of its own without a cluster (-n 10000, -others 50000)
@@ -12,7 +13,7 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
-name=${1:?say which: failover, overload, idle, scale or peers}
+name=${1:?say which: failover, overload, endpoints, idle, scale or peers}
 shift
 mkdir -p "$cache/bin"
 

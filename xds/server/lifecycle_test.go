@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"k8s.io/utils/clock"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/headgate/headgate/test/pki"
@@ -236,22 +234,10 @@ func TestTheEndComesToOneClientAfterTheOther(t *testing.T) {
 	}
 }
 
-// ahead is a clock that runs, and can be put forward. Its timers are not.
-type ahead struct {
-	clock.RealClock
-
-	by atomic.Int64
-}
-
-func (a *ahead) Now() time.Time                  { return time.Now().Add(time.Duration(a.by.Load())) }
-func (a *ahead) Since(t time.Time) time.Duration { return a.Now().Sub(t) }
-
 // TestWhoIsThereDoesNotWaitForWhoComes has all places for new clients taken.
 func TestWhoIsThereDoesNotWaitForWhoComes(t *testing.T) {
-	clk := &ahead{}
-	r := start(t, func(c *Config) { c.Clock = clk })
+	r := start(t, nil)
 	notices := r.neighbour()
-	clk.by.Store(int64(arrivalTime))
 	for range arrivalsAtOnce {
 		r.arrivals <- struct{}{}
 	}

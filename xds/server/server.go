@@ -53,11 +53,8 @@ var messageBuffers = func() mem.BufferPool {
 // streamWindow is HTTP/2's own default, in bytes.
 const streamWindow = 64<<10 - 1
 
-// arrivalsAtOnce is how many clients use the cache at the same time that have come within arrivalTime.
-const (
-	arrivalsAtOnce = 2
-	arrivalTime    = 10 * time.Second
-)
+// arrivalsAtOnce is how many clients use the cache at the same time that have not been sent yet what they asked for.
+const arrivalsAtOnce = 2
 
 var errDraining = status.Error(codes.Unavailable, "this replica ends, ask another")
 
@@ -71,7 +68,7 @@ type Server struct {
 	refusals     *refusals
 	metrics      *metrics
 	certificates *certificates
-	// arrivals are the sessions of new clients that use the cache.
+	// arrivals are the sessions of such clients that use the cache.
 	arrivals chan struct{}
 	// draining ends with drain, when the server begins to end.
 	draining context.Context //nolint:containedctx // it lives as long as the server

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -65,7 +66,8 @@ type session[Request request, Response proto.Message] struct {
 	variant  variant[Request, Response]
 	identity Identity
 	tenant   *tenant
-	came     time.Time
+	// answered: the client has been sent what it asked for last. What it is sent from then on are changes.
+	answered atomic.Bool
 
 	// client is there once connected is closed: after the first request. The mutex is held while it comes and goes.
 	mu        sync.Mutex
@@ -86,7 +88,7 @@ func serve[Request request, Response proto.Message](s *Server, str stream[Reques
 	}
 	defer leave()
 	session := &session[Request, Response]{
-		server: s, stream: str, variant: v, identity: identity, tenant: tenant, came: s.config.Clock.Now(),
+		server: s, stream: str, variant: v, identity: identity, tenant: tenant,
 		connected: make(chan struct{}), unserved: make(chan Response, maxUnserved),
 	}
 	defer session.close()
@@ -150,6 +152,7 @@ func (s *session[Request, Response]) receive(ctx context.Context) error {
 		if free {
 			continue
 		}
+		s.answered.Store(false)
 		if err := bucket.Wait(ctx); err != nil {
 			return status.FromContextError(ctx.Err()).Err()
 		}
@@ -280,11 +283,14 @@ func (s *session[Request, Response]) unknown(r Request) error {
 func (s *session[Request, Response]) push() error {
 	s.disarm()
 	m, clk := s.server.metrics, s.server.config.Clock
-	for {
+	for sent := false; ; sent = true {
 		var next *cache.Response
 		var again time.Time
 		s.inTurn(func() { next, again = s.client.Next() })
 		if next == nil {
+			if sent {
+				s.answered.Store(true)
+			}
 			s.arm(again)
 			return nil
 		}
@@ -301,10 +307,10 @@ func (s *session[Request, Response]) push() error {
 	}
 }
 
-// inTurn has the session use the cache. Of clients that have just come, and have much to ask for and to be told, only a few do at a time:
-// many come at once when another replica ends, and those that are there do not wait for all of them.
+// inTurn has the session use the cache. Of clients that have much to ask for and to be told, because they have just come, only a few do
+// at a time: many come at once when another replica ends, and those that are there do not wait for all of them.
 func (s *session[Request, Response]) inTurn(use func()) {
-	if s.server.config.Clock.Since(s.came) < arrivalTime {
+	if !s.answered.Load() {
 		s.server.arrivals <- struct{}{}
 		defer func() { <-s.server.arrivals }()
 	}

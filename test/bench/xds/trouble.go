@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -12,11 +13,11 @@ import (
 
 // Changes that a slow client is behind: a burst of them, one after the other.
 const (
-	rounds        = 5
+	rounds        = 15
 	burst         = 100
 	burstInterval = 20 * time.Millisecond
 	// over is how long a slow client must have got nothing more.
-	over = time.Second
+	over = 500 * time.Millisecond
 )
 
 // slowClients prints how late a slow client is done with the last of many changes.
@@ -47,9 +48,12 @@ func behind(kind kind, delta bool, dir string, creds credentials.TransportCreden
 	for round := range rounds {
 		var last time.Time
 		for i := range burst {
+			if i == burst-1 {
+				time.Sleep(rand.N(slowly)) //nolint:gosec // chance is all that is needed
+			}
 			server.change(0, round*burst+i+1)
 			last = time.Now()
-			time.Sleep(burstInterval + time.Duration(round)*time.Millisecond)
+			time.Sleep(burstInterval)
 		}
 		for time.Since(time.Unix(0, max(slow.took.Load(), last.UnixNano()))) < over {
 			pause()
