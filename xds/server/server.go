@@ -29,12 +29,9 @@ const handshakeTimeout = 10 * time.Second
 // maxHeaderBytes of a call: xDS clients send no more than what gRPC itself needs.
 const maxHeaderBytes = 8 << 10
 
-// Buffers of a connection, in bytes. Requests are a few hundred, and larger ones are read into their own memory. The one for writing is
-// there while something is written.
-const (
-	readBuffer  = 2 << 10
-	writeBuffer = 8 << 10
-)
+// writeBuffer is the buffer of a connection, in bytes, while something is written. There is none for reading: TLS has one of its own, and
+// most of a client's memory would be buffers that are empty.
+const writeBuffer = 8 << 10
 
 // messageBuffers are for messages of any size. gRPC's own have no size between 32 KiB and 1 MiB, where the first responses to clients of
 // many services are.
@@ -206,8 +203,7 @@ func (s *Server) grpcServer() *grpc.Server {
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		// A stream may send so much before its request is asked for, and what is asked for is charged.
 		grpc.StaticStreamWindowSize(streamWindow),
-		// Most of a client's memory would be buffers that are empty: what it says is short, and what it is told is written at once.
-		grpc.ReadBufferSize(readBuffer),
+		grpc.ReadBufferSize(0),
 		grpc.WriteBufferSize(writeBuffer),
 		experimental.BufferPool(messageBuffers),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

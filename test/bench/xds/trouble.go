@@ -13,7 +13,7 @@ import (
 
 // Changes that a slow client is behind: a burst of them, one after the other.
 const (
-	rounds        = 15
+	rounds        = 9
 	burst         = 100
 	burstInterval = 20 * time.Millisecond
 	// over is how long a slow client must have got nothing more.
