@@ -93,7 +93,7 @@ func converse(
 ) error {
 	node := &core.Node{Id: id, Cluster: "shop"}
 	if delta {
-		stream, err := ads.DeltaAggregatedResources(ctx)
+		stream, err := ads.DeltaAggregatedResources(ctx, grpc.WaitForReady(true))
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func converse(
 			return &discovery.DeltaDiscoveryRequest{TypeUrl: resource.EndpointType, ResponseNonce: r.GetNonce()}
 		})
 	}
-	stream, err := ads.StreamAggregatedResources(ctx)
+	stream, err := ads.StreamAggregatedResources(ctx, grpc.WaitForReady(true))
 	if err != nil {
 		return err
 	}
