@@ -28,7 +28,7 @@ if [[ ! -x $python/bin/python ]]; then
 fi
 "$python/bin/pip" install --quiet --disable-pip-version-check --requirement test/foreign/python/requirements.txt >&2
 
-install_for javac openjdk-17-jdk-headless
+install_for javac default-jdk-headless
 install_for mvn maven
 say 'gRPC for Java' >&2
 mvn --quiet --batch-mode --file "$java/pom.xml" package dependency:copy-dependencies >&2
