@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	// few and many are the numbers of ExposedServices that are compared; warm are there before, so that what the first of a kind
-	// costs once (connections, schemas, pools) is nobody's growth.
+	// few and many are the numbers of ExposedServices that are compared, and in memory some and many: up to a megabyte that the start
+	// has left goes away among the first fifty, by chance, which is half of what these take. Warm are there before, so that what the
+	// first of a kind costs once (connections, schemas, pools) is nobody's growth.
 	warm = 10
 	few  = 50
+	some = 100
 	many = 200
-	// mostGrowth is what one more may cost among many, by what one more costs among few: in requests, which repeat exactly, and in
-	// memory, where the measured ratio lay between 1.05 and 1.24.
-	mostGrowth, mostMemoryGrowth = 1.3, 1.6
+	// mostGrowth is what one more may cost among many, by what one more costs among fewer: in requests, which repeat exactly, and in
+	// memory, where the measured ratio lay between 0.81 and 1.09.
+	mostGrowth, mostMemoryGrowth = 1.3, 1.4
 	// growthTime bounds the test, which takes a minute on two processors. The operator is built before.
 	growthTime = 10 * time.Minute
 	// growthQuiet is longer than the operator puts anything off that belongs to a new ExposedService: the fallback's ClusterIP
@@ -51,22 +53,22 @@ func TestOneMoreCostsTheSameAmongMany(t *testing.T) {
 	defer cancel()
 	g := startGrowth(ctx, t, binary, folder)
 	first := g.add(ctx, 0, warm)
-	among := map[int]cost{few: g.add(ctx, warm, few), many: g.add(ctx, few, many)}
+	among := map[int]cost{few: g.add(ctx, warm, few), some: g.add(ctx, few, some), many: g.add(ctx, some, many)}
 	if err := g.plane.Err(); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("each of the first %d: %.1f requests, %.0f KiB", warm, first.requests, first.bytes/1024)
-	for _, n := range []int{few, many} {
+	for _, n := range []int{few, some, many} {
 		t.Logf("each up to %d: %.1f requests, %.0f KiB", n, among[n].requests, among[n].bytes/1024)
 	}
-	if among[few].bytes <= 0 || among[few].requests <= 0 {
+	if among[some].bytes <= 0 || among[few].requests <= 0 {
 		t.Fatalf("nothing was measured: %+v", among)
 	}
 	if growth := among[many].requests / among[few].requests; growth > mostGrowth {
 		t.Errorf("one more of %d costs %.2f times the requests of one more of %d, more than %.1f", many, growth, few, mostGrowth)
 	}
-	if growth := among[many].bytes / among[few].bytes; growth > mostMemoryGrowth {
-		t.Errorf("one more of %d costs %.2f times the memory of one more of %d, more than %.1f", many, growth, few, mostMemoryGrowth)
+	if growth := among[many].bytes / among[some].bytes; growth > mostMemoryGrowth {
+		t.Errorf("one more of %d costs %.2f times the memory of one more of %d, more than %.1f", many, growth, some, mostMemoryGrowth)
 	}
 }
 
