@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -174,8 +173,6 @@ func TestEndpointsOfOneTouchNothingElse(t *testing.T) {
 func serviceBackend(name, service string) v1alpha1.Backend {
 	return v1alpha1.Backend{Name: name, Service: &v1alpha1.ServiceBackend{Name: service, Port: 50051}}
 }
-
-func compareNames(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }
 
 func nameIn(message proto.Message) string {
 	if a, ok := message.(*endpointv3.ClusterLoadAssignment); ok {

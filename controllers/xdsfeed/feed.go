@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -326,14 +327,17 @@ func (f *Feed) publish(key types.NamespacedName, change catalogChange) error {
 // problems are those of the catalog, and what the cache has not taken. Nothing of that is lost: clients have what they had.
 func (f *Feed) problems(key types.NamespacedName) []resource.Problem {
 	problems := f.catalog.problems(key)
-	for _, err := range f.unpublished[key] {
+	refused := f.unpublished[key]
+	for _, owner := range slices.SortedFunc(maps.Keys(refused), compareNames) {
 		problems = append(problems, resource.Problem{
 			Reason: v1alpha1.ReasonNotAccepted, Partial: true,
-			Message: fmt.Sprintf("clients keep what they had, because what the spec makes cannot be served (%v): change what this is about, and report it", err),
+			Message: fmt.Sprintf("clients keep what they had, because what the spec makes cannot be served (%v): change what this is about, and report it", refused[owner]),
 		})
 	}
 	return problems
 }
+
+func compareNames(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }
 
 // Served is what this replica serves of an ExposedService.
 type Served struct {

@@ -277,6 +277,32 @@ func TestWhatWasNotPublishedIsPublishedByTheRetry(t *testing.T) {
 	}
 }
 
+// What the status says comes in the same order each time: another one would be worth a write.
+func TestWhatWasNotPublishedIsSaidInTheSameOrder(t *testing.T) {
+	s := newStation(t, overXDS("one"))
+	for _, name := range []string{"one", ""} {
+		if _, err := s.run(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.feed.set = func(map[cache.Owner][]cache.Resource) error { return errors.New("it is refused") }
+	s.world.items[0].Generation++
+	s.world.items[0].Spec.Hostnames = []v1alpha1.Hostname{"other.example.com"}
+	if _, err := s.run("one"); err == nil {
+		t.Fatal("nobody hears of the refusal")
+	}
+	one := client.ObjectKeyFromObject(&s.world.items[0])
+	first := s.feed.Served(one).Problems
+	if len(first) < 2 {
+		t.Fatalf("its status says %+v, want something of the port as well", first)
+	}
+	for range 50 {
+		if again := s.feed.Served(one).Problems; !slices.Equal(again, first) {
+			t.Fatalf("its status says %+v, and then %+v", first, again)
+		}
+	}
+}
+
 // names is a DNS in which every look-up waits for its answer; no error is an address.
 type names struct{ answers chan error }
 
