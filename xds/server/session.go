@@ -152,7 +152,6 @@ func (s *session[Request, Response]) receive(ctx context.Context) error {
 		if free {
 			continue
 		}
-		s.answered.Store(false)
 		if err := bucket.Wait(ctx); err != nil {
 			return status.FromContextError(ctx.Err()).Err()
 		}
@@ -191,9 +190,14 @@ func (s *session[Request, Response]) handle(r Request) (free bool, err error) {
 	if err := s.bound(t, r); err != nil {
 		return false, err
 	}
+	// What the request asks for is sent as soon as the cache knows: until it is said that nothing is, the client waits for it.
+	before := s.answered.Swap(false)
 	changed, err := s.variant.subscribe(s.client, t, r)
 	if err != nil {
 		return false, s.refuse(codes.ResourceExhausted, reasonMemory, err)
+	}
+	if !changed && before {
+		s.answered.Store(true)
 	}
 	return answered && !changed, nil
 }
