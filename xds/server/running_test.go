@@ -31,7 +31,7 @@ type running struct {
 	stop      func()
 }
 
-// start runs a server with a synced cache on a loopback port until the test ends.
+// start runs a server with a synced cache on a loopback port until the test ends. It serves when start returns.
 func start(t testing.TB, change func(*Config)) *running {
 	t.Helper()
 	r := &running{t: t, cache: cache.New(cache.Config{}), authority: pki.NewAuthority(t), logged: &lines{}}
@@ -64,6 +64,7 @@ func start(t testing.TB, change func(*Config)) *running {
 		}
 	})
 	t.Cleanup(r.stop)
+	r.logged.await(t, "Serving xDS") // it has read its certificates, which clients that are replicas need
 	return r
 }
 
