@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/test/grpcapp/load"
 )
 
 // table is what was measured with a number of services, in Markdown.
@@ -20,11 +22,11 @@ func table(services int, o options, rows []row) string {
 }
 
 // at is a percentile of a list in order, by nearest rank.
-func at(sorted []time.Duration, percent int) string {
+func at(sorted []time.Duration, percent float64) string {
 	if len(sorted) == 0 {
 		return "-"
 	}
-	return milliseconds(sorted[max((len(sorted)*percent+99)/100, 1)-1])
+	return milliseconds(load.Percentile(sorted, percent))
 }
 
 func milliseconds(d time.Duration) string {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -182,8 +181,8 @@ func byXDS(ctx context.Context, s *stage) (*corev1.Pod, int, error) {
 	}
 	one := s.exposedService(0)
 	envoy, err := s.StartOwnEnvoy(ctx, one, certificate, func(files map[string]string) {
-		for _, name := range slices.Collect(maps.Keys(files)) { // it follows its whole namespace
-			files[name] = strings.ReplaceAll(files[name], "cluster: "+s.space+"/"+one.Name+"\n", "cluster: "+s.space+"\n")
+		for name, text := range files { // it follows its whole namespace
+			files[name] = strings.ReplaceAll(text, "cluster: "+s.space+"/"+one.Name+"\n", "cluster: "+s.space+"\n")
 		}
 	})
 	return envoy, scene.OwnAdminPort, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/grpcapp/load"
 )
 
 // goal bounds the 99th percentile of the time from the EndpointSlice event to the applied route.
@@ -29,7 +30,7 @@ type result struct {
 // mostLosses is how many failed calls are printed.
 const mostLosses = 20
 
-func (r *result) met() bool { return percentile(headgate.times(r.failovers), 99) <= goal }
+func (r *result) met() bool { return load.Percentile(headgate.times(r.failovers), 99) <= goal }
 
 func (r *result) print(to io.Writer) {
 	fmt.Fprintf(to, "\nshape %s: %d failovers by failed readiness under %d calls/s (%d more were disturbed and left out), times in ms\n",
@@ -44,7 +45,7 @@ func (r *result) print(to io.Writer) {
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.name, s.from, s.to, len(times),
-			millis(percentile(times, 50)), millis(percentile(times, 99)), millis(times[len(times)-1]))
+			millis(load.Percentile(times, 50)), millis(load.Percentile(times, 99)), millis(times[len(times)-1]))
 	}
 	_ = table.Flush()
 
@@ -69,7 +70,7 @@ func (r *result) print(to io.Writer) {
 		verdict = "NOT MET"
 	}
 	fmt.Fprintf(to, "goal: EndpointSlice event -> applied GRPCRoute p99 <= %d ms: %s (%s ms)\n",
-		goal.Milliseconds(), verdict, millis(percentile(headgate.times(r.failovers), 99)))
+		goal.Milliseconds(), verdict, millis(load.Percentile(headgate.times(r.failovers), 99)))
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }

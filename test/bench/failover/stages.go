@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -66,10 +65,4 @@ func (s stage) times(failovers []failover) []time.Duration {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// percentile is by nearest rank; the list is sorted and not empty.
-func percentile(sorted []time.Duration, percent float64) time.Duration {
-	rank := int(math.Ceil(percent / 100 * float64(len(sorted))))
-	return sorted[max(rank, 1)-1]
 }

@@ -22,16 +22,16 @@ func latencyOf(calls []record) Latency {
 	}
 	slices.Sort(latencies)
 	return Latency{
-		P50: percentile(latencies, 50),
-		P90: percentile(latencies, 90),
-		P99: percentile(latencies, 99),
-		Max: percentile(latencies, 100),
+		P50: Percentile(latencies, 50),
+		P90: Percentile(latencies, 90),
+		P99: Percentile(latencies, 99),
+		Max: Percentile(latencies, 100),
 	}
 }
 
-// percentile is the nearest-rank percentile, 0 < p <= 100: the smallest value that at
+// Percentile is the nearest-rank percentile, 0 < p <= 100: the smallest value that at
 // least p percent of the sorted values do not exceed. It is 0 when there are none.
-func percentile(sorted []time.Duration, p float64) time.Duration {
+func Percentile(sorted []time.Duration, p float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}

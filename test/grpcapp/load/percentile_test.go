@@ -21,7 +21,7 @@ func TestPercentileIsOfTheNearestRank(t *testing.T) {
 	}{
 		{0, 50, 0}, {1, 1, 1}, {1, 100, 1}, {5, 50, 3}, {4, 50, 2}, {100, 99, 99}, {101, 99, 100}, {100, 100, 100}, {10, 90, 9},
 	} {
-		if got := percentile(values(test.n), test.p); got != test.want {
+		if got := Percentile(values(test.n), test.p); got != test.want {
 			t.Errorf("p%g of 1..%d is %d, want %d", test.p, test.n, got, test.want)
 		}
 	}
