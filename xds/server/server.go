@@ -50,7 +50,7 @@ var messageBuffers = func() mem.BufferPool {
 // streamWindow is HTTP/2's own default, in bytes.
 const streamWindow = 64<<10 - 1
 
-// arrivalsAtOnce is how many clients use the cache at the same time that have not been sent yet what they asked for.
+// arrivalsAtOnce is how many clients use the cache at the same time whose last request asked for something.
 const arrivalsAtOnce = 2
 
 var errDraining = status.Error(codes.Unavailable, "this replica ends, ask another")

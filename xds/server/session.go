@@ -66,8 +66,8 @@ type session[Request request, Response proto.Message] struct {
 	variant  variant[Request, Response]
 	identity Identity
 	tenant   *tenant
-	// answered: the client has been sent what it asked for last. What it is sent from then on are changes.
-	answered atomic.Bool
+	// settled: the client's last request was an answer and nothing else. What it is sent from then on are changes.
+	settled atomic.Bool
 
 	// client is there once connected is closed: after the first request. The mutex is held while it comes and goes.
 	mu        sync.Mutex
@@ -149,6 +149,7 @@ func (s *session[Request, Response]) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.settled.Store(free)
 		if free {
 			continue
 		}
@@ -190,14 +191,9 @@ func (s *session[Request, Response]) handle(r Request) (free bool, err error) {
 	if err := s.bound(t, r); err != nil {
 		return false, err
 	}
-	// What the request asks for is sent as soon as the cache knows: until it is said that nothing is, the client waits for it.
-	before := s.answered.Swap(false)
 	changed, err := s.variant.subscribe(s.client, t, r)
 	if err != nil {
 		return false, s.refuse(codes.ResourceExhausted, reasonMemory, err)
-	}
-	if !changed && before {
-		s.answered.Store(true)
 	}
 	return answered && !changed, nil
 }
@@ -287,14 +283,11 @@ func (s *session[Request, Response]) unknown(r Request) error {
 func (s *session[Request, Response]) push() error {
 	s.disarm()
 	m, clk := s.server.metrics, s.server.config.Clock
-	for sent := false; ; sent = true {
+	for {
 		var next *cache.Response
 		var again time.Time
 		s.inTurn(func() { next, again = s.client.Next() })
 		if next == nil {
-			if sent {
-				s.answered.Store(true)
-			}
 			s.arm(again)
 			return nil
 		}
@@ -314,7 +307,7 @@ func (s *session[Request, Response]) push() error {
 // inTurn has the session use the cache. Of clients that have much to ask for and to be told, because they have just come, only a few do
 // at a time: many come at once when another replica ends, and those that are there do not wait for all of them.
 func (s *session[Request, Response]) inTurn(use func()) {
-	if !s.answered.Load() {
+	if !s.settled.Load() {
 		s.server.arrivals <- struct{}{}
 		defer func() { <-s.server.arrivals }()
 	}
