@@ -65,7 +65,7 @@ type Server struct {
 	refusals     *refusals
 	metrics      *metrics
 	certificates *certificates
-	// arrivals are the sessions of such clients that use the cache.
+	// arrivals has a place for each session that uses the cache in its turn.
 	arrivals chan struct{}
 	// draining ends with drain, when the server begins to end.
 	draining context.Context //nolint:containedctx // it lives as long as the server
