@@ -25,6 +25,7 @@ type running struct {
 
 	t         testing.TB
 	cache     *cache.Cache
+	observer  *cache.Observer // from the beginning, so that it misses nothing
 	authority *pki.Authority
 	address   string
 	logged    *lines
@@ -35,6 +36,8 @@ type running struct {
 func start(t testing.TB, change func(*Config)) *running {
 	t.Helper()
 	r := &running{t: t, cache: cache.New(cache.Config{}), authority: pki.NewAuthority(t), logged: &lines{}}
+	r.observer = r.cache.Observe()
+	t.Cleanup(r.observer.Close)
 	r.cache.Synced()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,21 +96,22 @@ func (r *running) set(resources ...cache.Resource) string {
 // awaitStatus waits until the status of the greeter is as it should be. It looks whenever something changes.
 func (r *running) awaitStatus(what string, ok func(cache.Status) bool) []cache.Nack {
 	r.t.Helper()
-	observer := r.cache.Observe()
-	defer observer.Close()
 	var refusals []cache.Nack
 	deadline := time.After(20 * time.Second)
-	for !ok(r.cache.Status(greeter)) {
+	for {
+		right := ok(r.cache.Status(greeter))
+		for _, event := range r.observer.Take() { // also those that made it right
+			refusals = append(refusals, event.Nacks...)
+		}
+		if right {
+			return refusals
+		}
 		select {
-		case <-observer.Ready():
-			for _, event := range observer.Take() {
-				refusals = append(refusals, event.Nacks...)
-			}
+		case <-r.observer.Ready():
 		case <-deadline:
 			r.t.Fatalf("%s: still %+v, refusals %+v, log:\n%s", what, r.cache.Status(greeter), refusals, r.logged)
 		}
 	}
-	return refusals
 }
 
 // awaitLive waits until n clients use the greeter and all have acknowledged it.
