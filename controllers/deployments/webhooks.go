@@ -45,7 +45,9 @@ type Webhooks struct {
 	client  webhook.Client
 	reader  client.Reader
 	metrics *metrics.Metrics
-	queue   queue.Queue[webhookKey]
+	clock   clock.PassiveClock
+	// queue holds who may be asked. When each is to be asked again is not the queue's: that belongs to the run of the step.
+	queue queue.Queue[webhookKey]
 	// wake tells the reconciler that there is something new.
 	wake *queue.WakeUps
 
@@ -69,6 +71,15 @@ type askedStep struct {
 	// wanted are the webhooks to ask. Those that agreed, or that need not be asked any more, are gone from it.
 	wanted  map[string]v1alpha1.RolloutWebhook
 	answers map[string]webhookAnswer
+	// patience is how long those that were asked are left alone. It outlasts an obstacle that comes and goes.
+	patience map[string]patience
+}
+
+// webhookAsking is a webhook that is asked, and for which run of the step.
+type webhookAsking struct {
+	hook     v1alpha1.RolloutWebhook
+	question webhook.Question
+	started  time.Time
 }
 
 // webhookAnswer is an answer, and the webhook as it was when it gave it.
@@ -82,7 +93,7 @@ func NewWebhooks(
 	reader client.Reader, client webhook.Client, clock clock.WithTicker, m *metrics.Metrics, wake *queue.WakeUps,
 ) *Webhooks {
 	return &Webhooks{
-		client: client, reader: reader, metrics: m, wake: wake, asked: map[types.NamespacedName]*askedStep{},
+		client: client, reader: reader, metrics: m, clock: clock, wake: wake, asked: map[types.NamespacedName]*askedStep{},
 		asking: map[string]int{}, waiting: map[string][]webhookKey{},
 		queue: queue.New[webhookKey](firstAskAgain, lastAskAgain, clock),
 	}
@@ -100,12 +111,12 @@ func (a *Webhooks) follow(exs *v1alpha1.ExposedService, intents rollout.Intents)
 	defer a.mu.Unlock()
 	step := a.asked[key]
 	question := questionAbout(exs, intents)
-	if step == nil || step.question.ID != question.ID || !step.started.Equal(status.StepStarted.Time) {
+	if !step.isRun(question.ID, status.StepStarted.Time) {
 		if len(intents.Ask) == 0 {
 			delete(a.asked, key)
 			return
 		}
-		step = &askedStep{started: status.StepStarted.Time, answers: map[string]webhookAnswer{}}
+		step = &askedStep{started: status.StepStarted.Time, answers: map[string]webhookAnswer{}, patience: map[string]patience{}}
 		a.asked[key] = step
 	}
 	before := step.wanted
@@ -117,11 +128,14 @@ func (a *Webhooks) follow(exs *v1alpha1.ExposedService, intents rollout.Intents)
 		}
 		step.wanted[name] = hook
 		if have, already := before[name]; !already || !equality.Semantic.DeepEqual(have, hook) {
-			item := webhookKey{key, name}
-			a.queue.Forget(item)
-			a.queue.Add(item)
+			a.queue.AddAfter(webhookKey{key, name}, step.rest(name, hook, a.clock.Now()))
 		}
 	}
+}
+
+// isRun says whether a step that is asked about is this run of it. Nil is none.
+func (s *askedStep) isRun(id string, started time.Time) bool {
+	return s != nil && s.question.ID == id && s.started.Equal(started)
 }
 
 // questionAbout is what to ask about the step of the status.
@@ -192,22 +206,16 @@ func (a *Webhooks) askInTurn(ctx context.Context, item webhookKey) {
 		return
 	}
 	defer a.endTurn(item.exs.Namespace)
-	hook, question, wanted := a.wantedOf(item)
+	asking, wanted := a.wantedOf(item)
 	if !wanted {
-		a.queue.Forget(item)
 		return
 	}
-	answer := a.ask(ctx, item.exs.Namespace, hook, question)
+	answer := a.ask(ctx, item.exs.Namespace, asking.hook, asking.question)
 	if ctx.Err() != nil {
 		return // It was broken off, and says nothing.
 	}
 	a.metrics.CountWebhook(answer)
-	if answer.Agrees {
-		a.queue.Forget(item)
-	} else {
-		a.queue.AddRateLimited(item)
-	}
-	if a.note(item, hook, question, answer) {
+	if a.note(item, asking, answer) {
 		a.wake.Wake(item.exs)
 	}
 }
@@ -243,15 +251,23 @@ func (a *Webhooks) endTurn(namespace string) {
 	}
 }
 
-func (a *Webhooks) wantedOf(item webhookKey) (v1alpha1.RolloutWebhook, webhook.Question, bool) {
+// wantedOf says whom to ask what, if that is wanted now. What is to be left alone for a while yet comes again after that.
+func (a *Webhooks) wantedOf(item webhookKey) (webhookAsking, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	step := a.asked[item.exs]
 	if step == nil {
-		return v1alpha1.RolloutWebhook{}, webhook.Question{}, false
+		return webhookAsking{}, false
 	}
 	hook, wanted := step.wanted[item.name]
-	return hook, step.question, wanted
+	if given := step.answers[item.name]; !wanted || given.Agrees && equality.Semantic.DeepEqual(given.from, hook) {
+		return webhookAsking{}, false
+	}
+	if rest := step.rest(item.name, hook, a.clock.Now()); rest > 0 {
+		a.queue.AddAfter(item, rest)
+		return webhookAsking{}, false
+	}
+	return webhookAsking{hook, step.question, step.started}, true
 }
 
 func (a *Webhooks) ask(ctx context.Context, namespace string, hook v1alpha1.RolloutWebhook, question webhook.Question) webhook.Answer {
@@ -281,15 +297,20 @@ func (a *Webhooks) signingKey(ctx context.Context, namespace string, ref *corev1
 	return key, nil
 }
 
-// note keeps an answer to what is still asked, and says whether it is news.
-func (a *Webhooks) note(item webhookKey, hook v1alpha1.RolloutWebhook, question webhook.Question, answer webhook.Answer) bool {
+// note keeps an answer to what is still asked, and says whether it is news. An answer for a former run of the step is none: what it was
+// given for has been begun anew, with the same ID. A webhook that does not agree is asked again later.
+func (a *Webhooks) note(item webhookKey, asked webhookAsking, answer webhook.Answer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	step := a.asked[item.exs]
-	if step == nil || step.question.ID != question.ID {
+	step, question := a.asked[item.exs], asked.question
+	if !step.isRun(question.ID, asked.started) {
 		return false
 	}
-	given := webhookAnswer{hook, rollout.Answer{Revision: question.Revision, Step: question.Step, Agrees: answer.Agrees, Words: answer.Words}}
+	if !answer.Agrees {
+		step.leaveAlone(item.name, asked.hook, a.clock.Now())
+		a.queue.AddAfter(item, step.rest(item.name, asked.hook, a.clock.Now()))
+	}
+	given := webhookAnswer{asked.hook, rollout.Answer{Revision: question.Revision, Step: question.Step, Agrees: answer.Agrees, Words: answer.Words}}
 	if before := step.answers[item.name]; before.Answer == given.Answer && equality.Semantic.DeepEqual(before.from, given.from) {
 		return false
 	}
