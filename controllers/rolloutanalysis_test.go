@@ -19,6 +19,9 @@ import (
 // sidesPrometheus is a server that counts the calls of both sides by itself: some more whenever it is asked what time it is, which is once
 // in each look.
 type sidesPrometheus struct {
+	// now is its clock.
+	now func() time.Time
+
 	mu   sync.Mutex
 	down bool
 	// looks counts them.
@@ -41,7 +44,7 @@ func (p *sidesPrometheus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "down", http.StatusServiceUnavailable)
 		return
 	}
-	query, now := r.FormValue("query"), float64(time.Now().UnixMilli())/1000
+	query, now := r.FormValue("query"), float64(p.now().UnixMilli())/1000
 	if query == "time()" {
 		p.looks++
 		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"scalar","result":[%f,"%f"]}}`, now, now)
@@ -77,7 +80,7 @@ func (p *sidesPrometheus) samples(query string, now float64) []string {
 // startSides starts the server, and gives an analysis that asks it.
 func startSides(t *testing.T) (*sidesPrometheus, v1alpha1.Analysis) {
 	t.Helper()
-	p := &sidesPrometheus{}
+	p := &sidesPrometheus{now: time.Now}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	return p, v1alpha1.Analysis{

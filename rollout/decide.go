@@ -27,6 +27,8 @@ type Outcome struct {
 	Next time.Time
 	// Changed says that the status has to be written before anything follows it.
 	Changed bool
+	// Pending says that it has new evidence alone, which is to be kept as Gathered for the next look if nothing else has it written.
+	Pending bool
 }
 
 // Apply puts the outcome into a status. It replaces what pointers there point to, so that whoever shares them sees nothing.
@@ -35,7 +37,7 @@ func (o Outcome) Apply(status *v1alpha1.ExposedServiceStatus) {
 }
 
 // Decide says where the rollout goes: from what is asked for, from the status with what failover has just decided in it, from what
-// was observed, and from the time. It reads nothing else and keeps nothing. It takes one transition at most; when another may follow
+// was observed, and from the time. It reads nothing else and keeps nothing: evidence that is not written yet it is handed again. It takes one transition at most; when another may follow
 // it asks for a look at once. The spec must have a backend.
 func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceStatus, observation Observation, now time.Time) Outcome {
 	// The status holds microseconds; a decision must not depend on whether it has been through it.
@@ -49,6 +51,9 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 	if l.status.Phase != none {
 		l.status.Message = text.Cut(l.message(), mostMessage)
 		l.status.Progress = text.Cut(l.progress(), 32)
+		if out.Pending = taken == nil && l.pends(previous.Rollout); out.Pending {
+			l.status.Message = previous.Rollout.Message
+		}
 		out.Rollout = &l.status
 		out.Condition = l.condition()
 		out.Intents = l.intents()
@@ -59,7 +64,10 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 		out.History = remember(previous.History, out.Decisions)
 	}
 	out.Next = l.next(taken)
-	out.Changed = len(out.Decisions) > 0 || !equality.Semantic.DeepEqual(previous.Rollout, out.Rollout)
+	if out.Pending {
+		out.Next = sooner(out.Next, observation.Gathered.Written.Add(writeEvery))
+	}
+	out.Changed = len(out.Decisions) > 0 || !out.Pending && !equality.Semantic.DeepEqual(previous.Rollout, out.Rollout)
 	return out
 }
 

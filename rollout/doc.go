@@ -2,7 +2,8 @@
 // worse, rolls back when it is, and decides nothing from noise or from missing data.
 //
 // Decide is a pure function of the spec, the previous status, what was observed and the time. It remembers everything in the
-// status it returns, which is written before anything acts on it, so that a restart between any two looks changes nothing. A look
+// status it returns, which is written before anything acts on it, so that a restart between any two looks changes nothing. Evidence that
+// nothing hangs on yet is written each 15 seconds (gathered): a restart loses what came since, and nothing is counted twice. A look
 // takes in what was observed, takes at most one transition of the table, and says what the followers are to make true:
 //
 //	look        what one look knows; calls are fed to the judge (evidence)

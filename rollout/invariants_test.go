@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
@@ -61,6 +63,9 @@ func brokenInvariants(
 	if changed != (len(out.Decisions) > 0) && changed {
 		breaks("from %s to %s without a decision", was.Phase, is.Phase)
 	}
+	if out.Pending {
+		broken = append(broken, brokenPending(was, is, out)...)
+	}
 	for i, d := range out.Decisions {
 		if out.History[len(out.History)-len(out.Decisions)+i] != d || d.Message == "" || len(d.Message) > 512 {
 			breaks("decision %s is not as it should be in the history: %q", d.Reason, d.Message)
@@ -74,6 +79,18 @@ func brokenInvariants(
 	}
 	if len(is.Message) > 512 || len(is.Progress) > 32 || is.Phase != none && is.Message == "" {
 		breaks("the message is %q, the progress %q", is.Message, is.Progress)
+	}
+	return broken
+}
+
+// brokenPending is about looks that are not written: nothing but the evidence may be new in them.
+func brokenPending(was, is v1alpha1.RolloutStatus, out Outcome) []string {
+	var broken []string
+	if out.Changed || len(out.Decisions) > 0 {
+		broken = append(broken, "something is decided, and need not be written")
+	}
+	if is.Evidence = was.Evidence; !equality.Semantic.DeepEqual(was, is) {
+		broken = append(broken, "more than evidence is not written")
 	}
 	return broken
 }

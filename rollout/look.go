@@ -39,6 +39,7 @@ func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServic
 	l := &look{now: now, settings: settingsOf(spec.Rollout), asked: spec.Rollout != nil, seen: seen, away: away(spec, previous)}
 	if previous.Rollout != nil {
 		l.status = *previous.Rollout.DeepCopy()
+		l.resume()
 		l.forgetFuture()
 	}
 	l.desired = l.desiredRevision()

@@ -14,6 +14,8 @@ type Observation struct {
 	// DataPlane is which weight of the canary is served.
 	DataPlane DataPlane
 	Calls     Calls
+	// Gathered is what is kept in memory of the looks before.
+	Gathered Gathered
 	// Refused is what the followers could not make true of the last intents because it is refused, with the words of who
 	// refuses it; empty: nothing.
 	Refused string

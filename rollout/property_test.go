@@ -98,6 +98,7 @@ type history struct {
 	earlier []v1alpha1.ExposedServiceStatus
 	last    Outcome
 	taken   []string
+	memory  memory
 }
 
 func newHistory(t *rapid.T) *history {
@@ -274,6 +275,7 @@ func (h *history) look() {
 		h.couldRollBack()
 	}
 	before := h.status
+	seen.Gathered = h.memory.gathered
 	kept := asJSON(h.t, before)
 	h.last = Decide(&h.spec, before, seen, h.now)
 	h.check(before, seen, h.now, h.last)
@@ -286,10 +288,13 @@ func (h *history) look() {
 		}
 	}
 	if chance(h.t, "a crash before the write", 5) {
+		h.memory = memory{}
 		return
 	}
 	h.earlier = append(h.earlier, before)[max(0, len(h.earlier)-4):]
-	h.last.Apply(&h.status)
+	if h.memory.take(h.last, h.now) {
+		h.last.Apply(&h.status)
+	}
 	for _, follower := range []func(Intents){h.followWeight, h.followWorkload, h.followCanary} {
 		if chance(h.t, "it is followed", 90) {
 			follower(h.last.Intents)
@@ -435,10 +440,13 @@ func (h *history) calm() {
 			last = blows[0]
 		}
 		before, seen := h.status, h.observe()
+		seen.Gathered = h.memory.gathered
 		h.fails = map[string]float64{}
 		h.last = Decide(&h.spec, before, seen, h.now)
 		h.check(before, seen, h.now, h.last)
-		h.last.Apply(&h.status)
+		if h.memory.take(h.last, h.now) {
+			h.last.Apply(&h.status)
+		}
 		h.follow(h.last.Intents)
 		if len(h.harm) > 0 {
 			h.fatalf("%s", strings.Join(h.harm, "; "))

@@ -25,6 +25,8 @@ type scene struct {
 	t      testing.TB
 	spec   v1alpha1.ExposedServiceSpec
 	status v1alpha1.ExposedServiceStatus
+	// memory keeps evidence between two writes; nil: every look is written.
+	memory *memory
 
 	last     Outcome
 	all      []v1alpha1.Decision
@@ -100,12 +102,17 @@ func (s *scene) look() {
 	s.t.Helper()
 	seen := s.observe()
 	before := s.status
+	if s.memory != nil {
+		seen.Gathered = s.memory.gathered
+	}
 	s.last = Decide(&s.spec, before, seen, s.now)
 	if broken := brokenInvariants(&s.spec, before, seen, s.now, s.last); len(broken) > 0 {
 		s.t.Fatalf("%s: %s", s.at(), strings.Join(broken, "; "))
 	}
-	s.last.Apply(&s.status)
-	s.status = timeline.ThroughJSON(s.t, s.status)
+	if s.memory == nil || s.memory.take(s.last, s.now) {
+		s.last.Apply(&s.status)
+		s.status = timeline.ThroughJSON(s.t, s.status)
+	}
 	for _, d := range s.last.Decisions {
 		s.all = append(s.all, d)
 		s.say("  -> %-16s r%-3d %-16s %s\n%38s%s", d.Reason, d.Revision, s.phase(), s.shares(), "", d.Message)

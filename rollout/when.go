@@ -25,5 +25,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// sooner is the earlier of two times, of which the first may be zero: never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return earlier(a, b)
+}
+
 // clock is a time for people.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }

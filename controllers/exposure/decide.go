@@ -62,8 +62,12 @@ func (r *run) decide(ctx context.Context) error {
 			r.Compared.GiveBack(key, compared)
 			return err
 		}
+		r.gathered.wrote(key, shipping.Rollout, now)
 		r.exposing.Fail(r.Report.CorrectDecision(ctx, r.exs, decision))
 		r.reportDecisions(ctx, out)
+	}
+	if shipping.Pending {
+		r.gathered.gather(key, shipping.Rollout)
 	}
 	out.Apply(&r.exs.Status)
 	r.exs.Status.Rollout, r.exs.Status.Hedging, r.exs.Status.CheckInterval = shipping.Rollout.DeepCopy(), hedged, decision.CheckInterval
@@ -149,7 +153,9 @@ func (r *run) decideRollout(
 	out.Apply(&status)
 	taken := r.Compared.Take(key)
 	compared := r.Compared.Compared(key, r.exs.Spec.Backends[0].Name, taken)
-	shipping := rollout.Decide(&r.exs.Spec, status, r.observeRollout(compared), now)
+	seen := r.observeRollout(compared)
+	seen.Gathered = r.gathered.on(key, status.Rollout)
+	shipping := rollout.Decide(&r.exs.Spec, status, seen, now)
 
 	out.Traffic, out.History = *shipping.Traffic, shipping.History
 	out.Decisions = append(out.Decisions, shipping.Decisions...)

@@ -72,6 +72,8 @@ type Reconciler struct {
 
 	// states are what the decider remembers beside the status.
 	states deciderStates
+	// gathered is the evidence of rollouts since it was last written.
+	gathered gatherings
 	// reports wait for a moment in which nothing else is written.
 	reports delays
 	// exposures wait for what is looked up for the first time.
@@ -210,6 +212,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.Facts.Forget(key)
 	r.Settled.Forget(key)
 	r.states.forget(key)
+	r.gathered.forget(key)
 	r.reports.forget(key)
 	r.exposures.forget(key)
 	r.events.set(key, time.Time{})
