@@ -27,6 +27,9 @@ func (l *look) forgetStable() { l.status.Stable, l.status.Failed = "", nil }
 // adoptable: what the workload runs becomes known. A rollout of Kubernetes' own that is under way is left to end first.
 func adoptable(l *look) (string, bool) {
 	revision := l.adopted()
+	if l.runsIt() {
+		return fmt.Sprintf("%s runs %s with all its pods already, and not %s", l.status.Target, revision, l.status.Stable), revision != ""
+	}
 	return l.status.Target + " runs " + revision, revision != ""
 }
 
@@ -46,8 +49,20 @@ func (l *look) adopted() string {
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
 	case stable != "" && TemplateOf(stable) == TemplateOf(w.Revision) && (ConfigOf(stable) == "") != (ConfigOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.
+	case l.runsIt() && w.Held && w.complete():
+		return w.Revision
 	}
 	return ""
+}
+
+// runsIt: all pods of the workload are of a new revision already. Somebody has resumed it while nobody looked, or a new API server gives
+// every pod template another hash. A canary of it would be compared with itself. Until all pods are ready what has begun may still be
+// taken back. What failed and could not be taken back is no version to adopt. Before it is settled this is what was the case before the
+// last change, which may be that it was held or that the revision is new.
+func (l *look) runsIt() bool {
+	w, s := l.seen.Workload, &l.status
+	return w.Known && w.Found && w.Others == 0 && w.Running == w.Revision && s.Stable != "" && w.Revision != s.Stable &&
+		(s.Failed == nil || s.Failed.Revision != w.Revision)
 }
 
 func (l *look) adopt() { l.status.Stable = l.adopted() }
@@ -79,6 +94,10 @@ func (l *look) unstartable() string {
 		return "waits until " + l.status.Target + " has rolled out what it has"
 	case failed != nil && failed.Revision == l.desired && failed.Retry == l.retry():
 		return l.desired + " was rolled back and is not tried again; change it, or the annotation " + v1alpha1.AnnotationRetry
+	case l.runsIt() && !l.seen.Workload.Settled:
+		return l.desired + " waits until the controller of " + l.status.Target + " has seen it"
+	case l.runsIt() && l.seen.Workload.PausedBy == "":
+		return l.status.Target + " runs " + l.desired + " with all its pods already: it is stable as soon as it is held and all are available"
 	case l.settings.paused:
 		return "paused before " + l.desired
 	case l.seen.Workload.PausedBy != "":

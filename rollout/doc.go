@@ -32,7 +32,7 @@
 //	RollbackFinished | RollingBack                                                                      | Idle             | weight zero is live, and the last calls have ended
 //	RolloutRemoved   | Idle                                                                             | None             | withdrawn; the canary is gone and the Deployment is given up
 //	StableForgotten  | Idle                                                                             | Idle             | the Deployment is gone
-//	StableAdopted    | Idle                                                                             | Idle             | what the Deployment runs is known
+//	StableAdopted    | Idle                                                                             | Idle             | what the Deployment runs is known, or all its pods are of another revision already
 //	FailureCleared   | Idle                                                                             | Idle             | the stable revision is asked for again after a failed one
 //	RolloutStarted   | Idle                                                                             | Preparing        | there is a new revision, and nothing keeps it
 //	RolloutResumed   | Suspended                                                                        | Preparing        | the first backend serves alone again; again from the first step

@@ -1,0 +1,99 @@
+package rollout
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+)
+
+// TestWhatRunsAlreadyIsNotShipped: somebody resumed the Deployment while nothing looked, or a new API server gave every pod template
+// another hash. A canary of what runs already would be compared with itself.
+func TestWhatRunsAlreadyIsNotShipped(t *testing.T) {
+	for name, test := range map[string]struct {
+		happen func(*scene)
+		stable string
+	}{
+		"it was resumed, and runs it": {func(s *scene) { s.held, s.template, s.pods = false, "v2", map[string]int32{"v2": 4} }, "v2"},
+		"the hash is another one":     {func(s *scene) { s.template, s.pods = "v2", map[string]int32{"v2": 4} }, "v2"},
+		"while rollouts are paused": {func(s *scene) {
+			s.spec.Rollout.Paused = ptr.To(true)
+			s.template, s.pods = "v2", map[string]int32{"v2": 4}
+		}, "v2"},
+		"another one failed before": {func(s *scene) {
+			s.status.Rollout.Failed = &v1alpha1.FailedRevision{Revision: "v0"}
+			s.template, s.pods = "v2", map[string]int32{"v2": 4}
+		}, "v2"},
+		"it has failed": {func(s *scene) {
+			s.status.Rollout.Failed = &v1alpha1.FailedRevision{Revision: "v2"}
+			s.template, s.pods = "v2", map[string]int32{"v2": 4}
+		}, "v1"},
+		"somebody else pauses it": {func(s *scene) {
+			s.held, s.pausedBy = false, "kubectl"
+			s.template, s.pods = "v2", map[string]int32{"v2": 4}
+		}, "v1"},
+		"it has no pods": {func(s *scene) { s.template, s.replicas, s.pods = "v2", 0, map[string]int32{} }, "v1"},
+	} {
+		s := newScene(t)
+		s.all = nil
+		test.happen(s)
+		s.run(time.Minute)
+		if slices.ContainsFunc(s.all, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionRolloutStarted }) {
+			t.Errorf("%s: a rollout was begun: %s", name, s.reasons())
+		}
+		if got := s.status.Rollout.Stable; got != test.stable {
+			t.Errorf("%s: %s is stable, want %s (%s)", name, got, test.stable, s.message())
+		}
+		if r := s.status.Rollout; r.Stable == "v2" && (r.Failed != nil || !s.held || !strings.HasSuffix(s.message(), "v2 is stable")) {
+			t.Errorf("%s: held %t, failed %+v, %q", name, s.held, r.Failed, s.message())
+		}
+	}
+}
+
+// Pods that Kubernetes has begun to make are taken back, and the new pod template is shipped. Before its controller has seen it the numbers
+// are those of what was before.
+func TestWhatIsNotThroughIsShipped(t *testing.T) {
+	s := newScene(t)
+	s.template, s.pods = "v2", map[string]int32{"v2": 4}
+	seen := s.observe()
+	seen.Workload.Settled = false
+	out := Decide(&s.spec, s.status, seen, s.now)
+	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || r.Message != "v2 waits until the controller of Deployment/greeter has seen it" {
+		t.Errorf("before it is settled it is %s, %s is stable: %s", r.Phase, r.Stable, r.Message)
+	}
+	seen.Workload.Settled, seen.Workload.Running, seen.Workload.Others = true, "", 1
+	out = Decide(&s.spec, s.status, seen, s.now)
+	if r := out.Rollout; r.Phase != preparing || r.Stable != "v1" || r.Revision != "v2" {
+		t.Errorf("then it is %s, %s is stable, %s is shipped", r.Phase, r.Stable, r.Revision)
+	}
+}
+
+// While pods that all are of the new version are not ready they may be taken back. Only then is one of the two to do.
+func TestWhatIsThroughButForBeingReadyIsWaitedFor(t *testing.T) {
+	s := newScene(t)
+	s.template, s.pods = "v2", map[string]int32{"v2": 4}
+	seen := s.observe()
+	seen.Workload.Available--
+	out := Decide(&s.spec, s.status, seen, s.now)
+	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || !out.Intents.Undo || !strings.Contains(r.Message, "runs v2 with all its pods already") {
+		t.Errorf("%s, %s is stable, undone: %t, %s", r.Phase, r.Stable, out.Intents.Undo, r.Message)
+	}
+}
+
+// TestAnUntestedTemplateThatIsThroughIsAdopted: one that came in the middle of a promotion and has taken all pods before the hold. There is
+// nothing to go back to, and Undo says so.
+func TestAnUntestedTemplateThatIsThroughIsAdopted(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("50")
+	s.ship("v2")
+	s.until(promoting, time.Hour)
+	s.template, s.pods = "v3", map[string]int32{"v3": 4}
+	s.run(10 * time.Minute)
+	if r := s.status.Rollout; r.Phase != idle || r.Stable != "v3" || s.canary != nil || !strings.HasSuffix(s.reasons(), "RolloutReplaced > RollbackFinished > StableAdopted") {
+		t.Errorf("%s, %s is stable, canary %+v: %s", r.Phase, r.Stable, s.canary, s.reasons())
+	}
+}
