@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -88,6 +89,9 @@ func brokenPending(was, is v1alpha1.RolloutStatus, out Outcome) []string {
 	var broken []string
 	if out.Changed || len(out.Decisions) > 0 {
 		broken = append(broken, "something is decided, and need not be written")
+	}
+	if len(out.Intents.Ask) > 0 && !strings.Contains(was.Message, "waits for webhooks to agree") {
+		broken = append(broken, "webhooks are asked by evidence that is not written")
 	}
 	if is.Evidence = was.Evidence; !equality.Semantic.DeepEqual(was, is) {
 		broken = append(broken, "more than evidence is not written")
