@@ -48,10 +48,13 @@ func (c *EnvoyConfig) setDefaults() {
 // which EnvoyProxy's telemetry.metrics.enablePerEndpointStats switches on). These count attempts,
 // not calls: an attempt that failed and was repeated elsewhere is an error of the endpoint where it failed. What ended with a
 // status that HTTP would answer with 5xx is an error, in trailers as well; so is a timeout of
-// Envoy's and a connection that could not be made. What the client gave up is neither.
+// Envoy's and a connection that could not be made. What the client gave up is neither: of the attempts of the endpoint (_total) it is
+// what is not among those with an outcome and those under way (_active). An attempt that is made beside another one is given up when
+// that is answered first.
 //
 // In a cluster that is one backend's alone, on a proxy without counters by endpoint, it counts by
-// gRPC status codes (envoy_cluster_grpc_…), which count calls. Only such a cluster has latencies of a backend, too.
+// gRPC status codes (envoy_cluster_grpc_…), which count calls. What the client gave up is then worked out of the attempts of the cluster
+// (envoy_cluster_upstream_rq_total and _active) without those that repeat a call (_retry). Only such a cluster has latencies of a backend, too.
 //
 // Work is that of whole clusters (envoy_cluster_upstream_rq_total and _active). Both leave out what waits for a connection.
 type Envoy struct {
@@ -202,6 +205,8 @@ func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
 	look.learn(l, page, at.baseline)
 	look.addLatencies(l.grow(page, at.baseline))
 	look.addWork(proxy.Name, l.read, l.work(page, at))
+	l.countUnderWay(page, at, func(of endpointKey, attempts tally) { look.addUnderWay(page.owners[of], attempts) },
+		func(of endpointKey) { look.untold[page.owners[of]] = true })
 	l.count(page, at, func(of series, increase float64) { look.add(l, of, increase) })
 	return nil
 }
@@ -242,13 +247,18 @@ func (e *Envoy) forget(now time.Time) {
 // conclude turns what was counted into what is known of each backend.
 func (e *Envoy) conclude(look *look) map[string]Counts {
 	out := make(map[string]Counts, len(look.query.Backends))
+	last := e.lastCounted()
 	for _, backend := range look.query.Backends {
 		name := backend.Name
 		counts := look.verdict(backend)
 		since, begun := e.since[name]
+		if !begun && !look.fresh[name] {
+			// It was not asked about, and its calls since the last look are known all the same.
+			since, begun = last, true
+		}
 		switch {
 		case counts.Known() && !begun:
-			// Others were counted before; this backend was not asked about.
+			// Others were counted before; the statistics of this backend were there and not looked at.
 			counts = unknown(UnknownFirstLook, firstLook)
 			e.since[name] = look.now
 		case counts.Known():
@@ -268,6 +278,17 @@ func (e *Envoy) conclude(look *look) map[string]Counts {
 		}
 	}
 	return out
+}
+
+// lastCounted is up to when the calls of some backend have been counted; zero: none have.
+func (e *Envoy) lastCounted() time.Time {
+	var last time.Time
+	for _, since := range e.since {
+		if since.After(last) {
+			last = since
+		}
+	}
+	return last
 }
 
 const firstLook = "this is the first look: calls are counted from now on"

@@ -261,6 +261,11 @@ func TestProxiesAreAskedForNoMoreThanNeeded(t *testing.T) {
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.10.0.0.1:50051.rq_success": true,
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_error":      true,
 		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_timeout":    true,
+		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_total":      true,
+		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.rq_active":     true,
+		"cluster.grpcroute/shop/greeter/rule/0.endpoint.[::1]:50051.cx_active":     false,
+		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_retry":                  false,
+		"cluster.grpcroute/shop/greeter/rule/0/backend/0.upstream_rq_retry":        true,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_total":                  true,
 		"cluster.grpcroute/shop/greeter/rule/0.upstream_rq_active":                 true,
 		"cluster.grpcroute/shop/greeter/rule/0/backend/0.upstream_rq_active":       true,
@@ -558,7 +563,7 @@ func TestTime(t *testing.T) {
 }
 
 func TestWhatProxiesHaveNoStatisticsOf(t *testing.T) {
-	t.Run("no endpoint of a backend", func(t *testing.T) {
+	t.Run("no endpoint of a backend, beside those of another", func(t *testing.T) {
 		g := newGate(t, 1)
 		one := map[string]outcome{"10.0.0.1:50051": {}}
 		g.proxies[0].shows(statistics(100, sharedCluster, one))
@@ -566,7 +571,14 @@ func TestWhatProxiesHaveNoStatisticsOf(t *testing.T) {
 		g.proxies[0].shows(statistics(105, sharedCluster, one))
 		reading := g.look(5 * time.Second)
 		wantCounts(t, reading, "primary", 0, 0)
-		wantUnknown(t, reading, "backup", UnknownEmpty, "no proxy has statistics of its endpoints")
+		wantCounts(t, reading, "backup", 0, 0)
+	})
+	t.Run("no cluster", func(t *testing.T) {
+		g := newGate(t, 1)
+		g.proxies[0].shows(statistics(100, "grpcroute/shop/other/rule/0", nil))
+		g.look(0)
+		g.proxies[0].shows(statistics(105, "grpcroute/shop/other/rule/0", nil))
+		wantUnknown(t, g.look(5*time.Second), "backup", UnknownEmpty, "no proxy has statistics of its endpoints")
 	})
 	t.Run("no endpoints at all", func(t *testing.T) {
 		g := newGate(t, 1)
@@ -632,12 +644,77 @@ func TestCallsOfAClusterOfItsOwn(t *testing.T) {
 	g.proxies[0].shows(byCode(125, map[string]int{"Get_0": 20, "Get_14": 2, "Put_5": 3}))
 	wantUnknown(t, g.look(5*time.Second), "primary", UnknownEmpty, "")
 
-	t.Log("a cluster that was not asked about before is a baseline")
+	shared := func(uptime, calls int) string {
+		return both(uptime) + withoutTypes(statistics(-1, sharedCluster, map[string]outcome{"10.9.9.8:1": {float64(calls), 0}}))
+	}
+	t.Log("a cluster that was there, and not asked about before, is a baseline")
+	g.proxies[0].shows(shared(130, 90))
+	g.look(5 * time.Second)
 	g.query.Backends = append(g.query.Backends, Backend{Name: "backup", Cluster: sharedCluster})
-	g.proxies[0].shows(both(130) + withoutTypes(statistics(-1, sharedCluster, map[string]outcome{"10.9.9.8:1": {100, 0}})))
+	g.proxies[0].shows(shared(135, 100))
 	wantUnknown(t, g.look(5*time.Second), "backup", UnknownFirstLook, "first look")
-	g.proxies[0].shows(both(135) + withoutTypes(statistics(-1, sharedCluster, map[string]outcome{"10.9.9.8:1": {101, 0}})))
+	g.proxies[0].shows(shared(140, 101))
 	wantCounts(t, g.look(5*time.Second), "backup", 1, 0)
+}
+
+// The first calls of a canary are few, and those that fail among them must not be lost.
+func TestABackendThatJoinsCountsFromTheLastLook(t *testing.T) {
+	canary := Backend{Name: "canary", Endpoints: endpointsAt("10.0.0.3:50051")}
+	first := func(g *gate) { g.query.Backends = g.query.Backends[:1] }
+	t.Run("in a cluster that it shares", func(t *testing.T) {
+		g := newGate(t, 1)
+		first(g)
+		one := map[string]outcome{"10.0.0.1:50051": {5, 0}}
+		g.proxies[0].shows(statistics(100, sharedCluster, one))
+		g.look(0)
+		g.look(5 * time.Second)
+		before := g.clock.Now()
+		g.query.Backends = append(g.query.Backends, canary)
+		g.proxies[0].shows(page3(105, outcome{6, 0}, outcome{}, outcome{2, 1}))
+		reading := g.look(5 * time.Second)
+		wantCounts(t, reading, "primary", 1, 0)
+		wantCounts(t, reading, "canary", 3, 1)
+		if from := reading.Backends["canary"].Start; !from.Equal(before) || !from.Equal(reading.Backends["primary"].Start) {
+			t.Errorf("counted from %s, and primary from %s", from, reading.Backends["primary"].Start)
+		}
+	})
+	t.Run("and is known to have none before its first", func(t *testing.T) {
+		g := newGate(t, 1)
+		first(g)
+		one := map[string]outcome{"10.0.0.1:50051": {5, 0}}
+		g.proxies[0].shows(statistics(100, sharedCluster, one))
+		g.look(0)
+		g.query.Backends = append(g.query.Backends, canary)
+		wantCounts(t, g.look(5*time.Second), "canary", 0, 0)
+	})
+	t.Run("in a cluster of its own, which is new to the proxy", func(t *testing.T) {
+		g := newGate(t, 1)
+		first(g)
+		g.proxies[0].shows(statistics(100, sharedCluster, map[string]outcome{"10.0.0.1:50051": {5, 0}}))
+		g.look(0)
+		own := canary
+		own.Cluster = ownCluster
+		g.query.Backends = append(g.query.Backends, own)
+		g.proxies[0].shows(statistics(105, sharedCluster, map[string]outcome{"10.0.0.1:50051": {6, 0}}) +
+			withoutTypes(statistics(-1, ownCluster, map[string]outcome{"10.0.0.3:50051": {1, 2}})))
+		reading := g.look(5 * time.Second)
+		wantCounts(t, reading, "primary", 1, 0)
+		wantCounts(t, reading, "canary", 3, 2)
+	})
+	t.Run("when a proxy had not answered before as well", func(t *testing.T) {
+		g := newGate(t, 2)
+		first(g)
+		page := page3(100, outcome{5, 0}, outcome{}, outcome{})
+		g.show(0, []string{page, page})
+		g.show(5*time.Second, []string{page, ""})
+		g.query.Backends = append(g.query.Backends, canary)
+		later := page3(110, outcome{6, 0}, outcome{}, outcome{1, 0})
+		reading := g.show(5*time.Second, []string{later, later})
+		wantCounts(t, reading, "canary", 2, 0)
+		if !reading.Backends["canary"].Start.Equal(reading.Backends["primary"].Start) {
+			t.Errorf("%+v", reading.Backends)
+		}
+	})
 }
 
 func TestALookEndsWithItsContext(t *testing.T) {

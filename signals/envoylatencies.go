@@ -7,7 +7,7 @@ func (l *ledger) grow(p *page, baseline bool) map[string]Histogram {
 	for cluster, now := range p.latencies {
 		was := l.latencies[cluster]
 		l.latencies[cluster] = now
-		if baseline || !l.clusters[cluster] {
+		if baseline || !l.lookedAt(cluster) {
 			continue
 		}
 		grown, fell := now.minus(was)

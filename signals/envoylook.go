@@ -17,6 +17,11 @@ type look struct {
 	owned map[string]string
 	// counted holds what was counted of each backend.
 	counted map[string]*tally
+	// pods hold the same by endpoint, as far as it is a pod's.
+	pods map[string]map[string]tally
+	// untold are backends of which an endpoint does not tell what has begun; tells: there is one that does.
+	untold map[string]bool
+	tells  bool
 	// latencies are those of each backend, as far as its cluster is its alone; timed are the backends that have them.
 	latencies map[string]Histogram
 	timed     map[string]bool
@@ -24,6 +29,9 @@ type look struct {
 	byCode bool
 	// seen are the backends that a proxy has statistics of, and which were counted.
 	seen map[string]bool
+	// expected are the backends whose endpoints would be among the statistics if they had been called, and fresh those with a cluster
+	// that a proxy had, and that was not looked at, before this look.
+	expected, fresh map[string]bool
 	// contributed: the counts of a proxy were used. baselines: those of a proxy were remembered
 	// for the next look.
 	contributed, baselines bool
@@ -45,7 +53,9 @@ func newLook(query Query, now time.Time) *look {
 	l := &look{
 		query: query, now: now, owners: ownersOf(query.Backends),
 		clusters: map[string]bool{}, owned: map[string]string{},
-		latencies: map[string]Histogram{}, timed: map[string]bool{}, counted: map[string]*tally{}, seen: map[string]bool{}, strays: map[string]float64{},
+		latencies: map[string]Histogram{}, timed: map[string]bool{}, counted: map[string]*tally{}, strays: map[string]float64{},
+		pods: map[string]map[string]tally{}, untold: map[string]bool{},
+		seen: map[string]bool{}, expected: map[string]bool{}, fresh: map[string]bool{},
 	}
 	if query.Cluster != "" {
 		l.clusters[query.Cluster] = true
@@ -77,13 +87,34 @@ func (l *look) learn(of *ledger, page *page, baseline bool) {
 	if l.from.IsZero() || of.read.Before(l.from) {
 		l.from = of.read
 	}
+	in := map[string]bool{}
 	for _, s := range page.series {
 		if of.counts(s.key) {
 			l.seen[s.owner] = true
+			in[s.key.cluster] = true
 		}
 	}
+	l.expect(of, page, in)
 	if page.calls[l.query.Cluster].started > 0 && !of.byEndpoint {
 		l.withoutEndpoints = true
+	}
+}
+
+// expect notes which backends would be among the statistics. Of a cluster that is used Envoy shows all endpoints. A cluster of its own is
+// shown when it has had calls, as those of others are.
+func (l *look) expect(of *ledger, page *page, counted map[string]bool) {
+	for _, backend := range l.query.Backends {
+		for _, cluster := range []string{l.query.Cluster, backend.Cluster} {
+			if counted[cluster] {
+				l.expected[backend.Name] = true
+			}
+			if _, has := page.calls[cluster]; has && !of.lookedAt(cluster) {
+				l.fresh[backend.Name] = true
+			}
+		}
+		if backend.Cluster != "" && !of.byEndpoint && len(counted) > 0 {
+			l.expected[backend.Name] = true
+		}
 	}
 }
 
@@ -116,8 +147,22 @@ func (l *look) ownerOf(of *ledger, key seriesKey) string {
 
 // own says whose each counter of the page is. The ledger remembers it for the time when an address is nobody's any more.
 func (l *look) own(of *ledger, page *page) {
+	page.owners = map[endpointKey]string{}
+	for cluster, owner := range l.owned {
+		page.owners[endpointKey{cluster: cluster}] = owner
+	}
 	for i := range page.series {
-		page.series[i].owner = l.ownerOf(of, page.series[i].key)
+		s := &page.series[i]
+		s.owner = l.ownerOf(of, s.key)
+		page.owners[endpointKey{s.key.cluster, s.key.address}] = s.owner
+	}
+}
+
+// addUnderWay adds the attempts of an endpoint.
+func (l *look) addUnderWay(owner string, attempts tally) {
+	if counted := l.counted[owner]; counted != nil {
+		l.tells = true
+		counted.add(attempts)
 	}
 }
 
@@ -125,21 +170,34 @@ func (l *look) add(of *ledger, s series, increase float64) {
 	if !of.counts(s.key) || !l.clusters[s.key.cluster] {
 		return
 	}
-	tally := l.counted[s.owner]
-	if tally == nil {
+	counted := l.counted[s.owner]
+	if counted == nil {
 		l.strays[s.key.address] += increase
 		return
 	}
-	if s.timedOut {
-		if l.query.GivesUp {
-			tally.givenUp += increase
+	var more tally
+	switch {
+	case !s.timedOut:
+		more.calls = increase
+		if s.fails {
+			more.errors = increase
 		}
-		return
+	case l.query.GivesUp:
+		more.givenUp = increase
 	}
-	tally.calls += increase
-	if s.fails {
-		tally.errors += increase
+	counted.add(more)
+	if s.key.address != "" && !l.owners.standsForOthers(s.key.address) {
+		l.addPod(s.owner, s.key.address, more)
 	}
+}
+
+func (l *look) addPod(backend, address string, more tally) {
+	if l.pods[backend] == nil {
+		l.pods[backend] = map[string]tally{}
+	}
+	pod := l.pods[backend][address]
+	pod.add(more)
+	l.pods[backend][address] = pod
 }
 
 // verdict says what is known of a backend.
@@ -156,6 +214,8 @@ func (l *look) verdict(backend Backend) Counts {
 		return unknown(UnknownFirstLook, firstLook)
 	case shared && l.owned[backend.Cluster] == "":
 		return unknown(UnknownAmbiguous, message)
+	case !l.seen[backend.Name] && l.expected[backend.Name] && !l.withoutEndpoints:
+		// It has had no calls that ended.
 	case !l.seen[backend.Name] && l.byCode:
 		return unknown(UnknownEmpty, "no proxy counts its calls by gRPC status code, which Envoy does only where a backend has a cluster of its own")
 	case !l.seen[backend.Name] && l.withoutEndpoints:
@@ -163,11 +223,27 @@ func (l *look) verdict(backend Backend) Counts {
 	case !l.seen[backend.Name]:
 		return unknown(UnknownEmpty, "no proxy has statistics of its endpoints")
 	}
-	counted := l.counted[backend.Name]
-	// Envoy reads one counter after the other, so that an attempt may be among those given up, and among the failed ones of the next look.
-	errors := max(0, counted.errors-counted.givenUp)
-	out := Counts{Calls: uint64(counted.calls - counted.errors + errors), Errors: uint64(errors)}
-	out.Latencies, out.NoLatencies = l.latenciesOf(backend.Name)
+	return l.countsOf(backend.Name)
+}
+
+// countsOf are those of a backend of which something is known.
+func (l *look) countsOf(backend string) Counts {
+	counted := l.counted[backend]
+	calls, errors, givenUp := counted.counts()
+	out := Counts{Calls: uint64(calls), Errors: uint64(errors)}
+	if l.tells && !l.untold[backend] {
+		out.TellsBegun, out.TellsCancelled = true, true
+		out.Begun, out.InFlight = uint64(counted.begun), uint64(counted.inFlight)
+		out.Cancelled = uint64(counted.cancelled + givenUp)
+	}
+	if pods := l.pods[backend]; pods != nil {
+		for address, of := range pods {
+			of.calls, of.errors, _ = of.counts()
+			pods[address] = of
+		}
+		out.Pods = podsOf(pods)
+	}
+	out.Latencies, out.NoLatencies = l.latenciesOf(backend)
 	return out
 }
 

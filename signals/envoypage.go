@@ -12,9 +12,15 @@ type page struct {
 	uptime float64
 	// calls are the attempts of each cluster that the page has anything of.
 	calls map[string]clusterCalls
+	// endpoints are the attempts of endpoints, with their outcomes.
+	endpoints map[endpointKey]*endpointCalls
+	// owners are the backends whose they are.
+	owners map[endpointKey]string
 	// latencies are those of clusters that are one backend's alone, by name.
 	latencies map[string]Histogram
 	times     sampleTimes
+	// names are those of all clusters that the proxy has statistics of.
+	names map[string]bool
 }
 
 // seriesKey names a counter of a proxy.
@@ -48,10 +54,14 @@ const (
 	suffixSuccess = "_endpoint_rq_success"
 	suffixError   = "_endpoint_rq_error"
 	suffixTimeout = "_endpoint_rq_timeout"
-	suffixTotal   = "_cluster_upstream_rq_total"
-	suffixActive  = "_cluster_upstream_rq_active"
-	suffixUptime  = "_server_uptime"
-	infixGRPC     = "_cluster_grpc_"
+	// suffixBegun and suffixUnderWay are the attempts of an endpoint, once they have a connection.
+	suffixBegun    = "_endpoint_rq_total"
+	suffixUnderWay = "_endpoint_rq_active"
+	suffixTotal    = "_cluster_upstream_rq_total"
+	suffixActive   = "_cluster_upstream_rq_active"
+	suffixRetry    = "_cluster_upstream_rq_retry"
+	suffixUptime   = "_server_uptime"
+	infixGRPC      = "_cluster_grpc_"
 	// suffixTime ends the name of the histogram of how long the calls of a cluster took, in milliseconds. There is none by endpoint.
 	suffixTime = "_cluster_upstream_rq_time"
 )

@@ -23,6 +23,8 @@ type envoyStats struct {
 	times sampleTimes
 	// clusters are those that the page has statistics of, by name.
 	clusters map[string]*clusterStats
+	// names are the same without their statistics, for who remembers them.
+	names map[string]bool
 	// words are strings on it that come again on the next page, such as names of clusters.
 	words map[string]string
 }
@@ -31,6 +33,8 @@ type envoyStats struct {
 type clusterStats struct {
 	samples []statsSample
 	calls   clusterCalls
+	// endpoints are the attempts of its endpoints, by address.
+	endpoints map[string]*endpointCalls
 	// latencies are the buckets of its histogram of how long calls took, in seconds.
 	latencies []cumulative
 	times     sampleTimes
@@ -79,11 +83,23 @@ const (
 	statsSuccess
 	statsError
 	statsTimeout
+	statsBegun
+	statsUnderWay
 	statsTotal
 	statsActive
+	statsRetry
 	statsCode
 	statsTime
 )
+
+// ofEndpoints: the endpoints of a cluster have one each.
+func (k statsKind) ofEndpoints() bool {
+	switch k {
+	case statsSuccess, statsError, statsTimeout, statsBegun, statsUnderWay:
+		return true
+	}
+	return false
+}
 
 // kindOfStats tells it by the name of the metric.
 func kindOfStats(name string) (kind statsKind, code int) {
@@ -94,6 +110,12 @@ func kindOfStats(name string) (kind statsKind, code int) {
 		return statsError, noCode
 	case strings.HasSuffix(name, suffixTimeout):
 		return statsTimeout, noCode
+	case strings.HasSuffix(name, suffixBegun):
+		return statsBegun, noCode
+	case strings.HasSuffix(name, suffixUnderWay):
+		return statsUnderWay, noCode
+	case strings.HasSuffix(name, suffixRetry):
+		return statsRetry, noCode
 	case strings.HasSuffix(name, suffixTotal):
 		return statsTotal, noCode
 	case strings.HasSuffix(name, suffixActive):
@@ -142,6 +164,7 @@ func readStats(page io.Reader, taken time.Time, last *envoyStats) (*envoyStats, 
 		line, err := lines.ReadSlice('\n')
 		switch {
 		case errors.Is(err, io.EOF) && len(line) == 0:
+			r.out.name()
 			return r.out, nil
 		case errors.Is(err, io.EOF):
 			return nil, errors.New("it ends within a line")
@@ -208,9 +231,11 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	if of.wrong != nil {
 		return
 	}
-	byEndpoint := r.kind == statsSuccess || r.kind == statsError || r.kind == statsTimeout
 	switch {
-	case byEndpoint != (key.address != ""):
+	case r.kind.ofEndpoints() != (key.address != ""):
+		return
+	case r.kind == statsUnderWay:
+		of.endpoint(key.address).setActive(value)
 		return
 	case r.kind == statsTime:
 		of.addBucket(le, value)
@@ -222,8 +247,15 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	if of.wrong = checkCounter(r.name, value); of.wrong != nil {
 		return
 	}
-	if r.kind == statsTotal {
+	switch r.kind {
+	case statsTotal:
 		of.calls.started, of.calls.counted = value, true
+		return
+	case statsRetry:
+		of.calls.retries = value
+		return
+	case statsBegun:
+		of.endpoint(key.address).setBegun(value)
 		return
 	}
 	switch {
@@ -237,6 +269,25 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 	r.known[key] = true
 	of.times.add(times)
 	of.samples = append(of.samples, statsSample{key: key, value: value, failed: r.kind == statsError, timedOut: r.kind == statsTimeout, code: r.code})
+	switch r.kind {
+	case statsSuccess:
+		of.endpoint(key.address).succeeded = value
+	case statsError:
+		of.endpoint(key.address).failed = value
+	}
+}
+
+// endpoint is that at an address, which may be new on the page.
+func (c *clusterStats) endpoint(address string) *endpointCalls {
+	of := c.endpoints[address]
+	if of == nil {
+		of = &endpointCalls{}
+		if c.endpoints == nil {
+			c.endpoints = map[string]*endpointCalls{}
+		}
+		c.endpoints[address] = of
+	}
+	return of
 }
 
 func (c *clusterStats) addBucket(le string, value float64) {
@@ -287,6 +338,14 @@ func (r *statsReader) word(text []byte) string {
 	return word
 }
 
+// name notes the names of the clusters.
+func (s *envoyStats) name() {
+	s.names = make(map[string]bool, len(s.clusters))
+	for name := range s.clusters {
+		s.names[name] = true
+	}
+}
+
 // empty says whether the page has no statistics at all.
 func (s *envoyStats) empty() bool { return s.uptime < 0 && len(s.clusters) == 0 }
 
@@ -294,7 +353,8 @@ func (s *envoyStats) empty() bool { return s.uptime < 0 && len(s.clusters) == 0 
 // those tell what failed, wherever there are codes.
 func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes Codes) (*page, error) {
 	out := &page{
-		uptime: s.uptime, calls: map[string]clusterCalls{}, latencies: map[string]Histogram{}, times: s.times,
+		uptime: s.uptime, calls: map[string]clusterCalls{}, endpoints: map[endpointKey]*endpointCalls{}, latencies: map[string]Histogram{},
+		times: s.times, names: s.names,
 	}
 	for name := range clusters {
 		of := s.clusters[name]
@@ -306,6 +366,9 @@ func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes
 		}
 		out.take(of, codes)
 		out.calls[name] = of.calls
+		for address, calls := range of.endpoints {
+			out.endpoints[endpointKey{name, address}] = calls
+		}
 		if owned[name] == "" || len(of.latencies) == 0 {
 			continue
 		}

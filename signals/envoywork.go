@@ -11,6 +11,8 @@ type clusterCalls struct {
 	// started is envoy_cluster_upstream_rq_total. Counted: the page has it, which says that the cluster is used.
 	started float64
 	counted bool
+	// retries is envoy_cluster_upstream_rq_retry: those of the attempts, and soon of them, that repeat a call.
+	retries float64
 	// active is envoy_cluster_upstream_rq_active; a page without it has none under way.
 	active float64
 	// wrong is why active cannot be that.
@@ -41,7 +43,7 @@ func (l *ledger) work(p *page, at asOf) proxyWork {
 		if now.counted {
 			l.started[cluster] = now.started
 		}
-		if at.baseline || !l.clusters[cluster] {
+		if at.baseline || !l.lookedAt(cluster) {
 			continue
 		}
 		out.known = true

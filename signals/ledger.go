@@ -7,12 +7,24 @@ type tally struct {
 	calls, errors float64
 	// givenUp is how many of the errors are attempts that Envoy gave up by itself, where that says nothing of the backend.
 	givenUp float64
+	// begun, cancelled and inFlight are as in [Counts].
+	begun, cancelled, inFlight float64
 }
 
 func (t *tally) add(other tally) {
 	t.calls += other.calls
 	t.errors += other.errors
 	t.givenUp += other.givenUp
+	t.begun += other.begun
+	t.cancelled += other.cancelled
+	t.inFlight += other.inFlight
+}
+
+// counts are the calls and errors, without the attempts that Envoy gave up, and how many of those there are. Envoy reads one counter after
+// the other, so that an attempt may be among those given up, and among the failed ones of the next look.
+func (t *tally) counts() (calls, errors, givenUp float64) {
+	givenUp = min(t.errors, t.givenUp)
+	return t.calls - givenUp, t.errors - givenUp, givenUp
 }
 
 // ledger remembers the counters of one proxy, and what was already counted of them.
@@ -25,11 +37,17 @@ type ledger struct {
 	moved time.Time
 	// clusters are those that were asked for then.
 	clusters map[string]bool
+	// names are those of all clusters that the proxy had statistics of then.
+	names map[string]bool
 	// byEndpoint: the process has counters for each endpoint, and those are counted.
 	byEndpoint bool
 	counters   map[seriesKey]*counter
 	// latencies are the last histograms, by cluster.
 	latencies map[string]Histogram
+	// underWay are the last attempts that were counted by what is under way, by endpoint, or by cluster.
+	underWay map[endpointKey]*underWay
+	// untold are endpoints that did not tell them at the last look.
+	untold map[endpointKey]bool
 	// started is how many attempts there had been, by cluster. As with counters it outlives the cluster.
 	started map[string]float64
 }
@@ -44,7 +62,16 @@ type counter struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{uptime: -1, counters: map[seriesKey]*counter{}, latencies: map[string]Histogram{}, started: map[string]float64{}}
+	return &ledger{
+		uptime: -1, counters: map[seriesKey]*counter{}, latencies: map[string]Histogram{}, underWay: map[endpointKey]*underWay{},
+		started: map[string]float64{},
+	}
+}
+
+// lookedAt: what a cluster has that it did not have at the last look has come since then. The cluster was asked for then, or the proxy
+// had none of that name.
+func (l *ledger) lookedAt(cluster string) bool {
+	return l.clusters[cluster] || l.names != nil && !l.names[cluster]
 }
 
 // asOf is what is known of a page before it is counted.
@@ -81,8 +108,8 @@ func (l *ledger) same(p *page) bool {
 //   - a counter that grew adds the difference. Had it started again in between, it would be more;
 //   - a counter that fell has started again, so it adds what it is. All do when the process
 //     restarts, and those of an endpoint when it leaves and comes back or moves to another priority;
-//   - a counter that is new adds what it is if its cluster was looked at before, because it
-//     started after that look;
+//   - a counter that is new adds what it is if its cluster was looked at before, or was not there then,
+//     because it started after that look;
 //   - one that has vanished adds nothing, and if it comes back only what it grew by.
 func (l *ledger) count(p *page, at asOf, add func(of series, increase float64)) {
 	if !l.same(p) {
@@ -95,7 +122,7 @@ func (l *ledger) count(p *page, at asOf, add func(of series, increase float64)) 
 			l.counters[now.key] = was
 		}
 		switch {
-		case at.baseline || !l.clusters[now.key.cluster]:
+		case at.baseline || !l.lookedAt(now.key.cluster):
 			// Remembered, and not counted.
 		case now.value < was.value:
 			add(now, now.value)
@@ -104,7 +131,7 @@ func (l *ledger) count(p *page, at asOf, add func(of series, increase float64)) 
 		}
 		was.value, was.seen, was.owner = now.value, at.now, now.owner
 	}
-	l.read, l.uptime, l.clusters = at.now, p.uptime, at.clusters
+	l.read, l.uptime, l.clusters, l.names = at.now, p.uptime, at.clusters, p.names
 	l.forget(at.now)
 }
 
@@ -115,6 +142,11 @@ func (l *ledger) forget(now time.Time) {
 	for key, was := range l.counters {
 		if now.Sub(was.seen) > retention {
 			delete(l.counters, key)
+		}
+	}
+	for key, was := range l.underWay {
+		if now.Sub(was.seen) > retention {
+			delete(l.underWay, key)
 		}
 	}
 }

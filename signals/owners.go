@@ -83,6 +83,20 @@ func unmapped(address netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
 }
 
+// standsForOthers: the address is not that of an endpoint but of what calls are passed on from.
+func (o owners) standsForOthers(address string) bool {
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return false
+	}
+	parsed = unmapped(parsed)
+	if _, ok := o.byAddress[parsed]; ok {
+		return false
+	}
+	_, ok := o.byAddress[netip.AddrPortFrom(parsed.Addr(), 0)]
+	return ok
+}
+
 // of says whose an address of Envoy's is ("10.0.0.1:50051", "[::1]:50051"); empty: nobody's.
 func (o owners) of(address string) string {
 	parsed, err := netip.ParseAddrPort(address)

@@ -26,8 +26,11 @@ type world struct {
 	// trueCalls and trueErrors are those of all proxies since the first look at each.
 	trueCalls, trueErrors uint64
 	counted, failed       uint64
-	// started are the attempts of all readings. As many were started as calls were made.
-	started uint64
+	// started are the attempts of all readings, and begun and cancelled those of all backends.
+	started, begun, cancelled uint64
+	// trueBegun and trueCancelled are the calls that began, and that were given up, since the first look at their proxies; initial were under
+	// way then. Skewed ended, or began and ended, while a page was read.
+	trueBegun, trueCancelled, initial, skewed uint64
 
 	clock   *clocktesting.FakePassiveClock
 	source  *Envoy
@@ -41,6 +44,10 @@ type modelProxy struct {
 	since     time.Time
 	clockBack time.Duration
 	endpoints map[string]outcome
+	// attempts are those to the endpoints.
+	attempts map[string]attempts
+	// hurried has a call begin and end while the next page is read; empty: none does.
+	hurried string
 	// started are the calls to all endpoints, also those that are gone; active are under way, and most is the most that have been.
 	started, active, most int
 	// frozen is the page that it keeps showing; empty: it shows what is.
@@ -56,16 +63,26 @@ type modelProxy struct {
 
 var modelAddresses = []string{"10.0.0.1:50051", "10.0.0.2:50051", "10.0.0.3:50051"}
 
-func (p *modelProxy) page(now time.Time) string {
-	shown := map[string]outcome{}
+// page reads the attempts after their outcomes, as Envoy does.
+func (w *world) page(p *modelProxy) string {
+	now := w.now
+	shown, counted := map[string]outcome{}, map[string]attempts{}
 	for address, of := range p.endpoints {
 		if !p.hidden[address] {
 			shown[address] = of
 		}
 	}
+	if p.hurried != "" && p.read {
+		w.call(p, p.hurried, 1, 0)
+		w.skewed++
+		p.hurried = ""
+	}
+	for address := range shown {
+		counted[address] = p.attempts[address]
+	}
 	// The uptime is as of the last flush of the statistics, each 5 s.
 	uptime := now.Sub(p.since).Truncate(5*time.Second) - p.clockBack
-	return statistics(max(0, uptime.Seconds()), sharedCluster, shown, aCluster{p.started, strconv.Itoa(p.active)})
+	return statistics(max(0, uptime.Seconds()), sharedCluster, shown, aCluster{p.started, strconv.Itoa(p.active)}) + attemptsOf(sharedCluster, counted)
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -79,7 +96,7 @@ func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		text := proxy.frozen
 		if text == "" {
-			text = proxy.page(w.now)
+			text = w.page(proxy)
 		}
 		return &http.Response{
 			StatusCode: http.StatusOK, ProtoMajor: 1, ContentLength: int64(len(text)),
@@ -101,7 +118,7 @@ func (w *world) addProxy() {
 	w.address++
 	proxy := &modelProxy{
 		address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(w.address)}), StatsPort),
-		since:   w.now, endpoints: map[string]outcome{}, hidden: map[string]bool{},
+		since:   w.now, endpoints: map[string]outcome{}, attempts: map[string]attempts{}, hidden: map[string]bool{},
 	}
 	for _, address := range modelAddresses {
 		proxy.endpoints[address] = outcome{}
@@ -132,14 +149,41 @@ func (w *world) look(t *rapid.T) {
 		}
 		w.counted += counts.Calls
 		w.failed += counts.Errors
+		w.begun += counts.Begun
+		w.cancelled += counts.Cancelled
+		checkPods(t, counts)
 	}
 	for _, proxy := range query.Proxies {
-		w.proxies[proxy.ID].read = w.proxies[proxy.ID].read || !w.proxies[proxy.ID].down
+		if p := w.proxies[proxy.ID]; !p.read && !p.down {
+			p.read = true
+			for _, of := range p.attempts {
+				w.initial += uint64(of.active)
+			}
+		}
 	}
 	w.started += reading.Work.Started
 	w.checkWork(t, reading)
 	if w.counted > w.trueCalls || w.failed > w.trueErrors {
 		t.Fatalf("counted %d calls and %d errors of %d and %d", w.counted, w.failed, w.trueCalls, w.trueErrors)
+	}
+	if w.begun > w.trueBegun || w.cancelled > w.trueCancelled+w.skewed || w.counted+w.cancelled > w.trueBegun+w.initial {
+		t.Fatalf("%d begun of %d, %d given up of %d, and %d with an outcome; %d were under way before",
+			w.begun, w.trueBegun, w.cancelled, w.trueCancelled, w.counted, w.initial)
+	}
+}
+
+// checkPods: the pods have no more calls than their backend.
+func checkPods(t *rapid.T, counts Counts) {
+	calls, failures := uint64(0), uint64(0)
+	for _, pod := range counts.Pods {
+		calls += pod.Calls
+		failures += pod.Errors
+		if pod.Errors > pod.Calls {
+			t.Fatalf("%+v", pod)
+		}
+	}
+	if calls > counts.Calls || failures > counts.Errors || !slices.IsSortedFunc(counts.Pods, byID) {
+		t.Fatalf("%+v", counts)
 	}
 }
 
@@ -151,8 +195,8 @@ func (w *world) checkWork(t *rapid.T, reading Reading) {
 	}
 	work := reading.Work
 	switch {
-	case w.started > w.trueCalls:
-		t.Fatalf("%d started of %d", w.started, w.trueCalls)
+	case w.started > w.trueBegun:
+		t.Fatalf("%d started of %d", w.started, w.trueBegun)
 	case work.InFlight > uint64(active):
 		t.Fatalf("%d under way, of at most %d", work.InFlight, active)
 	case work.Known && (!work.Start.Before(work.End) || !work.End.Equal(reading.Taken)), !work.Known && work != (Work{}):
@@ -168,7 +212,10 @@ func (w *world) call(proxy *modelProxy, address string, calls, failures int) {
 	of.success += float64(calls)
 	of.failure += float64(failures)
 	proxy.endpoints[address] = of
-	proxy.started += calls + failures
+	w.begin(proxy, address, calls+failures)
+	attempts := proxy.attempts[address]
+	attempts.active -= calls + failures
+	proxy.attempts[address] = attempts
 	proxy.active = calls
 	proxy.most = max(proxy.most, proxy.active)
 	if !proxy.read {
@@ -176,6 +223,38 @@ func (w *world) call(proxy *modelProxy, address string, calls, failures int) {
 	}
 	w.trueCalls += uint64(calls + failures)
 	w.trueErrors += uint64(failures)
+}
+
+// begin begins calls, which are under way.
+func (w *world) begin(proxy *modelProxy, address string, calls int) {
+	if _, ok := proxy.endpoints[address]; !ok {
+		return
+	}
+	attempts := proxy.attempts[address]
+	attempts.begun += calls
+	attempts.active += calls
+	proxy.attempts[address] = attempts
+	proxy.started += calls
+	if proxy.read {
+		w.trueBegun += uint64(calls)
+	}
+}
+
+// end ends calls that are under way: some are answered, and the others given up.
+func (w *world) end(proxy *modelProxy, address string, answered, givenUp int) {
+	attempts, of := proxy.attempts[address], proxy.endpoints[address]
+	answered = min(answered, attempts.active)
+	givenUp = min(givenUp, attempts.active-answered)
+	if answered+givenUp == 0 {
+		return
+	}
+	attempts.active -= answered + givenUp
+	of.success += float64(answered)
+	proxy.attempts[address], proxy.endpoints[address] = attempts, of
+	if proxy.read {
+		w.trueCalls += uint64(answered)
+		w.trueCancelled += uint64(givenUp)
+	}
 }
 
 // TestNoCallIsCountedTwice: whatever happens between looks, and whichever of them fail, no more
@@ -192,6 +271,13 @@ func TestNoCallIsCountedTwice(t *testing.T) {
 			"calls": func(t *rapid.T) {
 				w.call(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"), rapid.IntRange(0, 50).Draw(t, "failures"))
 			},
+			"begin": func(t *rapid.T) {
+				w.begin(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"))
+			},
+			"end": func(t *rapid.T) {
+				w.end(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "answered"), rapid.IntRange(0, 50).Draw(t, "given up"))
+			},
+			"in a hurry": func(t *rapid.T) { pick(t).hurried = anAddress.Draw(t, "address") },
 			"time": func(t *rapid.T) {
 				w.now = w.now.Add(time.Duration(rapid.IntRange(0, 20_000).Draw(t, "ms")) * time.Millisecond)
 			},
@@ -204,12 +290,19 @@ func TestNoCallIsCountedTwice(t *testing.T) {
 			"clock back": func(t *rapid.T) {
 				pick(t).clockBack += time.Duration(rapid.IntRange(1, 100).Draw(t, "s")) * time.Second
 			},
-			"hide a row":      func(t *rapid.T) { p, a := pick(t), anAddress.Draw(t, "address"); p.hidden[a] = p.read && !p.hidden[a] },
-			"endpoint to":     func(t *rapid.T) { pick(t).endpoints[anAddress.Draw(t, "address")] = outcome{} },
-			"endpoint leaves": func(t *rapid.T) { delete(pick(t).endpoints, anAddress.Draw(t, "address")) },
+			"hide a row": func(t *rapid.T) { p, a := pick(t), anAddress.Draw(t, "address"); p.hidden[a] = p.read && !p.hidden[a] },
+			"endpoint to": func(t *rapid.T) {
+				p, a := pick(t), anAddress.Draw(t, "address")
+				p.endpoints[a], p.attempts[a] = outcome{}, attempts{}
+			},
+			"endpoint leaves": func(t *rapid.T) {
+				p, a := pick(t), anAddress.Draw(t, "address")
+				delete(p.endpoints, a)
+				delete(p.attempts, a)
+			},
 			"freeze": func(t *rapid.T) {
 				if p := pick(t); p.frozen == "" && p.read {
-					p.frozen = p.page(w.now)
+					p.frozen = w.page(p)
 				} else {
 					p.frozen = ""
 				}
@@ -218,6 +311,7 @@ func TestNoCallIsCountedTwice(t *testing.T) {
 				p := pick(t)
 				p.since, p.clockBack = w.now, 0
 				p.started, p.active = 0, 0
+				clear(p.attempts)
 				for address := range p.endpoints {
 					p.endpoints[address] = outcome{}
 				}
@@ -247,11 +341,20 @@ func TestEveryCallIsCounted(t *testing.T) {
 			if w.counted != w.trueCalls || w.failed != w.trueErrors {
 				t.Fatalf("counted %d calls and %d errors of %d and %d", w.counted, w.failed, w.trueCalls, w.trueErrors)
 			}
+			if w.begun != w.trueBegun || w.counted+w.cancelled > w.begun+w.initial {
+				t.Fatalf("%d begun of %d; %d with an outcome and %d given up", w.begun, w.trueBegun, w.counted, w.cancelled)
+			}
 			lastGood = w.now
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"calls": func(t *rapid.T) {
 				w.call(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"), rapid.IntRange(0, 50).Draw(t, "failures"))
+			},
+			"begin": func(t *rapid.T) {
+				w.begin(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "calls"))
+			},
+			"end": func(t *rapid.T) {
+				w.end(pick(t), anAddress.Draw(t, "address"), rapid.IntRange(0, 50).Draw(t, "answered"), rapid.IntRange(0, 50).Draw(t, "given up"))
 			},
 			"time": func(t *rapid.T) {
 				// Counts of more than a minute are not used.
@@ -267,5 +370,9 @@ func TestEveryCallIsCounted(t *testing.T) {
 			"all answer": all,
 		})
 		all(t)
+		all(t)
+		if w.cancelled != w.trueCancelled {
+			t.Fatalf("%d given up of %d", w.cancelled, w.trueCancelled)
+		}
 	})
 }

@@ -28,10 +28,10 @@ func statsURL(address netip.AddrPort) string {
 }
 
 // statsFilter is the regular expression (RE2) for the names of Envoy's statistics that are of interest: of all clusters of
-// GRPCRoutes outcomes and timeouts by endpoint, how many calls there were and how many are under way, and in clusters that are one backend's alone outcomes by gRPC status
-// code and latencies as well. It is the same for all who ask, so that one answer does for all of them.
-const statsFilter = `^(cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+(/backend/[0-9]+)?\.(endpoint\..+\.rq_(error|success|timeout)|upstream_rq_(total|active))|` +
-	`cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+/backend/[0-9]+\.(upstream_rq_time|grpc\.(.+\.)?[0-9]+)|server\.uptime)$`
+// GRPCRoutes outcomes, timeouts, attempts and those under way by endpoint, how many calls there were and how many are under way, and in
+// clusters that are one backend's alone outcomes by gRPC status code, retries and latencies as well. It is the same for all who ask, so that one answer does for all of them.
+const statsFilter = `^(cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+(/backend/[0-9]+)?\.(endpoint\..+\.rq_(error|success|timeout|total|active)|upstream_rq_(total|active))|` +
+	`cluster\.grpcroute/[^/]+/[^/]+/rule/[0-9]+/backend/[0-9]+\.(upstream_rq_(time|retry)|grpc\.(.+\.)?[0-9]+)|server\.uptime)$`
 
 // get reads an answer that must be complete and not too large, and hands it to read. An answer that ends where the
 // connection ends is refused, because one that was cut off would look the same.

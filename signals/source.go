@@ -126,6 +126,20 @@ type Counts struct {
 	// the first counts after it: intervals never overlap and no call is in two of them.
 	Calls, Errors uint64
 	Start, End    time.Time
+	// Cancelled is the number of calls that ended in (Start, End] without an outcome, because whoever made them gave them up. They are
+	// in neither Calls nor Errors. Where it is worked out of other counters it comes a look late, and is the least that it can be.
+	// TellsCancelled: the source knows it; otherwise it is zero and means nothing.
+	Cancelled      uint64
+	TellsCancelled bool
+	// Begun is the number of calls that began in (Start, End], and InFlight how many were under way at End, of the parts of the source
+	// that were read. Attempts that found no connection are in Calls and Errors alone. TellsBegun: the source knows both;
+	// otherwise they are zero and mean nothing.
+	Begun, InFlight uint64
+	TellsBegun      bool
+	// Pods are Calls and Errors told apart by pod, in the order of their IDs; nil: the source cannot. All together have at most
+	// as many as there are, because the source may not know of all of them whose they are. Of more than [MostPods] pods there are
+	// those with the smallest hashes of their IDs, so that each look sees the same ones.
+	Pods []PodCalls
 	// Latencies is how long calls that ended in (Start, End] took: all of them, or as many as the source knows it of.
 	Latencies Histogram
 	// NoLatencies is why the latencies are not known, in words; empty: they are.
