@@ -29,6 +29,8 @@ type ReplicaLoads struct {
 	Loads map[string]Load
 	// TellsInFlight: the replica says how many calls are under way, so that 0 of them are none. One of an older version does not.
 	TellsInFlight bool
+	// TellsGivenUp: it says how many were given up.
+	TellsGivenUp bool
 	// Err is why the replica says nothing.
 	Err error
 }
@@ -39,6 +41,8 @@ type Load struct {
 	Succeeded, Failed, Issued uint64
 	// InFlight are under way: the sum of what each client that is connected said last, and lately.
 	InFlight uint64
+	// GivenUp have ended without an outcome since the start of the run, and only grow as well.
+	GivenUp uint64
 }
 
 // LoadReportsConfig is what a LoadReports source needs. Zero limits get defaults.
@@ -147,6 +151,9 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 			sum := grown[backend]
 			sum.Succeeded += more.Succeeded
 			sum.Failed += more.Failed
+			sum.Issued += more.Issued
+			sum.InFlight += more.InFlight
+			sum.GivenUp += more.GivenUp
 			grown[backend] = sum
 		}
 	}
@@ -163,10 +170,17 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 	out := make(map[string]Counts, len(query.Backends))
 	for _, backend := range query.Backends {
 		load := grown[backend.Name]
-		out[backend.Name] = Counts{
+		counts := Counts{
 			Calls: load.Succeeded + load.Failed, Errors: load.Failed, Start: since, End: now,
 			NoLatencies: "clients do not report them",
 		}
+		if counts.TellsBegun = tells(replicas, ReplicaLoads.tellsBegun); counts.TellsBegun {
+			counts.Begun, counts.InFlight = load.Issued, load.InFlight
+		}
+		if counts.TellsCancelled = tells(replicas, ReplicaLoads.tellsCancelled); counts.TellsCancelled {
+			counts.Cancelled = load.GivenUp
+		}
+		out[backend.Name] = counts
 	}
 	return out, work.at(replicas, now)
 }
@@ -186,13 +200,27 @@ func (l *LoadReports) grow(replica ReplicaLoads, now time.Time) map[string]Load 
 	for backend, load := range replica.Loads {
 		was := known.loads[backend]
 		known.loads[backend] = load
-		if load.Succeeded >= was.Succeeded && load.Failed >= was.Failed && load.Issued >= was.Issued {
+		if load.Succeeded >= was.Succeeded && load.Failed >= was.Failed && load.Issued >= was.Issued && load.GivenUp >= was.GivenUp {
 			grown[backend] = Load{
 				Succeeded: load.Succeeded - was.Succeeded, Failed: load.Failed - was.Failed, Issued: load.Issued - was.Issued, InFlight: load.InFlight,
+				GivenUp: load.GivenUp - was.GivenUp,
 			}
 		}
 	}
 	return grown
+}
+
+func (r ReplicaLoads) tellsBegun() bool     { return r.TellsInFlight }
+func (r ReplicaLoads) tellsCancelled() bool { return r.TellsGivenUp }
+
+// tells says whether all replicas with clients do: what one does not tell could be most of it.
+func tells(replicas []ReplicaLoads, does func(ReplicaLoads) bool) bool {
+	for _, replica := range replicas {
+		if replica.Heard && !does(replica) {
+			return false
+		}
+	}
+	return true
 }
 
 // forget drops runs that have ended.

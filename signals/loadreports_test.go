@@ -23,7 +23,7 @@ func (r *replicaLoads) Loads(context.Context, string, string) ([]ReplicaLoads, e
 }
 
 func heard(run string, loads map[string]Load) ReplicaLoads {
-	return ReplicaLoads{Replica: "of " + run, Run: run, Heard: true, Loads: loads, TellsInFlight: true}
+	return ReplicaLoads{Replica: "of " + run, Run: run, Heard: true, Loads: loads, TellsInFlight: true, TellsGivenUp: true}
 }
 
 func TestLoadReportsCountWhatIsAdded(t *testing.T) {
@@ -38,10 +38,18 @@ func TestLoadReportsCountWhatIsAdded(t *testing.T) {
 	counted := func(from, to time.Duration, calls, failed uint64) Counts {
 		return Counts{
 			Calls: calls, Errors: failed, Start: noon.Add(from), End: noon.Add(to), NoLatencies: "clients do not report them",
+			TellsBegun: true, TellsCancelled: true,
 		}
 	}
 	primary := func(succeeded, failed uint64) map[string]Load {
 		return map[string]Load{"primary": {Succeeded: succeeded, Failed: failed}, "gone from the spec": {Failed: 9}}
+	}
+	hanging := func(issued, succeeded, inFlight, givenUp uint64) map[string]Load {
+		return map[string]Load{"primary": {Issued: issued, Succeeded: succeeded, InFlight: inFlight, GivenUp: givenUp}}
+	}
+	with := func(counts Counts, begun, inFlight, cancelled uint64) Counts {
+		counts.Begun, counts.InFlight, counts.Cancelled = begun, inFlight, cancelled
+		return counts
 	}
 	const second = time.Second
 	for name, looks := range map[string][]look{
@@ -87,6 +95,11 @@ func TestLoadReportsCountWhatIsAdded(t *testing.T) {
 			{-time.Hour, []ReplicaLoads{heard("a", primary(1, 100))}, nil, Counts{Unknown: UnknownTime}},
 			{second, []ReplicaLoads{heard("a", primary(2, 100))}, nil, counted(-time.Hour, -time.Hour+second, 1, 0)},
 		},
+		"calls that hang": {
+			{0, []ReplicaLoads{heard("a", hanging(100, 50, 5, 3)), heard("b", nil)}, nil, Counts{Unknown: UnknownFirstLook}},
+			{second, []ReplicaLoads{heard("a", hanging(200, 130, 5, 23)), heard("b", hanging(10, 8, 1, 0))}, nil, with(counted(0, second, 88, 0), 110, 6, 20)},
+			{second, []ReplicaLoads{heard("a", hanging(200, 130, 0, 23)), heard("b", hanging(10, 8, 1, 1))}, nil, with(counted(second, 2*second, 0, 0), 0, 1, 1)},
+		},
 		"a total that fell adds nothing": {
 			{0, []ReplicaLoads{heard("a", primary(100, 100))}, nil, Counts{Unknown: UnknownFirstLook}},
 			{second, []ReplicaLoads{heard("a", primary(5, 200))}, nil, counted(0, second, 0, 0)},
@@ -117,6 +130,43 @@ func TestLoadReportsCountWhatIsAdded(t *testing.T) {
 	}
 }
 
+// A replica of an older version says less, and what it does not say could be most of it.
+func TestWhatReplicasDoNotTell(t *testing.T) {
+	for name, c := range map[string]struct {
+		change           func(*ReplicaLoads)
+		begun, cancelled bool
+	}{
+		"all of it":                {func(*ReplicaLoads) {}, true, true},
+		"what was given up":        {func(r *ReplicaLoads) { r.TellsGivenUp = false }, true, false},
+		"and what is under way":    {func(r *ReplicaLoads) { r.TellsGivenUp, r.TellsInFlight = false, false }, false, false},
+		"but nobody reports to it": {func(r *ReplicaLoads) { r.TellsGivenUp, r.TellsInFlight, r.Heard = false, false, false }, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := &replicaLoads{}
+			clock := clocktesting.NewFakePassiveClock(noon)
+			source := NewLoadReports(LoadReportsConfig{Reader: reader, Clock: clock})
+			var counts Counts
+			for i := range uint64(2) {
+				other := heard("b", nil)
+				c.change(&other)
+				reader.replicas = []ReplicaLoads{heard("a", map[string]Load{"primary": {Issued: 5 * i, InFlight: 2, GivenUp: 3 * i}}), other}
+				clock.SetTime(clock.Now().Add(time.Second))
+				reading, err := source.Read(t.Context(), Query{Backends: []Backend{{Name: "primary"}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				counts = reading.Backends["primary"]
+			}
+			if counts.TellsBegun != c.begun || (counts.Begun == 5 && counts.InFlight == 2) != c.begun {
+				t.Errorf("%+v", counts)
+			}
+			if counts.TellsCancelled != c.cancelled || (counts.Cancelled == 3) != c.cancelled {
+				t.Errorf("%+v", counts)
+			}
+		})
+	}
+}
+
 // Whatever replicas come, go, start again and fail to answer: no call is counted that was not made, and none twice.
 func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -141,6 +191,9 @@ func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 				truth[id].Succeeded += more.Succeeded
 				truth[id].Failed += more.Failed
 				truth[id].Issued += more.Issued
+				more.GivenUp = rapid.Uint64Range(0, 9).Draw(t, "given up")
+				truth[id].GivenUp += more.GivenUp
+				made.GivenUp += more.GivenUp
 				truth[id].InFlight = rapid.Uint64Range(0, 9).Draw(t, "in flight")
 				made.Succeeded += more.Succeeded
 				made.Failed += more.Failed
@@ -170,7 +223,9 @@ func TestLoadReportsNeverCountMoreThanThereWas(t *testing.T) {
 			end = counts.End
 			counted.Succeeded += counts.Calls - counts.Errors
 			counted.Failed += counts.Errors
-			if counted.Succeeded > made.Succeeded || counted.Failed > made.Failed {
+			counted.Issued += counts.Begun
+			counted.GivenUp += counts.Cancelled
+			if counted.Succeeded > made.Succeeded || counted.Failed > made.Failed || counted.Issued > made.Issued || counted.GivenUp > made.GivenUp {
 				t.Fatalf("counted %+v, made were %+v", counted, made)
 			}
 		}

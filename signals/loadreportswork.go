@@ -33,12 +33,7 @@ func (w *reportedWork) add(query Query, replica ReplicaLoads, grown map[string]L
 
 // at is the sum as of a time. With a replica whose clients' calls under way are not known, nothing is: they could be most of them.
 func (w *reportedWork) at(replicas []ReplicaLoads, now time.Time) Work {
-	for _, replica := range replicas {
-		if replica.Heard && !replica.TellsInFlight {
-			return Work{}
-		}
-	}
-	if w.from.IsZero() || !w.from.Before(now) {
+	if !tells(replicas, ReplicaLoads.tellsBegun) || w.from.IsZero() || !w.from.Before(now) {
 		return Work{}
 	}
 	return Work{Started: w.started, InFlight: w.inFlight, Start: w.from, End: now, Known: true}

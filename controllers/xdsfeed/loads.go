@@ -43,10 +43,12 @@ func replicaLoads(reading loadreport.Reading) signals.ReplicaLoads {
 	for backend, totals := range reading.Backends {
 		loads[backend] = signals.Load{
 			Succeeded: totals.Succeeded, Failed: totals.Failed, Issued: totals.Issued, InFlight: reading.InFlight[backend],
+			GivenUp: reading.GivenUp[backend],
 		}
 	}
 	return signals.ReplicaLoads{
-		Replica: reading.Replica, Run: reading.Run, Heard: reading.Heard, Loads: loads, TellsInFlight: reading.TellsInFlight, Err: reading.Err,
+		Replica: reading.Replica, Run: reading.Run, Heard: reading.Heard, Loads: loads, Err: reading.Err,
+		TellsInFlight: reading.TellsInFlight, TellsGivenUp: reading.TellsGivenUp,
 	}
 }
 

@@ -95,13 +95,13 @@ func TestWhatAReplicaSaysInTheWordsOfSignals(t *testing.T) {
 	}{
 		{
 			loadreport.Reading{
-				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true,
+				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true, TellsGivenUp: true, GivenUp: map[string]uint64{"backup": 4},
 				Backends: map[string]loadreport.Totals{"primary": {Issued: 9, Succeeded: 5, Failed: 1}, "backup": {Issued: 2, Succeeded: 2}},
 				InFlight: map[string]uint64{"primary": 3},
 			},
 			signals.ReplicaLoads{
-				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true,
-				Loads: map[string]signals.Load{"primary": {Issued: 9, Succeeded: 5, Failed: 1, InFlight: 3}, "backup": {Issued: 2, Succeeded: 2}},
+				Replica: "10.0.0.1:18000", Run: "a run", Heard: true, TellsInFlight: true, TellsGivenUp: true,
+				Loads: map[string]signals.Load{"primary": {Issued: 9, Succeeded: 5, Failed: 1, InFlight: 3}, "backup": {Issued: 2, Succeeded: 2, GivenUp: 4}},
 			},
 		},
 		{

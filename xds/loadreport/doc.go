@@ -20,6 +20,10 @@
 // needs no memory here. What has been counted since the start of a replica only grows; a reader remembers what
 // it has seen and takes the difference. A replica that starts again says so by its run.
 //
+// What was given up without an outcome no client reports: it is what has begun, has not ended and is no longer under way. It is worked
+// out for each client, whose reports fit each other, and is the least that it can have been. Of calls so rare that
+// most reports of an Envoy leave them out nothing is certain.
+//
 // What is under way is no total: it is the sum of what each connected client said last, and goes with a client that leaves or
 // falls silent.
 //

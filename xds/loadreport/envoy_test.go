@@ -1,10 +1,14 @@
 package loadreport_test
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/headgate/headgate/test/controlplane"
 	"github.com/headgate/headgate/test/envoy"
+	"github.com/headgate/headgate/test/grpcapp/greeter"
 	"github.com/headgate/headgate/xds/loadreport"
 )
 
@@ -55,4 +59,41 @@ func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {
 		callAll(t, conn, failAtOnce)
 		return reading.Heard && reading.Backends["primary"].Failed > 0
 	})
+}
+
+// A call that hangs until its caller gives up has no outcome, and Envoy says no more of it than that it is no longer under way.
+func TestCallsToAnEnvoyThatWereGivenUp(t *testing.T) {
+	envoy.Path(t)
+	const hanging = 5
+	r := startReplica(t, controlplane.Config{})
+	port, _ := exposeGreeter(t, r.Cache)
+	controlplane.RunEnvoy(t, bootstrapOf(t, r))
+	r.awaitReport()
+	conn := controlplane.Through(t, port)
+	givenUp := func() uint64 { return r.loads.Read("shop", "greeter").GivenUp["primary"] }
+	// There are calls in every report: Envoy leaves out what has none, and forgets what came of those before.
+	for r.loads.Read("shop", "greeter").Backends["primary"].Succeeded == 0 {
+		callAll(t, conn, "world")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*interval)
+	defer cancel()
+	var wait sync.WaitGroup
+	for range hanging {
+		wait.Go(func() {
+			_, _ = greeter.NewGreeterClient(conn).SayHello(ctx, &greeter.HelloRequest{Name: neverEnd})
+		})
+	}
+	for deadline := time.Now().Add(patience); givenUp() < hanging; callAll(t, conn, "world") {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d were given up, want %d", givenUp(), hanging)
+		}
+	}
+	wait.Wait()
+	for range 3 {
+		r.awaitReport()
+		callAll(t, conn, "world")
+	}
+	if got := givenUp(); got != hanging {
+		t.Errorf("%d were given up, want %d", got, hanging)
+	}
 }

@@ -1,6 +1,10 @@
 package loadreport
 
-import "time"
+import (
+	"time"
+
+	"github.com/headgate/headgate/internal/remainder"
+)
 
 // inFlight is how many calls a client has under way to the backends of an ExposedService.
 type inFlight map[place]said
@@ -21,14 +25,52 @@ type said struct {
 	// report is the number of the report, by which several localities of a place are told from an older word: Envoy has one for
 	// each priority.
 	report uint64
+	// counted is what that report counted, and before what the client last said to be under way before it. New: it had said nothing.
+	// Missed: there were reports in between without the place.
+	counted     Totals
+	before      uint64
+	new, missed bool
+	// left is what calls that have begun leave over, up to the report before.
+	left remainder.Remainder
 }
 
 // say takes what a client says in the report that is being taken.
-func (f inFlight) say(of place, calls uint64, by *reporter) {
-	if was := f[of]; was.report == by.reports {
-		calls += was.calls
+func (f inFlight) say(of place, calls uint64, counted Totals, by *reporter) {
+	last, known := f[of]
+	if last.report != by.reports || !known {
+		last.before, last.new, last.missed = last.calls, !known, known && last.report+1 != by.reports
+		last.calls, last.counted = 0, Totals{}
 	}
-	f[of] = said{calls: calls, when: by.heard, report: by.reports}
+	last.calls += calls
+	last.counted = last.counted.plus(counted)
+	last.when, last.report = by.heard, by.reports
+	f[of] = last
+}
+
+// settle adds the calls that were given up for certain to the sums by backend, by the report that was taken.
+func (f inFlight) settle(by *reporter, sums map[string]uint64) {
+	for of, last := range f {
+		if last.report != by.reports {
+			continue
+		}
+		sums[of.backend] += uint64(last.left.Settle(last.over(), float64(last.counted.Failed)))
+		f[of] = last
+	}
+}
+
+// over is how many calls more have begun than have ended with an outcome or are under way. How many were under way before the first
+// report nobody has said. While an Envoy leaves out a locality it forgets the outcomes of calls that end, so that those which were
+// under way may have had one.
+func (s said) over() float64 {
+	over := float64(s.counted.Issued) - float64(s.counted.Succeeded) - float64(s.counted.Failed) - float64(s.calls)
+	switch before := float64(s.before); {
+	case s.new:
+		return max(0, over)
+	case s.missed:
+		return max(min(0, over+before), over)
+	default:
+		return over + before
+	}
 }
 
 // addTo adds what was said since a time to the sums by backend.

@@ -138,6 +138,7 @@ func TestWhatIsUnderWayIsToldToOtherReplicas(t *testing.T) {
 	reading := Reading{
 		Replica: "10.0.0.1:18000", Run: "a run", Heard: true, Backends: map[string]Totals{"primary": {5, 3, 1}, "backup": {}},
 		InFlight: map[string]uint64{"primary": 7, "backup": 0}, TellsInFlight: true,
+		GivenUp: map[string]uint64{"primary": 2, "backup": 0}, TellsGivenUp: true,
 	}
 	travels := func(message *loadstats.LoadStatsRequest) Reading {
 		t.Helper()
@@ -158,10 +159,10 @@ func TestWhatIsUnderWayIsToldToOtherReplicas(t *testing.T) {
 	older := encode(reading, "shop/greeter")
 	older.Node.ClientFeatures = nil
 	for _, of := range older.GetClusterStats()[0].GetUpstreamLocalityStats() {
-		of.TotalRequestsInProgress = 0
+		of.TotalRequestsInProgress, of.LoadMetricStats = 0, nil
 	}
 	got := travels(older)
-	if got.TellsInFlight || !got.Heard || got.Backends["primary"] != reading.Backends["primary"] {
+	if got.TellsInFlight || got.TellsGivenUp || !got.Heard || got.Backends["primary"] != reading.Backends["primary"] {
 		t.Errorf("from an older version: %+v", got)
 	}
 }

@@ -38,6 +38,8 @@ type ledger struct {
 // service is what was reported of an ExposedService.
 type service struct {
 	backends map[string]Totals
+	// givenUp are the calls that ended without an outcome.
+	givenUp map[string]uint64
 	// reporters are the connected clients that have reported on it, with what they have under way.
 	reporters map[*reporter]inFlight
 }
@@ -147,6 +149,7 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 	l.sweep(now)
 	r.heard = now
 	r.reports++
+	told := map[*service]bool{}
 	for _, cluster := range stats {
 		owner, ok := ownerOf(cluster.GetClusterName())
 		switch {
@@ -158,14 +161,19 @@ func (l *ledger) add(r *reporter, stats []*endpoint.ClusterStats, now time.Time,
 			s := l.service(owner)
 			r.on[owner] = struct{}{}
 			s.add(r, cluster, ignore)
+			told[s] = true
 		}
+	}
+	// Several parts of a report may be about one place.
+	for s := range told {
+		s.reporters[r].settle(r, s.givenUp)
 	}
 }
 
 func (l *ledger) service(owner cache.Owner) *service {
 	s := l.services[owner]
 	if s == nil {
-		s = &service{backends: map[string]Totals{}, reporters: map[*reporter]inFlight{}}
+		s = &service{backends: map[string]Totals{}, givenUp: map[string]uint64{}, reporters: map[*reporter]inFlight{}}
 		l.services[owner] = s
 	}
 	return s
@@ -191,7 +199,7 @@ func (s *service) add(r *reporter, cluster *endpoint.ClusterStats, ignore func(i
 			ignore(ignoredBound)
 		default:
 			s.backends[backend] = total.plus(counted)
-			under.say(place{backend, own}, locality.GetTotalRequestsInProgress(), r)
+			under.say(place{backend, own}, locality.GetTotalRequestsInProgress(), counted, r)
 		}
 	}
 }
@@ -229,4 +237,14 @@ func (l *ledger) read(owner cache.Owner, since time.Time) (totals map[string]Tot
 		under.addTo(underWay, since)
 	}
 	return totals, underWay, heard
+}
+
+// givenUp are the calls that ended without an outcome, by backend.
+func (l *ledger) givenUp(owner cache.Owner) map[string]uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.services[owner]; s != nil {
+		return maps.Clone(s.givenUp)
+	}
+	return nil
 }

@@ -141,13 +141,20 @@ func ask(ctx context.Context, to *connection, address netip.AddrPort, cluster st
 func decode(replica string, answer *loadstats.LoadStatsRequest) Reading {
 	reading := Reading{
 		Replica: replica, Run: answer.GetNode().GetId(), Heard: len(answer.GetClusterStats()) > 0,
-		Backends: map[string]Totals{}, InFlight: map[string]uint64{}, TellsInFlight: slices.Contains(answer.GetNode().GetClientFeatures(), tellsInFlight),
+		Backends: map[string]Totals{}, InFlight: map[string]uint64{}, GivenUp: map[string]uint64{},
+		TellsInFlight: slices.Contains(answer.GetNode().GetClientFeatures(), tellsInFlight),
+		TellsGivenUp:  slices.Contains(answer.GetNode().GetClientFeatures(), tellsGivenUp),
 	}
 	for _, cluster := range answer.GetClusterStats() {
 		for _, locality := range cluster.GetUpstreamLocalityStats() {
 			backend := locality.GetLocality().GetZone()
 			reading.Backends[backend] = totalsOf(locality)
 			reading.InFlight[backend] = locality.GetTotalRequestsInProgress()
+			for _, measured := range locality.GetLoadMetricStats() {
+				if measured.GetMetricName() == givenUpCalls {
+					reading.GivenUp[backend] = measured.GetNumRequestsFinishedWithMetric()
+				}
+			}
 		}
 	}
 	return reading

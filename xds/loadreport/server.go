@@ -95,6 +95,10 @@ type Reading struct {
 	Backends map[string]Totals
 	// InFlight are the calls under way by backend: the sum of what each client that is connected said last, and lately.
 	InFlight map[string]uint64
+	// GivenUp are calls that ended without an outcome since the start of the replica, because whoever made them gave them up: as many as
+	// is certain. TellsGivenUp: the replica says so. One of an older version does not.
+	GivenUp      map[string]uint64
+	TellsGivenUp bool
 	// TellsInFlight: the replica says what is under way, if anything is. One of an older version does not.
 	TellsInFlight bool
 	// Err is why the replica says nothing; the other fields but Replica are then zero.
@@ -105,6 +109,12 @@ type Reading struct {
 func (s *Server) Read(namespace, name string) Reading {
 	now := s.config.Clock.Now()
 	s.ledger.ask(namespace, now)
-	backends, underWay, heard := s.ledger.read(cache.Owner{Namespace: namespace, Name: name}, now.Add(-s.config.Silence))
-	return Reading{Replica: "this replica", Run: s.run, Heard: heard, Backends: backends, InFlight: underWay, TellsInFlight: true}
+	owner := cache.Owner{Namespace: namespace, Name: name}
+	// Read before the calls, so that it is of no more than those.
+	givenUp := s.ledger.givenUp(owner)
+	backends, underWay, heard := s.ledger.read(owner, now.Add(-s.config.Silence))
+	return Reading{
+		Replica: "this replica", Run: s.run, Heard: heard, Backends: backends,
+		InFlight: underWay, TellsInFlight: true, GivenUp: givenUp, TellsGivenUp: true,
+	}
 }

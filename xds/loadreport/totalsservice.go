@@ -24,6 +24,13 @@ const (
 // version leaves them 0, which would say that calls take no time: without the feature they are unknown.
 const tellsInFlight = "headgate.loadreport.in_flight"
 
+// givenUpCalls is the name of the measurement by which a replica says how many calls were given up; tellsGivenUp is the feature of one
+// that does.
+const (
+	givenUpCalls = "headgate.given_up"
+	tellsGivenUp = "headgate.loadreport.given_up"
+)
+
 type totalsReader interface {
 	readTotals(ctx context.Context, cluster *wrapperspb.StringValue) (*loadstats.LoadStatsRequest, error)
 }
@@ -60,7 +67,7 @@ func (s *Server) readTotals(ctx context.Context, cluster *wrapperspb.StringValue
 }
 
 func encode(reading Reading, cluster string) *loadstats.LoadStatsRequest {
-	answer := &loadstats.LoadStatsRequest{Node: &core.Node{Id: reading.Run, ClientFeatures: []string{tellsInFlight}}}
+	answer := &loadstats.LoadStatsRequest{Node: &core.Node{Id: reading.Run, ClientFeatures: []string{tellsInFlight, tellsGivenUp}}}
 	if !reading.Heard {
 		return answer
 	}
@@ -72,6 +79,9 @@ func encode(reading Reading, cluster string) *loadstats.LoadStatsRequest {
 			TotalSuccessfulRequests: totals.Succeeded,
 			TotalErrorRequests:      totals.Failed,
 			TotalRequestsInProgress: reading.InFlight[backend],
+			LoadMetricStats: []*endpoint.EndpointLoadMetricStats{
+				{MetricName: givenUpCalls, NumRequestsFinishedWithMetric: reading.GivenUp[backend]},
+			},
 		})
 	}
 	answer.ClusterStats = []*endpoint.ClusterStats{stats}
