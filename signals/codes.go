@@ -11,6 +11,9 @@ var codeNames = [...]string{
 	"FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated",
 }
 
+// codeCanceled is what a server says of a call that its caller gave up.
+const codeCanceled = 1
+
 // Codes are the gRPC status codes that count as failures of the service, by number. Nil are those that are its fault: what HTTP
 // would answer with 5xx, and ResourceExhausted. The others are the caller's own doing.
 type Codes map[int]bool

@@ -12,7 +12,11 @@ type podLook struct {
 	// names are those that the pods go by. hasCalls and hasLatencies: one of them has metrics of those names.
 	names                  metricNames
 	hasCalls, hasLatencies bool
-	notes                  []string
+	// hasBegun: a pod shows what has begun; lacksBegun: another has calls and does not.
+	hasBegun, lacksBegun bool
+	// inFlight is how many calls the pods of each side have under way.
+	inFlight map[string]float64
+	notes    []string
 	// worst is the first trouble that leaves everything unknown.
 	worst *trouble
 }
@@ -24,7 +28,7 @@ type podOf struct {
 }
 
 func newPodLook(query Query, now time.Time) *podLook {
-	l := &podLook{query: query, now: now}
+	l := &podLook{query: query, now: now, inFlight: map[string]float64{}}
 	owner := map[string]string{}
 	for _, backend := range query.Backends {
 		switch {
@@ -68,7 +72,11 @@ func (l *podLook) learn(page *workloadPage) {
 	}
 	l.hasCalls = l.hasCalls || page.hasCalls
 	l.hasLatencies = l.hasLatencies || page.hasLatencies
+	l.hasBegun = l.hasBegun || page.hasBegun
+	l.lacksBegun = l.lacksBegun || page.hasCalls && !page.hasBegun
 }
+
+func (l *podLook) tellsBegun() bool { return l.hasBegun && !l.lacksBegun }
 
 // verdict says why nothing is known, or nil. A server that has had no call may not have the metric yet, so that one pod with it will do.
 func (l *podLook) verdict() *trouble {

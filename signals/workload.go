@@ -49,8 +49,16 @@ func (c *WorkloadConfig) setDefaults() {
 	c.MaxGap = cmp.Or(c.MaxGap, c.Bound)
 }
 
+func (c *WorkloadConfig) names() metricNames {
+	return metricNames{calls: c.Calls, codeLabel: c.CodeLabel, latencies: c.Latencies}
+}
+
 // Workload counts calls by the metrics that the pods of the backends show themselves: what they answered, whoever called, and with which
 // status code. What never reached a pod is not counted.
+//
+// Calls that ended with Canceled were given up by their callers, unless the codes name it as an error. A server whose caller's deadline
+// has passed may as well say DeadlineExceeded. What has begun is known where each pod that has calls shows the counter of it that belongs to
+// that of calls: grpc_server_started_total beside grpc_server_handled_total.
 //
 // All backends are counted over the same time. A pod that does not answer once is counted at its next answer; a ready one that is
 // silent for longer than Bound leaves everything unknown, because what it does not say could be the part that matters.
@@ -149,7 +157,7 @@ func (w *Workload) askOne(ctx context.Context, pod Pod) podAnswer {
 	trouble := fetch(ctx, w.config.Client, address.String(), w.config.Timeout, w.config.MaxBytes, func(from io.Reader) error {
 		body, err := io.ReadAll(from)
 		if err == nil {
-			page, err = parseWorkload(body, metricNames{w.config.Calls, w.config.CodeLabel, w.config.Latencies}, w.config.Codes)
+			page, err = parseWorkload(body, w.config.names(), w.config.Codes)
 		}
 		return err
 	})
@@ -182,7 +190,10 @@ func (w *Workload) take(look *podLook, asked podOf, answer podAnswer) {
 			pending = &podGrowth{}
 			w.pending[asked.backend] = pending
 		}
-		pending.add(l.grow(answer.page))
+		pending.add(asked.pod.ID, l.grow(answer.page))
+	}
+	if answer.page.hasBegun {
+		look.inFlight[asked.backend] += answer.page.inFlight()
 	}
 	l.page, l.read = answer.page, look.now
 }
@@ -220,7 +231,13 @@ func (w *Workload) conclude(look *podLook) map[string]Counts {
 		if counted == nil {
 			counted = &podGrowth{}
 		}
-		counts := Counts{Calls: wholeCalls(counted.calls), Errors: wholeCalls(counted.errors), Start: w.since, End: look.now}
+		counts := Counts{
+			Calls: wholeCalls(counted.calls), Errors: wholeCalls(counted.errors), Start: w.since, End: look.now,
+			Cancelled: wholeCalls(counted.cancelled), TellsCancelled: true, Pods: podsOf(counted.pods),
+		}
+		if counts.TellsBegun = look.tellsBegun(); counts.TellsBegun {
+			counts.Begun, counts.InFlight = wholeCalls(counted.begun), wholeCalls(look.inFlight[backend.Name])
+		}
 		if counts.Latencies = counted.latencies; !look.hasLatencies {
 			counts.Latencies, counts.NoLatencies = nil, "no pod shows a histogram "+look.names.latencies+" on its page of metrics"
 		}

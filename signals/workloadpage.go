@@ -17,8 +17,14 @@ import (
 // Conventions of metrics of gRPC servers: those of the interceptors that most servers have (go-grpc-middleware, and its
 // namesakes for Java, Python and others), and gRPC's own by OpenTelemetry (gRFC A66).
 var conventions = []metricNames{
-	{calls: "grpc_server_handled_total", codeLabel: "grpc_code", latencies: "grpc_server_handling_seconds"},
-	{calls: "grpc_server_call_duration_seconds", codeLabel: "grpc_status", latencies: "grpc_server_call_duration_seconds"},
+	{
+		calls: "grpc_server_handled_total", codeLabel: "grpc_code", latencies: "grpc_server_handling_seconds",
+		started: "grpc_server_started_total",
+	},
+	{
+		calls: "grpc_server_call_duration_seconds", codeLabel: "grpc_status", latencies: "grpc_server_call_duration_seconds",
+		started: "grpc_server_call_started_total",
+	},
 }
 
 const (
@@ -30,8 +36,9 @@ const (
 	metricStartTime = "process_start_time_seconds"
 )
 
-// metricNames say how metrics are called. An empty one is that of the conventions.
-type metricNames struct{ calls, codeLabel, latencies string }
+// metricNames say how metrics are called. An empty one is that of the conventions. Started counts calls that have begun, and is
+// known of calls that go by a convention alone.
+type metricNames struct{ calls, codeLabel, latencies, started string }
 
 // on are the names that a page goes by: of the conventions the first whose calls it has, or the first one.
 func (n metricNames) on(families map[string]*dto.MetricFamily) metricNames {
@@ -42,10 +49,14 @@ func (n metricNames) on(families map[string]*dto.MetricFamily) metricNames {
 			break
 		}
 	}
-	return metricNames{
+	out := metricNames{
 		calls: cmp.Or(n.calls, convention.calls), codeLabel: cmp.Or(n.codeLabel, convention.codeLabel),
 		latencies: cmp.Or(n.latencies, convention.latencies),
 	}
+	if out.calls == convention.calls {
+		out.started = convention.started
+	}
+	return out
 }
 
 // workloadPage is what a pod says of the calls that it has answered since its process started.
@@ -55,9 +66,11 @@ type workloadPage struct {
 	// calls are counters by their labels, and latencies histograms.
 	calls     map[string]sample
 	latencies map[string]Histogram
-	// names are those that the page goes by. hasCalls and hasLatencies: it has metrics of those names.
-	names                  metricNames
-	hasCalls, hasLatencies bool
+	// begun are the calls that have begun, by their labels as well.
+	begun map[string]float64
+	// names are those that the page goes by. hasCalls, hasLatencies and hasBegun: it has metrics of those names.
+	names                            metricNames
+	hasCalls, hasLatencies, hasBegun bool
 }
 
 // parseWorkload reads a page in Prometheus's text format. Errors quote nothing of the page, which may be somebody else's.
@@ -67,13 +80,14 @@ func parseWorkload(text []byte, names metricNames, codes Codes) (*workloadPage, 
 		return nil, errors.New("the answer is not metrics in Prometheus's text format")
 	}
 	names = names.on(families)
-	out := &workloadPage{names: names, calls: map[string]sample{}, latencies: map[string]Histogram{}}
+	out := &workloadPage{names: names, calls: map[string]sample{}, latencies: map[string]Histogram{}, begun: map[string]float64{}}
 	if metrics := families[metricStartTime].GetMetric(); len(metrics) == 1 {
 		if started, ok := valueOf(metrics[0]); ok && started > 0 {
 			out.started = started
 		}
 	}
 	out.hasCalls, out.hasLatencies = families[names.calls] != nil, families[names.latencies] != nil
+	out.hasBegun = families[names.started] != nil
 	for _, metric := range families[names.calls].GetMetric() {
 		if err := out.addCalls(metric, codes); err != nil {
 			return nil, fmt.Errorf("%s: %w", names.calls, err)
@@ -84,7 +98,12 @@ func parseWorkload(text []byte, names metricNames, codes Codes) (*workloadPage, 
 			return nil, fmt.Errorf("%s: %w", names.latencies, err)
 		}
 	}
-	if series := len(out.calls) + len(out.latencies); series > mostCounters {
+	for _, metric := range families[names.started].GetMetric() {
+		if err := out.addBegun(metric); err != nil {
+			return nil, fmt.Errorf("%s: %w", names.started, err)
+		}
+	}
+	if series := len(out.calls) + len(out.latencies) + len(out.begun); series > mostCounters {
 		return nil, fmt.Errorf("%d series, more than %d", series, mostCounters)
 	}
 	return out, nil
@@ -112,8 +131,34 @@ func (p *workloadPage) addCalls(metric *dto.Metric, codes Codes) error {
 	if isForGRPC(metric) {
 		return nil
 	}
-	p.calls[labelsOf(metric)] = sample{value: value, failed: codes.failed(code)}
+	p.calls[labelsOf(metric)] = sample{value: value, failed: codes.failed(code), cancelled: code == codeCanceled && !codes[code]}
 	return nil
+}
+
+func (p *workloadPage) addBegun(metric *dto.Metric) error {
+	value, ok := valueOf(metric)
+	if !ok {
+		return errors.New("it is no counter")
+	}
+	if err := checkCounter("a value", value); err != nil {
+		return err
+	}
+	if !isForGRPC(metric) {
+		p.begun[labelsOf(metric)] = value
+	}
+	return nil
+}
+
+// inFlight are the calls under way: those that have begun and not ended. The page is no moment, so that there may seem to be fewer than none.
+func (p *workloadPage) inFlight() float64 {
+	sum := 0.0
+	for _, begun := range p.begun {
+		sum += begun
+	}
+	for _, ended := range p.calls {
+		sum -= ended.value
+	}
+	return max(0, sum)
 }
 
 func (p *workloadPage) addLatencies(metric *dto.Metric) error {
@@ -164,10 +209,10 @@ func labelsOf(metric *dto.Metric) string {
 	return strings.Join(words, ",")
 }
 
-// sample is the value of a counter, and whether it counts failed calls.
+// sample is the value of a counter, and whether it counts failed calls, or such that their callers gave up.
 type sample struct {
-	value  float64
-	failed bool
+	value             float64
+	failed, cancelled bool
 }
 
 // parseText turns a panic of the parser into an error: prometheus/common v0.70.1 panics at a sample without a
