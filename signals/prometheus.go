@@ -22,6 +22,9 @@ type PrometheusConfig struct {
 	// series whose increases are added up. Series as they were scraped are best, for they can be told apart when
 	// pods come and go; of a sum that fell nothing can be said.
 	Calls, Errors string
+	// Begun is the query for counters of a backend's calls that have begun, whether or not they have ended. How many are under way is
+	// known where it and Calls are of the same targets, as they were scraped. Empty: nobody asks for them.
+	Begun string
 	// Latencies is the query for a histogram of the latencies of the calls, in seconds: the series _bucket of classic histograms, with
 	// their label le, or native histograms. Empty: nobody asks for them.
 	Latencies string
@@ -65,9 +68,9 @@ type Prometheus struct {
 
 	config        PrometheusConfig
 	calls, errors queryTemplate
-	// latencies is nil when nobody asks for them.
-	latencies *queryTemplate
-	client    *prometheusClient
+	// begun and latencies are nil when nobody asks for them.
+	begun, latencies *queryTemplate
+	client           *prometheusClient
 
 	mu   sync.Mutex
 	last time.Time
@@ -93,17 +96,25 @@ func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 	if out.errors, err = parseQuery(config.Errors, may); err != nil {
 		return nil, fmt.Errorf("errors: %w", err)
 	}
-	if config.Latencies != "" {
-		latencies, err := parseQuery(config.Latencies, may)
-		if err != nil {
-			return nil, fmt.Errorf("latencies: %w", err)
-		}
-		out.latencies = &latencies
+	if out.begun, err = parseOptional(config.Begun, may); err != nil {
+		return nil, fmt.Errorf("begun: %w", err)
+	}
+	if out.latencies, err = parseOptional(config.Latencies, may); err != nil {
+		return nil, fmt.Errorf("latencies: %w", err)
 	}
 	if out.client, err = newPrometheusClient(config.Address, config.Client, config.MaxBytes); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// parseOptional is nil for an empty query.
+func parseOptional(text string, may placeholders) (*queryTemplate, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // no query is no trouble
+	}
+	out, err := parseQuery(text, may)
+	return &out, err
 }
 
 // Name implements Source.
@@ -195,7 +206,9 @@ func (p *Prometheus) timeTrouble(when, now time.Time) *trouble {
 // found is what the queries of a backend returned.
 type found struct {
 	calls, errors []promSample
-	latencies     []promSample
+	// begun is nil when it is not asked for, or not known.
+	begun     []promSample
+	latencies []promSample
 	// noLatencies is why there are none; empty: there are.
 	noLatencies string
 	warnings    []string
@@ -219,7 +232,7 @@ func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at 
 	return out
 }
 
-// askBackend asks about one backend. Without its latencies the calls and errors are known all the same.
+// askBackend asks about one backend. Without its latencies, or what has begun, the calls and errors are known all the same.
 func (p *Prometheus) askBackend(ctx context.Context, session *session, query Query, backend Backend, at time.Time) (out found) {
 	one := func(template queryTemplate, read func([]promSample) ([]promSample, error)) ([]promSample, *trouble) {
 		expression, err := template.fill(query, backend)
@@ -248,6 +261,11 @@ func (p *Prometheus) askBackend(ctx context.Context, session *session, query Que
 	if out.errors, bad = one(p.errors, counters); bad != nil {
 		out.trouble = &trouble{bad.why, "errors: " + bad.message}
 		return out
+	}
+	if p.begun != nil {
+		if out.begun, bad = one(*p.begun, counters); bad != nil {
+			out.warnings = append(out.warnings, "begun: "+bad.message)
+		}
 	}
 	if p.latencies == nil {
 		out.noLatencies = "no query for latencies is set"

@@ -99,6 +99,13 @@ func newPromTest(t *testing.T, change ...func(*PrometheusConfig)) *promTest {
 	return p
 }
 
+// begins sets what the query for calls that have begun returns.
+func (p *promTest) begins(begun string) {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	p.server.results["begun of grpc-primary"] = begun
+}
+
 // answers sets what the two queries of a backend's Service return.
 func (p *promTest) answers(calls, failures string) {
 	p.server.mu.Lock()

@@ -12,6 +12,9 @@ type tracker struct {
 	// read is when they were last read, and since from when on calls were counted and not delivered.
 	read, since   time.Time
 	calls, errors map[model.Fingerprint]*tracked
+	begun         begunTracker
+	// pods are the calls of each target that were counted and not delivered; nil: they cannot be told apart.
+	pods map[string]tally
 	// targets are what was scraped: a series that is new on one of them started after the last look.
 	targets map[target]time.Time
 	// pending was counted and not delivered.
@@ -35,26 +38,40 @@ func targetOf(labels model.Metric) (target, bool) {
 	return of, of.instance != "" || of.pod != ""
 }
 
+// String is the pod, and without one the instance.
+func (t target) String() string {
+	switch {
+	case t.pod == "":
+		return string(t.instance)
+	case t.namespace == "":
+		return string(t.pod)
+	}
+	return string(t.namespace + "/" + t.pod)
+}
+
 func newTracker() *tracker {
 	return &tracker{
 		calls: map[model.Fingerprint]*tracked{}, errors: map[model.Fingerprint]*tracked{}, targets: map[target]time.Time{},
+		begun: begunTracker{series: map[model.Fingerprint]*tracked{}},
 	}
 }
 
 // restart drops what was counted and not delivered.
 func (t *tracker) restart(now time.Time) {
-	t.pending = tally{}
+	t.pending, t.pods = tally{}, nil
 	t.since = now
+	t.begun.restart(now)
 	t.latencies.restart(now)
 }
 
 // count takes what was found, and says whether all of its increases could be told.
 func (t *tracker) count(found found, now time.Time, baseline bool) bool {
 	// Both are counted before the targets of this look become known.
-	calls, cleanCalls := t.increase(t.calls, found.calls, now, baseline)
-	failures, cleanErrors := t.increase(t.errors, found.errors, now, baseline)
+	calls, cleanCalls := t.increase(t.calls, found.calls, now, baseline, t.addCallsOf)
+	failures, cleanErrors := t.increase(t.errors, found.errors, now, baseline, t.addErrorsOf)
+	t.countBegun(found, now, baseline)
 	t.latencies.count(found, now, baseline, t.new)
-	for _, samples := range [][]promSample{found.calls, found.errors, found.latencies} {
+	for _, samples := range [][]promSample{found.calls, found.errors, found.begun, found.latencies} {
 		for _, sample := range samples {
 			if of, ok := targetOf(sample.labels); ok {
 				t.targets[of] = now
@@ -76,7 +93,9 @@ func (t *tracker) count(found found, now time.Time, baseline bool) bool {
 //     was scraped has a name; what was computed has none.)
 //   - a new series adds what it is if something of its target was there at the last look, because it started after that;
 //   - one that comes back adds what it grew by since it was last seen.
-func (t *tracker) increase(known map[model.Fingerprint]*tracked, samples []promSample, now time.Time, baseline bool) (float64, bool) {
+func (t *tracker) increase(
+	known map[model.Fingerprint]*tracked, samples []promSample, now time.Time, baseline bool, add func(target string, more float64),
+) (float64, bool) {
 	total, clean := 0.0, true
 	for _, sample := range samples {
 		key := sample.labels.Fingerprint()
@@ -85,23 +104,28 @@ func (t *tracker) increase(known map[model.Fingerprint]*tracked, samples []promS
 			was = &tracked{}
 			known[key] = was
 		}
+		more := 0.0
 		switch {
 		case baseline:
 			was.high = 0
 		case !seen:
 			if t.new(sample) {
-				total += sample.value
+				more = sample.value
 			}
 		case sample.value < was.value:
 			was.high = max(was.high, was.value)
 			clean = clean && isRaw(sample)
 		case was.value < was.high && sample.value >= was.high:
-			total += sample.value - was.high
+			more = sample.value - was.high
 			was.high = 0
 		default:
-			total += sample.value - was.value
+			more = sample.value - was.value
 		}
 		was.value, was.seen = sample.value, now
+		total += more
+		if of, ok := targetOf(sample.labels); ok && isRaw(sample) {
+			add(of.String(), more)
+		}
 	}
 	return total, clean
 }
@@ -120,7 +144,7 @@ func (t *tracker) new(sample promSample) bool {
 }
 
 func (t *tracker) forget(now time.Time) {
-	for _, known := range []map[model.Fingerprint]*tracked{t.calls, t.errors} {
+	for _, known := range []map[model.Fingerprint]*tracked{t.calls, t.errors, t.begun.series} {
 		for key, was := range known {
 			if now.Sub(was.seen) > retention {
 				delete(known, key)
@@ -145,6 +169,8 @@ func (t *tracker) deliver(now time.Time, maxGap time.Duration) Counts {
 		return counts
 	}
 	counts := Counts{Calls: calls, Errors: failures, Start: t.since, End: now}
+	counts.Pods = t.deliverPods()
+	counts.Begun, counts.InFlight, counts.TellsBegun = t.begun.deliver(t.since, now)
 	counts.Latencies, counts.NoLatencies = t.latencies.deliver(t.since, now)
 	t.pending.calls -= float64(calls)
 	t.pending.errors -= float64(failures)

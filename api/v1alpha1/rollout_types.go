@@ -345,6 +345,15 @@ type AnalysisQueries struct {
 	// +kubebuilder:validation:MaxLength=2048
 	Errors string `json:"errors"`
 
+	// Begun is a query for the number of calls that a side has begun to answer since ever, whether or not
+	// they have ended, such as grpc_server_started_total: the series as they were scraped, of the pods
+	// that calls asks for. What is under way is then known, and calls that hang are not taken for silence.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Begun *string `json:"begun,omitempty"`
+
 	// Latencies is a query for their latencies in seconds: native histograms, or the series _bucket of
 	// classic ones with their label le. What is neither holds the rollout if latency is set.
 	//

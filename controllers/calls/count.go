@@ -38,6 +38,7 @@ func (c Count) and(then Count) Count {
 	then.counts.Calls += c.counts.Calls
 	then.counts.Errors += c.counts.Errors
 	then.counts.Start = c.counts.Start
+	tell(&then.counts, c.counts)
 	switch {
 	case then.counts.NoLatencies != "":
 	case c.counts.NoLatencies != "":
@@ -46,6 +47,22 @@ func (c Count) and(then Count) Count {
 		then.counts.Latencies = c.counts.Latencies.Plus(then.counts.Latencies)
 	}
 	return then
+}
+
+// tell adds what is known of calls beside their outcomes, and of whose they are, to those that follow. What one of both does not know is
+// not known of both together.
+func tell(then *signals.Counts, before signals.Counts) {
+	then.TellsCancelled = then.TellsCancelled && before.TellsCancelled
+	then.Cancelled += before.Cancelled
+	if !then.TellsCancelled {
+		then.Cancelled = 0
+	}
+	then.TellsBegun = then.TellsBegun && before.TellsBegun
+	then.Begun += before.Begun
+	if !then.TellsBegun {
+		then.Begun, then.InFlight = 0, 0
+	}
+	then.Pods = signals.MergePods(before.Pods, then.Pods)
 }
 
 // add appends a look.

@@ -31,8 +31,8 @@ type Source struct {
 
 // prometheusServer is a Prometheus server and what to ask it.
 type prometheusServer struct {
-	Address, Calls, Errors, Latencies string
-	Token, CA                         *corev1.SecretKeySelector
+	Address, Calls, Errors, Begun, Latencies string
+	Token, CA                                *corev1.SecretKeySelector
 }
 
 // config tells whether a source is still what is asked for.
@@ -94,7 +94,8 @@ func RolloutSource(exs *v1alpha1.ExposedService) *Source {
 	}
 	if p := analysis.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
 		out.Prometheus = &prometheusServer{
-			Address: p.Address, Calls: p.Calls, Errors: p.Errors, Latencies: ptr.Deref(p.Latencies, ""),
+			Address: p.Address, Calls: p.Calls, Errors: p.Errors,
+			Begun: ptr.Deref(p.Begun, ""), Latencies: ptr.Deref(p.Latencies, ""),
 			Token: p.BearerTokenSecretRef.DeepCopy(), CA: p.CASecretRef.DeepCopy(),
 		}
 	}
@@ -174,7 +175,7 @@ func (c *Counter) newPrometheus(namespace string, asked *Source) (signals.Source
 		return nil, errors.New("prometheus is required with source: Prometheus: name the server's address and the queries")
 	}
 	return signals.NewPrometheus(signals.PrometheusConfig{
-		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Latencies: server.Latencies, Sides: asked.Sides,
+		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Begun: server.Begun, Latencies: server.Latencies, Sides: asked.Sides,
 		Client: c.config.HTTP, Clock: c.config.Clock,
 		Credentials: func(ctx context.Context) (signals.Credentials, error) {
 			return c.credentials(ctx, namespace, server)
