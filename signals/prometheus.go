@@ -43,7 +43,8 @@ type PrometheusConfig struct {
 	Parallel int
 	// MaxBytes bounds each answer. The default is 4 MiB.
 	MaxBytes int64
-	// Bound is how long a reading may be used, and how old the server's samples may be. The default is 30 s.
+	// Bound is how long a reading may be used, and how old the server's answers may be. The default is 30 s. How old the samples are that
+	// an answer is made of, the server decides: it takes the last ones of five minutes, if they have not ended.
 	Bound time.Duration
 	// MaxSkew is how far ahead the server's clock may be. The default is 10 s.
 	MaxSkew time.Duration

@@ -260,7 +260,7 @@ func (h *counted) hear(reading signals.Reading, now time.Time) bool {
 	for name, counts := range reading.Backends {
 		if counts.Known() {
 			calls[name] = Count{counts: counts, bound: reading.Bound, source: reading.Source}.forFailover()
-			some = some || counts.Calls > 0
+			some = some || hasEnded(counts)
 		}
 	}
 	if h.foresight == nil {
@@ -281,13 +281,16 @@ func (c *Counter) isDue(key types.NamespacedName, have *counted, news bool) bool
 func (h *counted) hasCalls() bool {
 	for _, looks := range h.pending {
 		for _, look := range looks {
-			if look.counts.Calls > 0 {
+			if hasEnded(look.counts) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+// hasEnded says whether calls have ended. Those that were given up say as much as others.
+func hasEnded(counts signals.Counts) bool { return counts.Calls > 0 || counts.Cancelled > 0 }
 
 // interval counts report intervals. Each ExposedService has its own beginning, so that not all report in the same second.
 func (c *Counter) interval(key types.NamespacedName) int64 {
