@@ -2,7 +2,6 @@ package loadreport_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,36 +63,35 @@ func TestAnEnvoyTurnsToTheNextReplica(t *testing.T) {
 // A call that hangs until its caller gives up has no outcome, and Envoy says no more of it than that it is no longer under way.
 func TestCallsToAnEnvoyThatWereGivenUp(t *testing.T) {
 	envoy.Path(t)
-	const hanging = 5
+	const enough = 20
 	r := startReplica(t, controlplane.Config{})
 	port, _ := exposeGreeter(t, r.Cache)
 	controlplane.RunEnvoy(t, bootstrapOf(t, r))
 	r.awaitReport()
 	conn := controlplane.Through(t, port)
 	givenUp := func() uint64 { return r.loads.Read("shop", "greeter").GivenUp["primary"] }
-	// There are calls in every report: Envoy leaves out what has none, and forgets what came of those before.
 	for r.loads.Read("shop", "greeter").Backends["primary"].Succeeded == 0 {
 		callAll(t, conn, "world")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*interval)
-	defer cancel()
-	var wait sync.WaitGroup
-	for range hanging {
-		wait.Go(func() {
-			_, _ = greeter.NewGreeterClient(conn).SayHello(ctx, &greeter.HelloRequest{Name: neverEnd})
-		})
-	}
-	for deadline := time.Now().Add(patience); givenUp() < hanging; callAll(t, conn, "world") {
+	// Nothing is certain of one that is under way while Envoy leaves out a report, because no other call has begun.
+	made := uint64(0)
+	for deadline := time.Now().Add(patience); givenUp() < enough; made++ {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d were given up, want %d", givenUp(), hanging)
+			t.Fatalf("%d of %d calls are known to have been given up", givenUp(), made)
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), interval/2)
+		_, err := greeter.NewGreeterClient(conn).SayHello(ctx, &greeter.HelloRequest{Name: neverEnd})
+		cancel()
+		if err == nil {
+			t.Fatal("a call that hangs was answered")
+		}
+		callAll(t, conn, "world")
 	}
-	wait.Wait()
-	for range 3 {
+	for range 5 {
 		r.awaitReport()
 		callAll(t, conn, "world")
 	}
-	if got := givenUp(); got != hanging {
-		t.Errorf("%d were given up, want %d", got, hanging)
+	if got := givenUp(); got > made {
+		t.Errorf("%d were given up, and %d were made", got, made)
 	}
 }
