@@ -22,7 +22,11 @@ func BenchmarkLook(b *testing.B) {
 		counters[address] = outcome{float64(1000 + i), float64(i)}
 		backends[i%2].Endpoints = append(backends[i%2].Endpoints, endpointsAt(address)...)
 	}
-	text := statistics(100, sharedCluster, counters)
+	begun := map[string]attempts{}
+	for address, of := range counters {
+		begun[address] = attempts{begun: int(of.success + of.failure)}
+	}
+	text := statistics(100, sharedCluster, counters) + attemptsOf(sharedCluster, begun)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
 	defer server.Close()
 	clock := clocktesting.NewFakePassiveClock(noon)

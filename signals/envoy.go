@@ -205,8 +205,8 @@ func (e *Envoy) take(look *look, proxy Proxy, stats *envoyStats) *trouble {
 	look.learn(l, page, at.baseline)
 	look.addLatencies(l.grow(page, at.baseline))
 	look.addWork(proxy.Name, l.read, l.work(page, at))
-	l.countUnderWay(page, at, func(of endpointKey, attempts tally) { look.addUnderWay(page.owners[of], attempts) },
-		func(of endpointKey) { look.untold[page.owners[of]] = true })
+	l.countUnderWay(page, at, func(of endpointKey, attempts tally) { look.addUnderWay(page.owners[of].backend, attempts) },
+		func(of endpointKey) { look.untold[page.owners[of].backend] = true })
 	l.count(page, at, func(of series, increase float64) { look.add(l, of, increase) })
 	return nil
 }

@@ -90,7 +90,7 @@ func (l *look) learn(of *ledger, page *page, baseline bool) {
 	in := map[string]bool{}
 	for _, s := range page.series {
 		if of.counts(s.key) {
-			l.seen[s.owner] = true
+			l.seen[s.owner.backend] = true
 			in[s.key.cluster] = true
 		}
 	}
@@ -147,20 +147,26 @@ func (l *look) ownerOf(of *ledger, key seriesKey) string {
 
 // own says whose each counter of the page is. The ledger remembers it for the time when an address is nobody's any more.
 func (l *look) own(of *ledger, page *page) {
-	page.owners = map[endpointKey]string{}
-	for cluster, owner := range l.owned {
-		page.owners[endpointKey{cluster: cluster}] = owner
+	page.owners = make(map[endpointKey]endpointOwner, len(page.endpoints)+len(l.owned))
+	for cluster, backend := range l.owned {
+		page.owners[endpointKey{cluster: cluster}] = endpointOwner{backend: backend}
 	}
 	for i := range page.series {
 		s := &page.series[i]
-		s.owner = l.ownerOf(of, s.key)
-		page.owners[endpointKey{s.key.cluster, s.key.address}] = s.owner
+		key := endpointKey{s.key.cluster, s.key.address}
+		owner := page.owners[key]
+		if owner.backend == "" {
+			owner.backend = l.ownerOf(of, s.key)
+			owner.pod = owner.backend != "" && s.key.address != "" && !l.owners.standsForOthers(s.key.address)
+			page.owners[key] = owner
+		}
+		s.owner = owner
 	}
 }
 
 // addUnderWay adds the attempts of an endpoint.
-func (l *look) addUnderWay(owner string, attempts tally) {
-	if counted := l.counted[owner]; counted != nil {
+func (l *look) addUnderWay(backend string, attempts tally) {
+	if counted := l.counted[backend]; counted != nil {
 		l.tells = true
 		counted.add(attempts)
 	}
@@ -170,7 +176,7 @@ func (l *look) add(of *ledger, s series, increase float64) {
 	if !of.counts(s.key) || !l.clusters[s.key.cluster] {
 		return
 	}
-	counted := l.counted[s.owner]
+	counted := l.counted[s.owner.backend]
 	if counted == nil {
 		l.strays[s.key.address] += increase
 		return
@@ -186,8 +192,8 @@ func (l *look) add(of *ledger, s series, increase float64) {
 		more.givenUp = increase
 	}
 	counted.add(more)
-	if s.key.address != "" && !l.owners.standsForOthers(s.key.address) {
-		l.addPod(s.owner, s.key.address, more)
+	if s.owner.pod {
+		l.addPod(s.owner.backend, s.key.address, more)
 	}
 }
 

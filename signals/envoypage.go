@@ -14,8 +14,8 @@ type page struct {
 	calls map[string]clusterCalls
 	// endpoints are the attempts of endpoints, with their outcomes.
 	endpoints map[endpointKey]*endpointCalls
-	// owners are the backends whose they are.
-	owners map[endpointKey]string
+	// owners are the backends whose they are, and others' calls to which are counted by cluster.
+	owners map[endpointKey]endpointOwner
 	// latencies are those of clusters that are one backend's alone, by name.
 	latencies map[string]Histogram
 	times     sampleTimes
@@ -41,8 +41,16 @@ type series struct {
 
 	// fails: it counts failed calls.
 	fails bool
-	// owner is the backend whose calls it counts; empty: nobody's.
-	owner string
+	// owner is whose calls it counts.
+	owner endpointOwner
+}
+
+// endpointOwner says whose the calls to an endpoint are.
+type endpointOwner struct {
+	// backend is empty: nobody's.
+	backend string
+	// pod: it is a pod's, and not what passes calls on to pods, or a whole cluster.
+	pod bool
 }
 
 // Labels and suffixes of Envoy's statistics. A prefix would be less certain than a suffix: methods leak

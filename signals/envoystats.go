@@ -35,6 +35,8 @@ type clusterStats struct {
 	calls   clusterCalls
 	// endpoints are the attempts of its endpoints, by address.
 	endpoints map[string]*endpointCalls
+	// room is what they are kept in: most of them were on the last page.
+	room []endpointCalls
 	// latencies are the buckets of its histogram of how long calls took, in seconds.
 	latencies []cumulative
 	times     sampleTimes
@@ -225,6 +227,7 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 		if before := r.last.clusters[key.cluster]; before != nil {
 			of.samples = make([]statsSample, 0, len(before.samples))
 			of.latencies = make([]cumulative, 0, len(before.latencies))
+			of.endpoints, of.room = make(map[string]*endpointCalls, len(before.endpoints)), make([]endpointCalls, len(before.endpoints))
 		}
 		r.out.clusters[key.cluster] = of
 	}
@@ -281,7 +284,10 @@ func (r *statsReader) takeOfCluster(value float64, times sampleTimes) {
 func (c *clusterStats) endpoint(address string) *endpointCalls {
 	of := c.endpoints[address]
 	if of == nil {
-		of = &endpointCalls{}
+		if len(c.room) == 0 {
+			c.room = make([]endpointCalls, 1)
+		}
+		of, c.room = &c.room[0], c.room[1:]
 		if c.endpoints == nil {
 			c.endpoints = map[string]*endpointCalls{}
 		}
@@ -353,9 +359,15 @@ func (s *envoyStats) empty() bool { return s.uptime < 0 && len(s.clusters) == 0 
 // those tell what failed, wherever there are codes.
 func (s *envoyStats) of(clusters map[string]bool, owned map[string]string, codes Codes) (*page, error) {
 	out := &page{
-		uptime: s.uptime, calls: map[string]clusterCalls{}, endpoints: map[endpointKey]*endpointCalls{}, latencies: map[string]Histogram{},
-		times: s.times, names: s.names,
+		uptime: s.uptime, calls: map[string]clusterCalls{}, latencies: map[string]Histogram{}, times: s.times, names: s.names,
 	}
+	endpoints := 0
+	for name := range clusters {
+		if of := s.clusters[name]; of != nil {
+			endpoints += len(of.endpoints)
+		}
+	}
+	out.endpoints = make(map[endpointKey]*endpointCalls, endpoints)
 	for name := range clusters {
 		of := s.clusters[name]
 		if of == nil {

@@ -129,7 +129,7 @@ func (l *ledger) count(p *page, at asOf, add func(of series, increase float64)) 
 		default:
 			add(now, now.value-was.value)
 		}
-		was.value, was.seen, was.owner = now.value, at.now, now.owner
+		was.value, was.seen, was.owner = now.value, at.now, now.owner.backend
 	}
 	l.read, l.uptime, l.clusters, l.names = at.now, p.uptime, at.clusters, p.names
 	l.forget(at.now)

@@ -9,7 +9,7 @@ import (
 // manyClusters is the page of a proxy of a shared Gateway: so many clusters, each with 6 endpoints in two priorities.
 func manyClusters(n int, tick int) string {
 	var b strings.Builder
-	for _, outcome := range []string{"rq_error", "rq_success"} {
+	for _, outcome := range []string{"rq_error", "rq_success", "rq_total", "rq_active"} {
 		fmt.Fprintf(&b, "# TYPE envoy_cluster_endpoint_%s counter\n", outcome)
 		for c := range n {
 			for e := range 6 {
