@@ -85,7 +85,8 @@ func (l *ledger) countUnderWay(p *page, at asOf, add func(endpointKey, tally), s
 			// What began since cannot be told either.
 			silent(key)
 			fallthrough
-		case at.baseline, !l.lookedAt(key.cluster):
+		case at.baseline, !l.lookedAt(key.cluster), key.address == "" && now.begun >= was.was.begun && was.was.fellTo(now):
+			// The codes of a cluster are many counters, of which one that is missing starts nothing again.
 			*was = underWay{was: *now, seen: at.now}
 		default:
 			add(key, was.take(*now, at.now))
@@ -101,7 +102,7 @@ func (l *ledger) endpointsOf(p *page) map[endpointKey]*endpointCalls {
 	}
 	out := map[endpointKey]*endpointCalls{}
 	for cluster, calls := range p.calls {
-		out[endpointKey{cluster: cluster}] = calls.asOne()
+		out[endpointKey{cluster: cluster}] = asOne(calls)
 	}
 	for _, s := range p.series {
 		of := out[endpointKey{cluster: s.key.cluster}]
@@ -117,6 +118,6 @@ func (l *ledger) endpointsOf(p *page) map[endpointKey]*endpointCalls {
 }
 
 // asOne are the calls of a cluster as those of one endpoint. Status codes are of calls, so that attempts which repeat one are left out.
-func (c clusterCalls) asOne() *endpointCalls {
+func asOne(c clusterCalls) *endpointCalls {
 	return &endpointCalls{begun: c.started, repeats: c.retries, counted: true, active: c.active, gauged: c.wrong == nil}
 }

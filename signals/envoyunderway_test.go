@@ -204,6 +204,11 @@ func TestHangingCallsOfAClusterOfItsOwn(t *testing.T) {
 	wantTold(t, reading, "primary", told{Begun: 99, InFlight: 2, Tells: true})
 	g.proxies[0].shows(page(110, 114, 4, 0, map[string]int{"Get_0": 83, "Get_14": 8}))
 	wantTold(t, g.look(5*time.Second), "primary", told{Begun: 1, Cancelled: 19, Tells: true})
+	t.Log("a code that is missing for a moment counts nothing again")
+	g.proxies[0].shows(page(115, 115, 4, 0, map[string]int{"Get_14": 9}))
+	wantTold(t, g.look(5*time.Second), "primary", told{})
+	g.proxies[0].shows(page(120, 118, 4, 0, map[string]int{"Get_0": 84, "Get_14": 9}))
+	wantTold(t, g.look(5*time.Second), "primary", told{Begun: 3, Tells: true})
 	if pods := reading.Backends["primary"].Pods; pods != nil {
 		t.Errorf("%v", pods)
 	}
