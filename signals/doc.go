@@ -8,4 +8,7 @@
 // how many calls lie between them, it counts the least that it can have been. Calls can be missed: those
 // before the first look, and those that nobody could see because what counted them was gone before
 // the next look.
+//
+// A call ends with an outcome, or because whoever made it gave it up. A backend that lets calls hang has few
+// outcomes and no errors, so that what was given up, what has begun and what is under way are counted as well, where a source knows them.
 package signals

@@ -248,9 +248,25 @@ func (l *look) countsOf(backend string) Counts {
 			pods[address] = of
 		}
 		out.Pods = podsOf(pods)
+		fitPods(out.Pods, out)
 	}
 	out.Latencies, out.NoLatencies = l.latenciesOf(backend)
 	return out
+}
+
+// fitPods takes away from pods what they have more than all together: an attempt that Envoy gave up, and that is not among the failed ones
+// of its pod yet, was taken away from those of another.
+func fitPods(pods []PodCalls, all Counts) {
+	calls := uint64(0)
+	for _, pod := range pods {
+		calls += pod.Calls
+	}
+	for i := range pods {
+		over := min(pods[i].Errors, max(calls, all.Calls)-all.Calls)
+		pods[i].Calls -= over
+		pods[i].Errors -= over
+		calls -= over
+	}
 }
 
 // latenciesShared is why Envoy has no latencies of a backend.

@@ -184,6 +184,14 @@ func TestAttemptsThatEnvoyGaveUpAreCancelled(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	wantTold(t, g.look(5*time.Second), "primary", told{Cancelled: 2, Tells: true})
+
+	t.Log("one that is not yet among the failed ones of its endpoint is taken from those of another")
+	g.proxies[0].shows(page3(110, outcome{10, 7}, outcome{0, 6}, outcome{}) + timeouts(8))
+	reading = g.look(5 * time.Second)
+	wantCounts(t, reading, "primary", 3, 3)
+	if diff := cmp.Diff([]PodCalls{{"10.0.0.1:50051", 0, 0}, {"10.0.0.2:50051", 3, 3}}, reading.Backends["primary"].Pods); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestHangingCallsOfAClusterOfItsOwn(t *testing.T) {
