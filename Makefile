@@ -65,8 +65,8 @@ bench-endpoints: ## Print how long an Envoy takes to have an endpoint that has c
 	hack/bench.sh endpoints $(FLAGS)
 
 .PHONY: bench-judge
-bench-judge: ## Print what the judge of canaries decides, beside what others decide.
-	go run ./test/bench/judge
+bench-judge: ## Ship versions of simulated services with Headgate, Flagger and Argo Rollouts, and print what became of them (FLAGS: see -help).
+	go run ./test/bench/judge $(FLAGS)
 
 .PHONY: bench-failover
 bench-failover: ## Print how long each stage of a failover takes, on a local cluster.

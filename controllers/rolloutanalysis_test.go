@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -19,8 +18,8 @@ import (
 // sidesPrometheus is a server that counts the calls of both sides by itself: some more whenever it is asked what time it is, which is once
 // in each look.
 type sidesPrometheus struct {
-	// now is its clock.
-	now func() time.Time
+	// clock is the one that an operator has to share: of two that were started one after the other, one is ahead by ten times as much.
+	clock fastClock
 
 	mu   sync.Mutex
 	down bool
@@ -44,7 +43,7 @@ func (p *sidesPrometheus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "down", http.StatusServiceUnavailable)
 		return
 	}
-	query, now := r.FormValue("query"), float64(p.now().UnixMilli())/1000
+	query, now := r.FormValue("query"), float64(p.clock.Now().UnixMilli())/1000
 	if query == "time()" {
 		p.looks++
 		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"scalar","result":[%f,"%f"]}}`, now, now)
@@ -80,14 +79,14 @@ func (p *sidesPrometheus) samples(query string, now float64) []string {
 // startSides starts the server, and gives an analysis that asks it.
 func startSides(t *testing.T) (*sidesPrometheus, v1alpha1.Analysis) {
 	t.Helper()
-	p := &sidesPrometheus{now: time.Now}
+	p := &sidesPrometheus{clock: newFastClock()}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	return p, v1alpha1.Analysis{
 		Prometheus: &v1alpha1.AnalysisQueries{
 			Address: server.URL, Calls: "calls_{{.Side}}", Errors: "errors_{{.Side}}", Latencies: ptr.To("latencies_{{.Side}}"),
 		},
-		Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")},
+		Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}},
 	}
 }
 
@@ -99,7 +98,7 @@ func TestABadCanaryIsRolledBackOnCountsOfPrometheus(t *testing.T) {
 	t.Parallel()
 	server, analysis := startSides(t)
 	server.canaryFails = 0.2
-	p := startPlay(t, analysis)
+	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
 	p.until("the rollback", rolledBack)
 	failed := p.exs.Status.Rollout.Failed
@@ -113,7 +112,7 @@ func TestASlowCanaryIsRolledBackOnLatenciesOfPrometheus(t *testing.T) {
 	server, analysis := startSides(t)
 	server.slow = true
 	analysis.Latency = &v1alpha1.LatencyTolerance{}
-	p := startPlay(t, analysis)
+	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
 	p.until("the rollback", rolledBack)
 	evidence := p.exs.Status.Rollout.Evidence
@@ -129,7 +128,7 @@ func TestARolloutHoldsWhilePrometheusIsDownAndGoesOnAfterwards(t *testing.T) {
 	t.Parallel()
 	server, analysis := startSides(t)
 	server.down = true
-	p := startPlay(t, analysis)
+	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
 	p.until("the first step", stepping)
 	p.eventually("it says why it holds", func() error {
@@ -142,10 +141,10 @@ func TestARolloutHoldsWhilePrometheusIsDownAndGoesOnAfterwards(t *testing.T) {
 
 func TestWithoutLatenciesARolloutThatAsksForThemHolds(t *testing.T) {
 	t.Parallel()
-	_, analysis := startSides(t)
+	server, analysis := startSides(t)
 	analysis.Prometheus.Latencies = nil
 	analysis.Latency = &v1alpha1.LatencyTolerance{}
-	p := startPlay(t, analysis)
+	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
 	p.until("the first step", stepping)
 	p.eventually("it says what is missing", func() error {
@@ -156,8 +155,8 @@ func TestWithoutLatenciesARolloutThatAsksForThemHolds(t *testing.T) {
 
 func TestAQueryThatIsNoneIsSaidBeforeARolloutNeedsIt(t *testing.T) {
 	t.Parallel()
-	_, analysis := startSides(t)
+	server, analysis := startSides(t)
 	analysis.Prometheus.Errors = "errors_{{.Backend}}"
-	p := startPlay(t, analysis)
+	p := startPlay(t, analysis, inHaste(server.clock))
 	p.untilNotAccepted(p.exs, v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis: errors:", "{{.Side}}", "{{.Workload}}")
 }

@@ -62,7 +62,7 @@ func startPods(t *testing.T, code string) (analysis v1alpha1.Analysis, option op
 	p.server = server.Listener.Addr().String()
 	return v1alpha1.Analysis{
 		Workload: &v1alpha1.WorkloadMetrics{Port: intstr.FromString("metrics"), Path: ptr.To("/stats")},
-		Errors:   &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")},
+		Errors:   &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}},
 	}, func(config *Config, _ *transport) { config.Transport = p }
 }
 

@@ -24,11 +24,9 @@ func (t *transport) statusWrites(name string) int {
 func TestARolloutWritesItsEvidenceNowAndThen(t *testing.T) {
 	t.Parallel()
 	const looks, perLook = 60, 500
-	clock := newFastClock()
 	server, analysis := startSides(t)
-	server.now = clock.Now
 	var wire *transport
-	p := startPlay(t, analysis, inHaste(clock), func(_ *Config, transport *transport) { wire = transport })
+	p := startPlay(t, analysis, inHaste(server.clock), func(_ *Config, transport *transport) { wire = transport })
 	edit(p.world, p.exs, func(exs *v1alpha1.ExposedService) {
 		exs.Spec.Rollout.Steps[0].Hold = ptr.To(v1alpha1.LongDuration("1h"))
 	})

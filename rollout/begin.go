@@ -80,10 +80,14 @@ func startable(l *look) (string, bool) {
 	if l.withdrawn() || l.desired == "" || l.desired == l.status.Stable || l.unstartable() != "" {
 		return "", false
 	}
-	if l.status.Stable == "" {
-		return fmt.Sprintf("%s is to be shipped, in %d steps", l.desired, len(l.settings.steps)), true
+	steps := fmt.Sprintf("in %d steps", len(l.settings.steps))
+	if l.settings.chosen {
+		steps = "in steps that the traffic decides"
 	}
-	return fmt.Sprintf("%s is to take the place of %s, in %d steps", l.desired, l.status.Stable, len(l.settings.steps)), true
+	if l.status.Stable == "" {
+		return fmt.Sprintf("%s is to be shipped, %s", l.desired, steps), true
+	}
+	return fmt.Sprintf("%s is to take the place of %s, %s", l.desired, l.status.Stable, steps), true
 }
 
 // unstartable says what keeps a new revision from being shipped.
@@ -120,7 +124,11 @@ func (l *look) retry() string { return text.Cut(l.seen.Retry, 256) }
 
 func (l *look) start() {
 	s := &l.status
-	s.Revision, s.Failed, s.Lost, s.Evidence = l.desired, nil, 0, l.newEvidence()
+	if s.Revision != l.desired {
+		s.Attempt = 0
+	}
+	s.Revision, s.Failed, s.Lost, s.Suspicions, s.Evidence, s.Plan = l.desired, nil, 0, 0, l.newEvidence(), nil
+	l.settings = settingsOf(l.spec, nil)
 	l.restart()
 }
 
@@ -128,6 +136,7 @@ func (l *look) start() {
 func (l *look) restart() {
 	s := &l.status
 	s.Step, s.StepStarted, s.Verdicts = 1, nil, nil
+	s.Attempt++
 	l.setWeight(0)
 	l.askAfresh()
 }

@@ -68,6 +68,9 @@ func (l *look) phaseMessage() string {
 		return fmt.Sprintf("%s is stable; the canary gives up its last %s", s.Revision, percentOf(s.Weight)) + because(l.unserved())
 	case rollingBack:
 		return fmt.Sprintf("%s has no calls any more; its last ones end", s.Revision) + because(l.unserved())
+	case rechecking:
+		return fmt.Sprintf("%s looked worse than is tolerated and has no calls until %s; then it is looked at again, from the first step on (suspicion %d)",
+			s.Revision, clock(s.Since.Add(recheckTime)), s.Suspicions) + because(l.unserved())
 	case suspended:
 		why, _ := interrupted(l)
 		return s.Revision + " is " + why
@@ -140,7 +143,7 @@ func (l *look) progress() string {
 	case preparing:
 		return at + "preparing"
 	case stepping:
-		return at + percentOf(s.Weight)
+		return at + percentOf(s.Weight) + l.proved()
 	case awaitingApproval:
 		return at + "approval"
 	case promoting:
@@ -151,10 +154,24 @@ func (l *look) progress() string {
 		return "handing over"
 	case rollingBack:
 		return "rolling back"
+	case rechecking:
+		return "rechecking"
 	case suspended:
 		return "suspended"
 	}
 	return ""
+}
+
+// proved is how much of the evidence for leaving the step there is. With all calls there is nothing to compare, and nothing to prove.
+func (l *look) proved() string {
+	switch e := l.status.Evidence; {
+	case e == nil || l.status.Weight == allParts:
+		return ""
+	case l.verdictOf(l.status.Step) != nil:
+		return ", passed"
+	default:
+		return fmt.Sprintf(", %d %% proved", e.Percent)
+	}
 }
 
 func or(text, otherwise string) string {

@@ -52,7 +52,7 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 		l.status.Message = text.Cut(l.message(), mostMessage)
 		l.status.Progress = text.Cut(l.progress(), 32)
 		if out.Pending = taken == nil && l.pends(previous.Rollout); out.Pending {
-			l.status.Message = previous.Rollout.Message
+			l.status.Message, l.status.Progress = previous.Rollout.Message, previous.Rollout.Progress
 		}
 		out.Rollout = &l.status
 		out.Condition = l.condition()

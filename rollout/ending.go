@@ -5,6 +5,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/internal/text"
+	"github.com/headgate/headgate/rollout/judge"
 )
 
 // failed: the canary is worse than is tolerated, or cannot run. It takes nobody's cooperation.
@@ -42,6 +43,24 @@ func (l *look) fail() {
 
 // takeOut takes all calls from the canary.
 func (l *look) takeOut() { l.setWeight(0) }
+
+// suspected: the canary looks worse than is tolerated, from too few moments to be sure.
+func suspected(l *look) (string, bool) {
+	if l.status.Evidence == nil || l.status.Weight == 0 || l.judged.Decision != judge.Suspect {
+		return "", false
+	}
+	return fmt.Sprintf("%s looks worse than is tolerated and gets no calls for %s: %s", l.status.Revision, recheckTime, l.numbers()), true
+}
+
+func (l *look) suspect() {
+	l.status.Suspicions++
+	l.takeOut()
+}
+
+// rechecked: what was counted until it had no calls any more is judged, and did not suffice.
+func rechecked(l *look) (string, bool) {
+	return "not sure: it is looked at again, from the first step on", l.liveFor(recheckTime) && l.now.Sub(l.status.Since.Time) >= recheckTime
+}
 
 // withdrawn: the rollout is not asked for any more.
 func withdrawn(l *look) (string, bool) {
@@ -109,7 +128,7 @@ func (l *look) endRollback() {
 
 func (l *look) finish() {
 	l.endRollback()
-	l.status.Evidence = nil
+	l.status.Evidence, l.status.Plan, l.status.Suspicions = nil, nil, 0
 }
 
 // removable: what was made for the rollout is gone, and the workload is given up.

@@ -19,6 +19,8 @@ type failure struct {
 const (
 	// FailureWorse: the evidence says that the canary is worse than is tolerated.
 	FailureWorse = "Worse"
+	// FailureSuspected: the canary was suspected again and again.
+	FailureSuspected = "Suspected"
 	// FailureLost: the canary keeps losing its last ready pod.
 	FailureLost = "CanaryLost"
 	// FailureUndecided: the evidence does not suffice within maxHold, and whenUndecided is RollBack.
@@ -26,7 +28,7 @@ const (
 )
 
 // failures are the reasons to roll back, none of which needs anything but itself. The first that applies is taken.
-var failures = []func(*look) *failure{worse, inTrouble, keepsDying, undecidedForTooLong}
+var failures = []func(*look) *failure{worse, suspectedTooOften, inTrouble, keepsDying, undecidedForTooLong}
 
 func (l *look) failure() *failure {
 	for _, check := range failures {
@@ -42,6 +44,14 @@ func worse(l *look) *failure {
 		return nil
 	}
 	return &failure{FailureWorse, "worse than is tolerated: " + l.numbers()}
+}
+
+// suspectedTooOften: it is not sure that the canary is worse, and it is that it would never get anywhere.
+func suspectedTooOften(l *look) *failure {
+	if _, again := suspected(l); !again || l.status.Suspicions < mostSuspicions-1 {
+		return nil
+	}
+	return &failure{FailureSuspected, fmt.Sprintf("suspected for the %d. time: %s", l.status.Suspicions+1, l.numbers())}
 }
 
 // inTrouble: pods of this revision cannot run. Those of another one, which the canary may still have, say nothing.

@@ -40,9 +40,9 @@ func (l *look) pends(written *v1alpha1.RolloutStatus) bool {
 		return false
 	}
 	is := l.status
-	is.Evidence, is.Message = written.Evidence, written.Message
+	is.Evidence, is.Message, is.Progress = written.Evidence, written.Message, written.Progress
 	return !equality.Semantic.DeepEqual(written.Evidence, l.status.Evidence) && equality.Semantic.DeepEqual(written, &is) &&
-		wordsOf(written.Message) == wordsOf(l.status.Message)
+		wordsOf(written.Message) == wordsOf(l.status.Message) && wordsOf(written.Progress) == wordsOf(l.status.Progress)
 }
 
 // wordsOf is a message without its numbers.

@@ -109,7 +109,7 @@ func TestTheLastCountsAreWritten(t *testing.T) {
 
 func TestWhatWaitsToBeWritten(t *testing.T) {
 	old, fresh := &v1alpha1.RolloutEvidence{State: "old"}, &v1alpha1.RolloutEvidence{State: "new"}
-	written := v1alpha1.RolloutStatus{Phase: promoting, Message: "greeter rolls out v2: 3 of 10 pods available", Evidence: old}
+	written := v1alpha1.RolloutStatus{Phase: promoting, Message: "greeter rolls out v2: 3 of 10 pods available", Progress: "1/2 10 %, 63 % proved", Evidence: old}
 	for name, test := range map[string]struct {
 		change func(l *look)
 		pends  bool
@@ -117,6 +117,8 @@ func TestWhatWaitsToBeWritten(t *testing.T) {
 		"new evidence":                {func(*look) {}, true},
 		"and other numbers":           {func(l *look) { l.status.Message = "greeter rolls out v2: 4 of 10 pods available" }, true},
 		"and other words":             {func(l *look) { l.status.Message = "greeter rolls out v2: no pod available" }, false},
+		"and more is proved":          {func(l *look) { l.status.Progress = "1/2 10 %, 64 % proved" }, true},
+		"and it is passed":            {func(l *look) { l.status.Progress = "1/2 10 %, passed" }, false},
 		"and another weight":          {func(l *look) { l.status.Weight = 1 }, false},
 		"and the weight is live":      {func(l *look) { l.status.LiveSince = micro(l.now) }, false},
 		"and other pods":              {func(l *look) { l.status.Replicas = 1 }, false},

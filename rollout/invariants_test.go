@@ -19,7 +19,7 @@ func brokenInvariants(
 	breaks := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
 
 	was, is := rolloutOf(before), rolloutOf(v1alpha1.ExposedServiceStatus{Rollout: out.Rollout})
-	steps := settingsOf(spec.Rollout).steps
+	steps := settingsOf(spec.Rollout, is.Plan).steps
 	own := spec.Rollout != nil && spec.Rollout.Canary != nil
 
 	if is.Weight > was.Weight {
@@ -43,7 +43,7 @@ func brokenInvariants(
 		is.Weight > steps[is.Step-1].weight && len(out.Decisions) == 0 {
 		breaks("the weight %d is more than step %d allows", is.Weight, is.Step)
 	}
-	if slices.Contains(phases(idle, rollingBack, suspended), is.Phase) && is.Weight != 0 {
+	if slices.Contains(phases(idle, rollingBack, suspended, rechecking), is.Phase) && is.Weight != 0 {
 		breaks("%s with weight %d", is.Phase, is.Weight)
 	}
 	if is.Revision == was.Revision && is.Step > was.Step+1 {
@@ -58,6 +58,7 @@ func brokenInvariants(
 	if out.Intents.Weight != is.Weight {
 		breaks("the followers are told %d and the status %d", out.Intents.Weight, is.Weight)
 	}
+	broken = append(broken, brokenAttempts(spec, was, is, out)...)
 	broken = append(broken, brokenTraffic(before, out, was, is)...)
 
 	changed := was.Phase != is.Phase || was.Step != is.Step || was.Weight != is.Weight || was.Stable != is.Stable
@@ -82,6 +83,45 @@ func brokenInvariants(
 		breaks("the message is %q, the progress %q", is.Message, is.Progress)
 	}
 	return broken
+}
+
+// brokenAttempts is about suspicions, attempts and plans: nothing advances while the canary is suspected.
+func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutStatus, out Outcome) []string {
+	var broken []string
+	breaks := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
+	if was.Phase == rechecking {
+		if !slices.Contains(phases(rechecking, preparing, rollingBack, suspended), is.Phase) {
+			breaks("from rechecking to %s", is.Phase)
+		}
+		if is.Step > was.Step || len(is.Verdicts) > len(was.Verdicts) || is.Stable != was.Stable {
+			breaks("while the canary was suspected it went to step %d with %d verdicts, %s is stable", is.Step, len(is.Verdicts), is.Stable)
+		}
+		if is.Phase == preparing && (is.Step != 1 || len(is.Verdicts) > 0) {
+			breaks("it is looked at again in step %d with %d verdicts", is.Step, len(is.Verdicts))
+		}
+	}
+	suspects := slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionCanarySuspected })
+	if suspects != (is.Suspicions == was.Suspicions+1) || !suspects && is.Suspicions > was.Suspicions {
+		breaks("suspected: %t, and from %d to %d suspicions", suspects, was.Suspicions, is.Suspicions)
+	}
+	if is.Suspicions > 4 {
+		breaks("%d suspicions", is.Suspicions)
+	}
+	if is.Target == was.Target && is.Revision == was.Revision && is.Attempt < was.Attempt {
+		breaks("from attempt %d to %d of %s", was.Attempt, is.Attempt, is.Revision)
+	}
+	if is.Step < was.Step && is.Phase == preparing && is.Attempt <= was.Attempt && !hasAltered(out) {
+		breaks("back from step %d to %d in the same attempt", was.Step, is.Step)
+	}
+	if is.Weight > was.Weight && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
+		breaks("the weight rises, and no steps were chosen")
+	}
+	return broken
+}
+
+// hasAltered says that the spec was edited.
+func hasAltered(out Outcome) bool {
+	return slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionStepAltered })
 }
 
 // brokenPending is about looks that are not written: nothing but the evidence may be new in them.

@@ -16,6 +16,7 @@ const phaseNone v1alpha1.RolloutPhase = ""
 // look is what one look knows, and the status that it works on. Rules only read it; what a transition does changes the status.
 type look struct {
 	now      time.Time
+	spec     *v1alpha1.Rollout
 	settings settings
 	// asked: the spec has a rollout.
 	asked bool
@@ -36,15 +37,17 @@ type look struct {
 
 // newLook puts together what was decided, what was remembered and what was observed.
 func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServiceStatus, seen Observation, now time.Time) *look {
-	l := &look{now: now, settings: settingsOf(spec.Rollout), asked: spec.Rollout != nil, seen: seen, away: away(spec, previous)}
+	l := &look{now: now, spec: spec.Rollout, asked: spec.Rollout != nil, seen: seen, away: away(spec, previous)}
 	if previous.Rollout != nil {
 		l.status = *previous.Rollout.DeepCopy()
 		l.resume()
 		l.forgetFuture()
 	}
+	l.settings = settingsOf(l.spec, l.status.Plan)
 	l.desired = l.desiredRevision()
 	l.passed = l.verdictOf(l.status.Step) != nil
 	l.confirmLive()
+	l.measure()
 	l.takeCalls()
 	return l
 }

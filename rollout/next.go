@@ -20,6 +20,8 @@ func (l *look) next(taken *transition) time.Time {
 	switch s.Phase {
 	case v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval:
 		next = live.Add(l.step().hold)
+	case v1alpha1.RolloutRechecking:
+		next = later(live, s.Since.Time).Add(recheckTime)
 	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutSuspended:
 		next = live.Add(drainTime)
 	case v1alpha1.RolloutHandingOver:

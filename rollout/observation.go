@@ -114,8 +114,6 @@ type Calls struct {
 	Canary, Stable judge.Counts
 	// NoLatencies is why there are no latencies; empty: there are.
 	NoLatencies string
-	// Before are stable's latencies of the last 30 minutes, if known. They are only read when a rollout starts.
-	Before []judge.Bucket
 }
 
 // Answer is what a webhook has answered.

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -19,7 +20,7 @@ var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 
 // beforePods are what keeps a prepared step from being started. The weight before it has to be served, also if that is zero: a client
 // without a proxy fails calls that it gives to a canary of which it has not been told before.
-var beforePods = []obstacle{paused, unknownWorkload, rising(outage), rising(doubtful), tooFewReady, rising(refused), rising(notLive)}
+var beforePods = []obstacle{paused, unknownWorkload, unplanned, rising(outage), rising(doubtful), tooFewReady, rising(refused), rising(notLive)}
 
 // rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
 // in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.
@@ -75,7 +76,7 @@ func outage(l *look) string {
 	if l.status.Weight == 0 || l.status.Evidence == nil || !l.status.Evidence.Outage {
 		return ""
 	}
-	return "waits for stable, which fails more than a tenth of its calls"
+	return "waits for stable, more than a tenth of whose calls failed within the last moments"
 }
 
 // unproven: the verdict has to be on record, not only in mind.
@@ -91,8 +92,8 @@ func unproven(l *look) string {
 		return "waits for evidence; the calls cannot be counted" + because(l.seen.Calls.Why)
 	case e.CountedUntil == nil || e.StepObserved == nil:
 		return "waits for the first count of calls"
-	case e.StepCalls == 0:
-		return "waits for evidence; the canary has had no calls in this step"
+	case callsOf(e.Step) == 0 && !l.judged.Streams:
+		return "waits for evidence; the canary has had no calls in this step that have ended: of calls that last, such as streams, only the end is counted"
 	case l.settings.latency && e.Latency != nil && e.Latency.Missing != "":
 		return "waits for evidence; analysis.latency is set, and " + e.Source + " has no latencies: " + e.Latency.Missing +
 			"; set analysis.workload or analysis.prometheus.latencies, or remove analysis.latency"
@@ -102,7 +103,45 @@ func unproven(l *look) string {
 	if l.status.Weight == allParts && l.status.Step == 1 {
 		return "waits for evidence, and there are no calls to stable to compare with: put a smaller step first"
 	}
-	return "waits for evidence"
+	return l.waitsForEvidence()
+}
+
+// waitsForEvidence says how much there is, and how long the rest will take.
+func (l *look) waitsForEvidence() string {
+	e := l.status.Evidence
+	next := "all calls"
+	if shares := l.settings.sharesAfter(l.stepIndex()); shares[0] != allParts {
+		next = percentOf(shares[0])
+	}
+	out := fmt.Sprintf("%d %% of the evidence for %s", e.Percent, next)
+	switch e.Remaining {
+	case "":
+	case veryLong:
+		out += ", " + veryLong + " to go"
+	default:
+		out += ", about " + e.Remaining + " more"
+	}
+	if share := l.servedShare(); share != "" {
+		out += "; the canary has " + share + " of the calls instead of " + percentOf(l.status.Weight)
+	}
+	if l.judged.Streams {
+		out += "; most calls last, and those that begin and break are compared"
+	}
+	if l.judged.Doubtful {
+		// All of the evidence for it may be there, and it does not suffice.
+		out += "; something speaks against the canary, odds that it is worse " + e.Odds
+	}
+	return out
+}
+
+// servedShare is the part of the calls of this step that ended at the canary, if that is much less than its weight; empty: it is not.
+func (l *look) servedShare() string {
+	e := l.status.Evidence
+	canary, all := float64(callsOf(e.Step)), float64(callsOf(e.Step)+callsOf(e.StepStable))
+	if expected := all * float64(l.status.Weight) / allParts; expected < 50 || 3*canary > expected {
+		return ""
+	}
+	return strconv.FormatFloat(100*canary/all, 'g', 2, 64) + " %"
 }
 
 func doubtful(l *look) string {
@@ -190,8 +229,14 @@ func (l *look) approved() bool {
 	return !l.step().approval || l.seen.Approve == l.approval()
 }
 
-// approval is the value of the annotation that approves of leaving this step of this revision.
-func (l *look) approval() string { return fmt.Sprintf("%s/%d", l.status.Revision, l.status.Step) }
+// approval is the value of the annotation that approves of leaving this step of this revision, in this attempt.
+func (l *look) approval() string {
+	value := fmt.Sprintf("%s/%d", l.status.Revision, l.status.Step)
+	if l.status.Attempt > 1 {
+		value += fmt.Sprintf("/%d", l.status.Attempt)
+	}
+	return value
+}
 
 // stepping: the canary has the weight of a step.
 func (l *look) stepping() bool {

@@ -8,7 +8,8 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 )
 
-func TestGoodVersionIsPromotedInFourSteps(t *testing.T) {
+// Without steps in the spec they are chosen from the traffic.
+func TestGoodVersionIsPromotedInChosenSteps(t *testing.T) {
 	s := newScene(t)
 	s.run(8 * time.Second)
 	s.ship("v2")
@@ -23,16 +24,21 @@ func TestGoodVersionIsPromotedInFourSteps(t *testing.T) {
 	}
 }
 
+// A canary that fails is suspected at once and loses its calls; that it is worse is sure once it has failed at several moments.
 func TestFivePercentOfErrorsAreRolledBack(t *testing.T) {
 	s := newScene(t)
 	s.ship("v2")
 	s.untilStep(2, 10*time.Minute)
 	s.fail("v2", 0.05)
 	began, calls := s.now, s.status.Rollout.Evidence.Canary.Calls
-	s.until(rollingBack, time.Minute)
+	s.until(rechecking, time.Minute)
+	if used := s.status.Rollout.Evidence.Canary.Calls - calls; used > 500 {
+		t.Errorf("it took %d calls of the canary to suspect it", used)
+	}
+	s.until(rollingBack, 10*time.Minute)
 	used := s.status.Rollout.Evidence.Canary.Calls - calls
-	t.Logf("rolled back after %s and %d calls of the canary", s.now.Sub(began), used)
-	if used > 500 {
+	t.Logf("rolled back after %s and %d calls of the canary, %d suspicions", s.now.Sub(began), used, s.status.Rollout.Suspicions)
+	if used > 1500 {
 		t.Errorf("it took %d calls of the canary", used)
 	}
 	s.until(idle, time.Minute)
@@ -43,9 +49,38 @@ func TestFivePercentOfErrorsAreRolledBack(t *testing.T) {
 	}
 }
 
+// A version that cannot serve at all is rolled back within two minutes.
+func TestAVersionThatServesNothingIsRolledBackSoon(t *testing.T) {
+	s := newScene(t)
+	s.fail("v2", 1)
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	began := s.now
+	s.until(rollingBack, 3*time.Minute)
+	s.until(idle, time.Minute)
+	t.Logf("rolled back after %s and %d calls of the canary", s.now.Sub(began), s.status.Rollout.Evidence.Canary.Calls)
+	s.golden("serves-nothing")
+}
+
+// What was a pause of a moment is no verdict: the canary is looked at again, from the first step on.
+func TestAClumpOfErrorsIsNoVerdict(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(2, 10*time.Minute)
+	s.run(20 * time.Second)
+	s.fail("v2", 1)
+	s.run(4 * time.Second)
+	s.fail("v2", 0)
+	s.until(idle, time.Hour)
+	s.golden("suspected-once")
+	if r := s.status.Rollout; r.Stable != "v2" {
+		t.Errorf("%s is stable: %s", r.Stable, s.reasons())
+	}
+}
+
 func TestNoTrafficHolds(t *testing.T) {
 	s := newScene(t)
-	s.rate = 0
+	s.rate, s.scrape = 0, 5*time.Second
 	s.ship("v2")
 	s.run(3 * time.Hour)
 	s.golden("no-traffic")
@@ -118,7 +153,7 @@ func TestUndecidedDoesAsItIsTold(t *testing.T) {
 	} {
 		t.Run(string(policy), func(t *testing.T) {
 			s := newScene(t)
-			s.rate = 0.1
+			s.rate, s.scrape = 0.1, 5*time.Second
 			s.spec.Rollout.Steps = steps("10", "50")
 			s.spec.Rollout.Analysis.WhenUndecided, s.spec.Rollout.Analysis.MaxHold = &policy, long(30*time.Minute)
 			s.ship("v2")

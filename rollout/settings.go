@@ -21,7 +21,8 @@ const (
 	defaultWarmUp  = time.Minute
 )
 
-var defaultSteps = []int{1, 10, 25, 50}
+// defaultMaxFirst is the largest weight that chosen steps begin with.
+const defaultMaxFirst = allParts / 4
 
 const (
 	// allParts is the weight of everything.
@@ -32,6 +33,12 @@ const (
 	handOverTime = 5 * time.Second
 	// mostLost is how often a canary may lose its last ready pod in a rollout: evictions happen, dying does too.
 	mostLost = 2
+	// coldTime is for how long the first calls of new pods are left out of what is judged: connections, caches and compilers are made then.
+	coldTime = 5 * time.Second
+	// recheckTime is how long a suspected canary has no calls: longer than the clumps of errors that pass by themselves.
+	recheckTime = 30 * time.Second
+	// mostSuspicions is how often a canary may be suspected in a rollout.
+	mostSuspicions = 5
 )
 
 // settings is spec.rollout with its defaults.
@@ -40,7 +47,10 @@ type settings struct {
 	ownCanary bool
 	// revision is that of the user's own canary.
 	revision string
+	// steps are those of the spec or of the plan; chosen says that they are Headgate's to choose, from maxFirst on at most.
 	steps    []step
+	chosen   bool
+	maxFirst int32
 	paused   bool
 
 	judge           judge.Judge
@@ -59,7 +69,7 @@ type step struct {
 	approval bool
 }
 
-func settingsOf(spec *v1alpha1.Rollout) settings {
+func settingsOf(spec *v1alpha1.Rollout, plan *v1alpha1.RolloutPlan) settings {
 	if spec == nil {
 		spec = &v1alpha1.Rollout{}
 	}
@@ -72,15 +82,20 @@ func settingsOf(spec *v1alpha1.Rollout) settings {
 		maxHold:         duration(analysis.MaxHold, defaultMaxHold),
 		warmUp:          duration(analysis.WarmUp, defaultWarmUp),
 		mustHaveTraffic: ptr.Deref(analysis.MustHaveTraffic, false),
+		chosen:          len(spec.Steps) == 0,
+		maxFirst:        defaultMaxFirst,
+	}
+	if spec.MaxFirstWeight != nil {
+		out.maxFirst = parts(*spec.MaxFirstWeight)
 	}
 	for _, s := range spec.Steps {
 		out.steps = append(out.steps, step{
 			weight: parts(s.Weight), hold: duration(s.Hold, defaultHold), approval: ptr.Deref(s.Approval, "") == v1alpha1.ApprovalRequired,
 		})
 	}
-	if len(out.steps) == 0 {
-		for _, percent := range defaultSteps {
-			out.steps = append(out.steps, step{weight: parts(intstr.FromInt(percent)), hold: defaultHold})
+	if out.chosen {
+		for _, weight := range chosenWeights(plan) {
+			out.steps = append(out.steps, step{weight: weight, hold: defaultHold})
 		}
 	}
 	for _, w := range analysis.Webhooks {
@@ -88,6 +103,26 @@ func settingsOf(spec *v1alpha1.Rollout) settings {
 	}
 	out.judge = judgeOf(analysis, out.planned())
 	return out
+}
+
+// chosenWeights are those of a plan. Before there is one, a first step stands for those that are to be chosen.
+func chosenWeights(plan *v1alpha1.RolloutPlan) []int32 {
+	if plan == nil || len(plan.Weights) == 0 {
+		return ladder[:1]
+	}
+	return plan.Weights
+}
+
+// sharesAfter are the shares of the calls that the canary gets after a step, the last of which is all of them.
+func (s settings) sharesAfter(index int) []int32 {
+	var list []int32
+	for _, step := range s.steps[min(index+1, len(s.steps)):] {
+		list = append(list, step.weight)
+	}
+	if n := len(list); n == 0 || list[n-1] != allParts {
+		list = append(list, allParts)
+	}
+	return list
 }
 
 // planned is how long the rollout takes if nothing keeps it, and an hour at least: most are kept by something, and the judge finds
@@ -106,10 +141,8 @@ func judgeOf(analysis v1alpha1.Analysis, planned time.Duration) judge.Judge {
 	out.Planned = planned
 	out.Alpha = number(analysis.FalseRollbacks, out.Alpha)
 	errors := ptr.Deref(analysis.Errors, v1alpha1.ErrorTolerance{})
-	tolerate := ptr.Deref(errors.Tolerate, v1alpha1.Tolerance{})
-	out.Errors.Ratio = number(tolerate.Ratio, out.Errors.Ratio)
-	out.Errors.Difference = number(tolerate.Percent, out.Errors.Difference*100) / 100
-	out.Errors.AdvanceDifference = number(errors.ProvePercent, out.Errors.AdvanceDifference*100) / 100
+	out.Errors.Tolerate = margin(errors.Tolerate, out.Errors.Tolerate)
+	out.Errors.Prove = margin(errors.Prove, out.Errors.Prove)
 	out.MaxErrorRate = number(errors.MaxPercent, 0) / 100
 	if analysis.Latency == nil {
 		out.Latency = nil
@@ -117,6 +150,12 @@ func judgeOf(analysis v1alpha1.Analysis, planned time.Duration) judge.Judge {
 	}
 	out.Latency.Slowdown = float64(ptr.Deref(analysis.Latency.SlowdownPercent, int32(math.Round(out.Latency.Slowdown*100)))) / 100
 	return out
+}
+
+// margin puts a tolerance into the judge's words.
+func margin(of *v1alpha1.Tolerance, byDefault judge.Margin) judge.Margin {
+	given := ptr.Deref(of, v1alpha1.Tolerance{})
+	return judge.Margin{Ratio: number(given.Ratio, byDefault.Ratio), Difference: number(given.Percent, byDefault.Difference*100) / 100}
 }
 
 // number parses what the API admits.

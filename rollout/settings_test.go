@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,23 +34,60 @@ func TestPercentagesBecomeExactParts(t *testing.T) {
 }
 
 func TestDefaultsAreThoseThatTheAPIPromises(t *testing.T) {
-	got := settingsOf(&v1alpha1.Rollout{WorkloadRef: &v1alpha1.WorkloadReference{Name: "greeter"}})
-	weights := []int32{10_000, 100_000, 250_000, 500_000}
-	if len(got.steps) != len(weights) {
-		t.Fatalf("steps: %+v", got.steps)
+	got := settingsOf(&v1alpha1.Rollout{WorkloadRef: &v1alpha1.WorkloadReference{Name: "greeter"}, Steps: steps("10")}, nil)
+	if len(got.steps) != 1 || got.steps[0] != (step{weight: 100_000, hold: time.Minute}) || got.chosen {
+		t.Errorf("steps: %+v, chosen: %t", got.steps, got.chosen)
 	}
-	for i, s := range got.steps {
-		if s != (step{weight: weights[i], hold: time.Minute}) {
-			t.Errorf("step %d: %+v", i+1, s)
-		}
-	}
-	if got.target != "Deployment/greeter" || got.whenUndecided != v1alpha1.UndecidedHold || got.maxHold != time.Hour ||
+	if got.target != "Deployment/greeter" || got.whenUndecided != v1alpha1.UndecidedHold || got.maxHold != time.Hour || got.maxFirst != 250_000 ||
 		got.warmUp != time.Minute || got.mustHaveTraffic || got.paused || got.judge.Latency != nil {
 		t.Errorf("%+v", got)
 	}
 	want := judge.Default()
-	if *got.judge.Errors != *want.Errors || got.judge.Alpha != 0.01 || got.judge.MaxErrorRate != 0 {
+	if *got.judge.Errors != *want.Errors || got.judge.Alpha != 0.01 || got.judge.MaxErrorRate != 0 ||
+		got.judge.Errors.Prove != (judge.Margin{Ratio: 2, Difference: 0.005}) || got.judge.Errors.Tolerate != (judge.Margin{Ratio: 1.5, Difference: 0.0005}) {
 		t.Errorf("judge: %+v, errors %+v", got.judge, got.judge.Errors)
+	}
+}
+
+func TestWithoutStepsThoseOfThePlanApply(t *testing.T) {
+	rollout := &v1alpha1.Rollout{WorkloadRef: &v1alpha1.WorkloadReference{Name: "greeter"}, MaxFirstWeight: ptr.To(intstr.FromString("2.5"))}
+	for name, test := range map[string]struct {
+		plan *v1alpha1.RolloutPlan
+		want []int32
+	}{
+		"before there is one":   {nil, []int32{10_000}},
+		"while it is not ready": {&v1alpha1.RolloutPlan{}, []int32{10_000}},
+		"once there is one":     {&v1alpha1.RolloutPlan{Weights: []int32{20_000, 500_000}}, []int32{20_000, 500_000}},
+	} {
+		got := settingsOf(rollout, test.plan)
+		if !got.chosen || got.maxFirst != 25_000 || len(got.steps) != len(test.want) {
+			t.Errorf("%s: %+v", name, got)
+			continue
+		}
+		for i, weight := range test.want {
+			if got.steps[i] != (step{weight: weight, hold: time.Minute}) {
+				t.Errorf("%s: step %d is %+v", name, i+1, got.steps[i])
+			}
+		}
+	}
+}
+
+// What has to be proved in a step is what the canary gets after it, and all calls in the end.
+func TestSharesAfterAStep(t *testing.T) {
+	for name, test := range map[string]struct {
+		weights []string
+		after   int
+		want    []int32
+	}{
+		"all that is to come":         {[]string{"1", "10", "50"}, 0, []int32{100_000, 500_000, allParts}},
+		"in the last step, all calls": {[]string{"1", "10", "50"}, 2, []int32{allParts}},
+		"all calls are a step":        {[]string{"10", "100"}, 0, []int32{allParts}},
+		"and in it":                   {[]string{"10", "100"}, 1, []int32{allParts}},
+	} {
+		got := settingsOf(&v1alpha1.Rollout{Steps: steps(test.weights...)}, nil).sharesAfter(test.after)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, not %v", name, got, test.want)
+		}
 	}
 }
 
@@ -57,17 +95,22 @@ func TestToleranceReachesTheJudge(t *testing.T) {
 	got := settingsOf(&v1alpha1.Rollout{Analysis: &v1alpha1.Analysis{
 		FalseRollbacks: ptr.To("0.05"), Latency: &v1alpha1.LatencyTolerance{SlowdownPercent: ptr.To[int32](20)}, WarmUp: ptr.To(v1alpha1.Duration("0s")),
 		Errors: &v1alpha1.ErrorTolerance{
-			Tolerate: &v1alpha1.Tolerance{Ratio: ptr.To("2"), Percent: ptr.To("0.1")}, ProvePercent: ptr.To("1"), MaxPercent: ptr.To("5"),
+			Tolerate: &v1alpha1.Tolerance{Ratio: ptr.To("2"), Percent: ptr.To("0.1")}, Prove: &v1alpha1.Tolerance{Ratio: ptr.To("3"), Percent: ptr.To("1")},
+			MaxPercent: ptr.To("5"),
 		},
-	}})
+	}}, nil)
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-12 }
 	j := got.judge
-	if j.Alpha != 0.05 || j.Errors.Ratio != 2 || !near(j.Errors.Difference, 0.001) || !near(j.Errors.AdvanceDifference, 0.01) ||
-		!near(j.MaxErrorRate, 0.05) || !near(j.Latency.Slowdown, 0.2) || got.warmUp != 0 {
+	if j.Alpha != 0.05 || j.Errors.Tolerate.Ratio != 2 || !near(j.Errors.Tolerate.Difference, 0.001) || j.Errors.Prove.Ratio != 3 ||
+		!near(j.Errors.Prove.Difference, 0.01) || !near(j.MaxErrorRate, 0.05) || !near(j.Latency.Slowdown, 0.2) || got.warmUp != 0 {
 		t.Errorf("%+v, errors %+v, latency %+v", j, j.Errors, j.Latency)
 	}
 	if *judge.Default().Errors == *j.Errors {
 		t.Error("the defaults have changed with it")
+	}
+	half := settingsOf(&v1alpha1.Rollout{Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}}}}, nil)
+	if prove := half.judge.Errors.Prove; prove.Ratio != 2 || !near(prove.Difference, 0.05) {
+		t.Errorf("what is not said has its default: %+v", prove)
 	}
 }
 

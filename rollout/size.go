@@ -12,6 +12,10 @@ func (l *look) resize() {
 	switch s.Phase {
 	case v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval:
 		want := size(max(s.Weight, l.step().weight), w, s.Replicas)
+		if s.Suspicions > 0 {
+			// Its pods are warm by now. New ones could be suspected for being new.
+			want = max(want, min(s.Replicas, max(w.Replicas, 1)))
+		}
 		if s.LiveSince == nil {
 			// The data plane may still serve a larger weight than the status has.
 			want = max(want, min(s.Replicas, max(w.Replicas, 1)))

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -10,6 +11,10 @@ import (
 // altered: the spec was changed, so that the step is no more, or has another weight than the canary has.
 func altered(l *look) (string, bool) {
 	s := &l.status
+	if l.settings.chosen && !l.hasPlan() && s.Phase != preparing {
+		// The weight that stands for steps that are to be chosen is no step: the canary would get all calls after it.
+		return "the steps are to be chosen from the traffic, which is measured first", true
+	}
 	want := l.step().weight
 	missing := int(s.Step) > len(l.settings.steps)
 	return fmt.Sprintf("step %d has %s now, and the canary %s", l.stepIndex()+1, percentOf(want), percentOf(min(want, s.Weight))),
@@ -20,8 +25,9 @@ func (l *look) alter() {
 	s := &l.status
 	s.Step = int32(l.stepIndex() + 1) //nolint:gosec // at most 20
 	s.Verdicts = slices.DeleteFunc(s.Verdicts, func(v v1alpha1.StepVerdict) bool { return v.Step >= s.Step })
+	s.Attempt++
 	l.setWeight(min(s.Weight, l.step().weight))
-	l.askAfresh()
+	l.nextPart()
 }
 
 // doubted: something speaks against the canary where nothing can confirm or dispel it. With all calls there are none to stable; and
@@ -43,6 +49,7 @@ func doubted(l *look) (string, bool) {
 func (l *look) stepBack() {
 	l.status.Step--
 	l.alter()
+	l.askAfresh()
 }
 
 // prepared: the canary has the pods that the step takes, and gets its weight. That is the one place, but for a canary of the user's
@@ -57,7 +64,10 @@ func prepared(l *look) (string, bool) {
 func (l *look) startStep() {
 	l.status.StepStarted = micro(l.now)
 	l.setWeight(l.step().weight)
-	l.askAfresh()
+	if l.status.Plan != nil && len(l.status.Plan.Weights) == 0 {
+		l.status.Plan = l.plan()
+	}
+	l.nextPart()
 }
 
 // passes: the evidence suffices. The verdict is recorded first; what it allows happens in a later look, which finds it in the status.
@@ -69,7 +79,7 @@ func passes(l *look) (string, bool) {
 	if v == nil {
 		return "", false
 	}
-	why := "no worse than is tolerated"
+	why := l.promise()
 	switch v.Reason {
 	case v1alpha1.VerdictUndecided:
 		why = "undecided after " + l.settings.maxHold.String() + ", and whenUndecided is Advance"
@@ -77,6 +87,14 @@ func passes(l *look) (string, bool) {
 		why = "with nothing left to compare with"
 	}
 	return fmt.Sprintf("step %d of %d passed, %s: %s", l.status.Step, len(l.settings.steps), why, v.Message), true
+}
+
+// promise says what is known of the canary's error rate once a step is passed.
+func (l *look) promise() string {
+	shares := l.settings.sharesAfter(l.stepIndex())
+	margin := l.settings.judge.Errors.Prove.At(shares[0])
+	return fmt.Sprintf("proved to fail at most %s times as often as stable, and %s percentage points more",
+		strconv.FormatFloat(margin.Ratio, 'g', 3, 64), strconv.FormatFloat(100*margin.Difference, 'g', 3, 64))
 }
 
 func (l *look) recordVerdict() { l.status.Verdicts = append(l.status.Verdicts, *l.verdict()) }
@@ -99,7 +117,7 @@ func advancing(l *look) (string, bool) {
 func (l *look) nextStep() {
 	l.status.Step++
 	l.status.StepStarted = nil
-	l.askAfresh()
+	l.nextPart()
 }
 
 // finishing: the last step is passed.

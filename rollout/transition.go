@@ -29,6 +29,7 @@ const (
 	handingOver      = v1alpha1.RolloutHandingOver
 	rollingBack      = v1alpha1.RolloutRollingBack
 	suspended        = v1alpha1.RolloutSuspended
+	rechecking       = v1alpha1.RolloutRechecking
 )
 
 func phases(list ...v1alpha1.RolloutPhase) []v1alpha1.RolloutPhase { return list }
@@ -37,12 +38,13 @@ func phases(list ...v1alpha1.RolloutPhase) []v1alpha1.RolloutPhase { return list
 // takes the canary out comes before what keeps it in.
 var transitions = []transition{
 	{v1alpha1.DecisionRolloutAdded, phases(none), idle, added, (*look).add},
-	{v1alpha1.DecisionRolloutFailed, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap, suspended), rollingBack, failed, (*look).fail},
-	{v1alpha1.DecisionRolloutWithdrawn, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap, handingOver, suspended), rollingBack, withdrawn, (*look).takeOut},
-	{v1alpha1.DecisionWorkloadDeleted, phases(preparing, stepping, awaitingApproval, promoting, handingOver, suspended), rollingBack, deleted, (*look).takeOut},
-	{v1alpha1.DecisionRolloutReverted, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap, suspended), rollingBack, reverted, (*look).takeOut},
-	{v1alpha1.DecisionRolloutReplaced, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap, handingOver, suspended), rollingBack, replaced, (*look).takeOut},
-	{v1alpha1.DecisionRolloutSuspended, phases(preparing, stepping, awaitingApproval), suspended, interrupted, (*look).takeOut},
+	{v1alpha1.DecisionRolloutFailed, phases(preparing, stepping, awaitingApproval, rechecking, promoting, awaitingSwap, suspended), rollingBack, failed, (*look).fail},
+	{v1alpha1.DecisionRolloutWithdrawn, phases(preparing, stepping, awaitingApproval, rechecking, promoting, awaitingSwap, handingOver, suspended), rollingBack, withdrawn, (*look).takeOut},
+	{v1alpha1.DecisionWorkloadDeleted, phases(preparing, stepping, awaitingApproval, rechecking, promoting, handingOver, suspended), rollingBack, deleted, (*look).takeOut},
+	{v1alpha1.DecisionRolloutReverted, phases(preparing, stepping, awaitingApproval, rechecking, promoting, awaitingSwap, suspended), rollingBack, reverted, (*look).takeOut},
+	{v1alpha1.DecisionRolloutReplaced, phases(preparing, stepping, awaitingApproval, rechecking, promoting, awaitingSwap, handingOver, suspended), rollingBack, replaced, (*look).takeOut},
+	{v1alpha1.DecisionRolloutSuspended, phases(preparing, stepping, awaitingApproval, rechecking), suspended, interrupted, (*look).takeOut},
+	{v1alpha1.DecisionCanarySuspected, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap), rechecking, suspected, (*look).suspect},
 	{v1alpha1.DecisionCanaryLost, phases(preparing, stepping, awaitingApproval, promoting, awaitingSwap), preparing, lost, (*look).lose},
 	{v1alpha1.DecisionCanaryDropped, phases(promoting), promoting, droppedInPromotion, (*look).takeOut},
 	{v1alpha1.DecisionCanaryDropped, phases(handingOver), handingOver, dropped, (*look).takeOut},
@@ -53,6 +55,8 @@ var transitions = []transition{
 	{v1alpha1.DecisionFailureCleared, phases(idle), idle, putBack, (*look).clearFailure},
 	{v1alpha1.DecisionRolloutStarted, phases(idle), preparing, startable, (*look).start},
 	{v1alpha1.DecisionRolloutResumed, phases(suspended), preparing, resumable, (*look).restart},
+	{v1alpha1.DecisionCanaryRechecked, phases(rechecking), preparing, rechecked, (*look).restart},
+	{v1alpha1.DecisionStepsChosen, phases(preparing), preparing, planned, (*look).takePlan},
 	{v1alpha1.DecisionStepAltered, phases(preparing, stepping, awaitingApproval), preparing, altered, (*look).alter},
 	{v1alpha1.DecisionStepDoubted, phases(preparing, stepping, awaitingApproval), preparing, doubted, (*look).stepBack},
 	{v1alpha1.DecisionStepStarted, phases(preparing), stepping, prepared, (*look).startStep},

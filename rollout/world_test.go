@@ -46,6 +46,8 @@ type world struct {
 	blind, deaf, hidden bool
 	counted             time.Time
 	owed                map[string]float64
+	// turn is whose turn it is among the pods to have what is left over.
+	turn int
 
 	approve, retry, swapped string
 	answers                 map[string]Answer
@@ -69,7 +71,7 @@ type canaryWorld struct {
 func newWorld(now time.Time) *world {
 	return &world{
 		now: now, exists: true, template: "v1", replicas: 4, pods: map[string]int32{"v1": 4}, pace: time.Second,
-		trouble: map[string]*Trouble{}, rate: 200, fails: map[string]float64{}, slow: map[string]bool{}, scrape: 5 * time.Second, counted: now,
+		trouble: map[string]*Trouble{}, rate: 200, fails: map[string]float64{}, slow: map[string]bool{}, scrape: time.Second, counted: now,
 		owed: map[string]float64{}, answers: map[string]Answer{},
 	}
 }
@@ -266,22 +268,23 @@ func (w *world) count() Calls {
 	canary := uint64(0)
 	if w.canary != nil && w.canary.ready > 0 {
 		canary = min(calls, w.owe("canary", float64(calls)*float64(w.live)/allParts))
-		out.Canary = w.side("canary errors", w.canary.template, canary)
+		out.Canary = w.side("canary errors", w.canary.template, w.canary.ready, canary)
 	}
-	stable := "v1"
+	stable, pods := "v1", int32(0)
 	for revision, n := range w.pods {
 		if n > 0 && n >= w.pods[stable] {
 			stable = revision
 		}
+		pods += n
 	}
-	out.Stable = w.side("stable errors", stable, calls-canary)
+	out.Stable = w.side("stable errors", stable, pods, calls-canary)
 	if w.timeless != "" {
 		out.Canary.Latencies, out.Stable.Latencies, out.NoLatencies = nil, nil, w.timeless
 	}
 	return out
 }
 
-func (w *world) side(key, revision string, calls uint64) judge.Counts {
+func (w *world) side(key, revision string, pods int32, calls uint64) judge.Counts {
 	share := min(1, w.fails[revision]+w.outage)
 	out := judge.Counts{Calls: calls, Errors: min(calls, w.owe(key, float64(calls)*share))}
 	fast, slow := calls*9/10, calls-calls*9/10
@@ -289,7 +292,31 @@ func (w *world) side(key, revision string, calls uint64) judge.Counts {
 		fast, slow = calls/2, calls-calls/2
 	}
 	out.Latencies = []judge.Bucket{{UpTo: 10 * time.Millisecond, Count: fast}, {UpTo: 100 * time.Millisecond, Count: slow}, {UpTo: judge.Infinity}}
+	out.Pods = w.perPod(key, max(1, int(pods)), out.Calls, out.Errors)
 	return out
+}
+
+// mostCounted is of how many pods calls are counted, as a source tells of a part of many.
+const mostCounted = 16
+
+// perPod shares calls and errors out among equal pods, each of which takes its turn.
+func (w *world) perPod(key string, pods int, calls, errors uint64) []judge.PodCounts {
+	out := make([]judge.PodCounts, min(pods, mostCounted))
+	for i := range out {
+		out[i] = judge.PodCounts{ID: fmt.Sprintf("%s of pod %d", key, i), Calls: part(calls, pods, i+w.turn), Errors: part(errors, pods, i+w.turn)}
+		out[i].Errors = min(out[i].Errors, out[i].Calls)
+	}
+	w.turn++
+	return out
+}
+
+// part is one of several nearly equal parts of a number.
+func part(of uint64, parts, which int) uint64 {
+	n, rest := of/uint64(parts), of%uint64(parts)
+	if uint64(which%parts) < rest {
+		n++
+	}
+	return n
 }
 
 // owe gives whole numbers whose sums follow those of the fractions.

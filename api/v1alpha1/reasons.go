@@ -274,6 +274,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionProgressing, ReasonAwaitingSwap, "somebody has to change the first backend"},
 		{ConditionProgressing, Reason(RolloutPreparing), "the pods of a step are made"},
 		{ConditionProgressing, Reason(RolloutStepping), "a step has its share of the calls, and evidence is gathered"},
+		{ConditionProgressing, Reason(RolloutRechecking), "the canary was suspected and has no calls for a while"},
 		{ConditionProgressing, Reason(RolloutPromoting), "the first backend gets the revision"},
 		{ConditionProgressing, Reason(RolloutHandingOver), "the calls go back from the canary"},
 		{ConditionProgressing, Reason(RolloutRollingBack), "the canary is given up"},

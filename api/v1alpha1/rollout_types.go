@@ -9,8 +9,9 @@ import (
 // Annotations by which people speak to a rollout.
 const (
 	// AnnotationApprove lets a rollout leave a step that requires approval. Its value is
-	// "<revision>/<step>", both as the status shows them: an approval is for one step of one revision
-	// and cannot be taken for another.
+	// "<revision>/<step>", and from the second attempt on "<revision>/<step>/<attempt>", as the condition
+	// Progressing shows it: an approval is for one attempt at one step of one revision and cannot be
+	// taken for another.
 	AnnotationApprove = "headgate.dev/approve"
 	// AnnotationRetry tries a revision again that was rolled back, each time that its value changes.
 	AnnotationRetry = "headgate.dev/retry"
@@ -27,10 +28,11 @@ const CanaryName = "canary"
 const ConditionProgressing = "Progressing"
 
 // Rollout says how a new version of the first backend is shipped: step by step, each left only on
-// evidence that the new version is no worse.
+// evidence that the new version is good enough for the share of the calls that it gets next.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.workloadRef) != has(self.canary)",message="exactly one of workloadRef and canary must be set: workloadRef for a Deployment whose changed pod template starts a rollout, canary for a Service of your own that runs the new version"
 // +kubebuilder:validation:XValidation:rule="has(self.canary) == has(self.revision)",message="revision is required with canary and must not be set without it: name the version that the canary Service runs, a new name for each rollout; with workloadRef the pod template is the revision"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxFirstWeight) || !has(self.steps)",message="maxFirstWeight must not be set with steps: it is for steps that Headgate chooses; remove one of them"
 // +kubebuilder:validation:XValidation:rule="!has(self.trackConfig) || !self.trackConfig || has(self.workloadRef)",message="trackConfig needs workloadRef: remove it, and change revision when the configuration of your canary changes"
 type Rollout struct {
 	// WorkloadRef is the workload behind the first backend. A changed pod template is not rolled out
@@ -53,9 +55,10 @@ type Rollout struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",message="must hold only letters, digits, '-', '_' and '.', and start and end with a letter or digit, such as 2.4.0"
 	Revision *string `json:"revision,omitempty"`
 
-	// Steps are the weights that the canary gets, one after the other. The default is 1, 10, 25 and
-	// 50 percent. In a step of 100 percent there is nothing to compare with: it lasts for its hold, and
-	// only errors.maxPercent and dying pods speak against the canary.
+	// Steps are the weights that the canary gets, one after the other. Without them Headgate chooses them
+	// from the traffic that it sees when a rollout starts, such as 1, 10 and 50 percent at 100 calls/s, and
+	// 25 and 50 at 2; status.rollout.plan has them. In a step of 100 percent there is nothing to compare
+	// with: it lasts for its hold, and only errors.maxPercent and dying pods speak against the canary.
 	//
 	// +optional
 	// +listType=atomic
@@ -64,6 +67,17 @@ type Rollout struct {
 	// +kubebuilder:validation:XValidation:rule="self.map(s, double(string(s.weight))).isSorted() && self.all(a, self.exists_one(b, double(string(b.weight)) == double(string(a.weight))))",message="steps must rise in weight, such as 1, 10, 25, 50: put them in order and remove steps of equal weight"
 	// +kubebuilder:validation:XValidation:rule="double(string(self[0].weight)) < 100.0",message="steps must begin below 100, because with all calls on the canary there is nothing to compare it with: put a smaller step first"
 	Steps []RolloutStep `json:"steps,omitempty"`
+
+	// MaxFirstWeight is the largest weight in percent that Headgate begins with where it chooses the steps:
+	// a whole number, or a decimal number in quotes. With few calls it begins with more of them, because
+	// what they can prove, and harm, depends on their number. The default is 25: fewer than ten calls a
+	// second prove something within minutes then, and three of four callers have nothing to do with it.
+	//
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="(type(self) == int || self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$')) && double(string(self)) > 0.0 && double(string(self)) <= 50.0",message="must be a percentage above 0 and up to 50: a whole number, or a decimal number in quotes such as \"0.5\", with up to four places"
+	MaxFirstWeight *intstr.IntOrString `json:"maxFirstWeight,omitempty"`
 
 	// Analysis says from what evidence the rollout advances and rolls back.
 	// +optional
@@ -134,8 +148,9 @@ type RolloutStep struct {
 	// +optional
 	Hold *LongDuration `json:"hold,omitempty"`
 
-	// Approval, when Required, lets the step be left only when the annotation headgate.dev/approve is
-	// "<revision>/<step>", as status.rollout shows them.
+	// Approval, when Required, lets the step be left only when the annotation headgate.dev/approve has the
+	// value that the condition Progressing shows: "<revision>/<step>", and from the second attempt on
+	// "<revision>/<step>/<attempt>".
 	// +optional
 	Approval *Approval `json:"approval,omitempty"`
 }
@@ -197,8 +212,8 @@ type Analysis struct {
 	// +optional
 	Latency *LatencyTolerance `json:"latency,omitempty"`
 
-	// FalseRollbacks is the probability of rolling back a canary that is no worse than is tolerated,
-	// over a whole rollout, as a decimal number in quotes. The default is "0.01": one in a hundred.
+	// FalseRollbacks is the probability of rolling back a canary that is within what is tolerated, over
+	// a whole rollout, as a decimal number in quotes. The default is "0.01": one in a hundred.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -252,19 +267,20 @@ type GRPCCode string
 
 // ErrorTolerance says which error rate of the canary is tolerated.
 type ErrorTolerance struct {
-	// Tolerate is what the canary's error rate may be, compared with stable's.
+	// Tolerate is what the canary's error rate may be without being rolled back. The default is "1.5" and
+	// "0.05".
 	// +optional
 	Tolerate *Tolerance `json:"tolerate,omitempty"`
 
-	// ProvePercent takes the place of tolerate.percent where leaving a step asks for evidence that
-	// the canary is within it. A smaller one asks for more calls: about 340 divided by it, without an
-	// error. The default is "0.5".
+	// Prove is what must be proved before the canary has all calls: that its error rate is at most ratio
+	// times stable's, and percent more. The default is "2" and "0.5": within half a percentage point of a
+	// stable version that has few errors. A share of the calls may be had with as much less proof: for a tenth
+	// of them ten times as much may be unproved, because as many callers would be harmed. A smaller percent
+	// asks for more calls: about 340 divided by it, without an error.
 	//
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=8
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) > 0.0",message="must be a percentage above 0 and below 100, as a decimal number in quotes such as \"0.5\""
-	ProvePercent *string `json:"provePercent,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="!has(self.percent) || double(self.percent) > 0.0",message="percent must be above 0, such as \"0.5\": that two versions are exactly alike can never be proved"
+	Prove *Tolerance `json:"prove,omitempty"`
 
 	// MaxPercent is an error rate that the canary must not exceed, whatever stable does. Without it
 	// errors on both sides, such as an outage of something that both depend on, roll nothing back.
@@ -290,7 +306,7 @@ type ErrorTolerance struct {
 // Tolerance is an error rate compared with stable's: up to ratio times stable's, and percent more.
 type Tolerance struct {
 	// Ratio is how many times stable's error rate the canary's may be, from 1 to 10, as a decimal
-	// number in quotes. The default is "1.5".
+	// number in quotes.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -298,8 +314,7 @@ type Tolerance struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,4})?$') && double(self) >= 1.0 && double(self) <= 10.0",message="must be a ratio from 1 to 10, as a decimal number in quotes such as \"1.5\""
 	Ratio *string `json:"ratio,omitempty"`
 
-	// Percent is how much more it may be, in percent of the calls, as a decimal number in quotes. The
-	// default is "0.05".
+	// Percent is how much more it may be, in percent of the calls, as a decimal number in quotes.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -458,7 +473,7 @@ type RolloutWebhook struct {
 
 // RolloutPhase is what a rollout is doing.
 //
-// +kubebuilder:validation:Enum=Idle;Preparing;Stepping;AwaitingApproval;Promoting;AwaitingSwap;HandingOver;RollingBack;Suspended
+// +kubebuilder:validation:Enum=Idle;Preparing;Stepping;AwaitingApproval;Rechecking;Promoting;AwaitingSwap;HandingOver;RollingBack;Suspended
 type RolloutPhase string
 
 const (
@@ -470,6 +485,10 @@ const (
 	RolloutStepping RolloutPhase = "Stepping"
 	// RolloutAwaitingApproval: the step could be left if somebody approved.
 	RolloutAwaitingApproval RolloutPhase = "AwaitingApproval"
+	// RolloutRechecking: the canary looked worse than is tolerated, from too few moments to be sure. It has
+	// no calls for 30 seconds; then the rollout starts again at its first step, unless what was counted
+	// until then suffices to roll back.
+	RolloutRechecking RolloutPhase = "Rechecking"
 	// RolloutPromoting: the workload takes the revision by its own rolling update, while the canary
 	// keeps its share; a canary Service of the user's own gets everything.
 	RolloutPromoting RolloutPhase = "Promoting"
@@ -501,6 +520,13 @@ const (
 	DecisionFailureCleared DecisionReason = "FailureCleared"
 	// DecisionRolloutStarted: a new revision is to be shipped.
 	DecisionRolloutStarted DecisionReason = "RolloutStarted"
+	// DecisionStepsChosen: the traffic is measured, and the steps are chosen.
+	DecisionStepsChosen DecisionReason = "StepsChosen"
+	// DecisionCanarySuspected: the canary looks worse than is tolerated, from too few moments to be sure. Its
+	// calls are taken away.
+	DecisionCanarySuspected DecisionReason = "CanarySuspected"
+	// DecisionCanaryRechecked: it is looked at again, from the first step on.
+	DecisionCanaryRechecked DecisionReason = "CanaryRechecked"
 	// DecisionStepStarted: the pods of a step are ready, and the canary gets its weight.
 	DecisionStepStarted DecisionReason = "StepStarted"
 	// DecisionStepPassed: the evidence suffices to leave a step.
@@ -601,7 +627,21 @@ type RolloutStatus struct {
 	// +optional
 	Lost int32 `json:"lost,omitempty"`
 
-	// Progress sums up for people where the rollout is, as "2/4 10%", "failed", "held" or "-".
+	// Suspicions is how often the canary was suspected in this rollout: it looked worse than is tolerated,
+	// from too few moments to be sure.
+	// +optional
+	Suspicions int32 `json:"suspicions,omitempty"`
+
+	// Attempt counts how often the revision has begun at the first step, or gone back by a step, from 1. An
+	// approval is for one attempt.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+
+	// Plan is how the rollout is expected to go.
+	// +optional
+	Plan *RolloutPlan `json:"plan,omitempty"`
+
+	// Progress sums up for people where the rollout is, as "2/4 10 %, 62 % proved", "failed", "held" or "-".
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -629,6 +669,37 @@ type RolloutStatus struct {
 	// or the annotation headgate.dev/retry changes.
 	// +optional
 	Failed *FailedRevision `json:"failed,omitempty"`
+}
+
+// RolloutPlan is how a rollout is expected to go, from the calls that were counted when it started.
+type RolloutPlan struct {
+	// Observed is for how long the calls to stable were counted, before the canary had any.
+	// +optional
+	Observed metav1.Duration `json:"observed,omitzero"`
+
+	// Stable are the calls in that time.
+	// +optional
+	Stable CallCount `json:"stable,omitzero"`
+
+	// Weights are the steps in parts of 1,000,000: those of the spec, or those that Headgate has chosen.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Weights []int32 `json:"weights,omitempty"`
+
+	// CallsPerSecond is how many calls stable had in a second, such as "12.5".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	CallsPerSecond string `json:"callsPerSecond,omitempty"`
+
+	// Expected is how long all steps take a version that is as good as stable, with these calls, such as
+	// "4m20s". Half of the rollouts take less.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Expected string `json:"expected,omitempty"`
 }
 
 // VerdictReason is why a step was passed.
@@ -683,7 +754,7 @@ type RolloutEvidence struct {
 	// State is the state of the tests. It is for Headgate only and may change between versions.
 	//
 	// +optional
-	// +kubebuilder:validation:MaxLength=8192
+	// +kubebuilder:validation:MaxLength=16384
 	State string `json:"state,omitempty"`
 
 	// Source is who counted the calls.
@@ -708,8 +779,23 @@ type RolloutEvidence struct {
 	// +optional
 	Latency *LatencyEvidence `json:"latency,omitempty"`
 
-	// Outage says that more than a tenth of stable's calls failed when they were last counted. No step is
-	// left meanwhile, and nothing of it speaks for the canary.
+	// Step are the canary's calls in the present step, StepStable those of the other side.
+	// +optional
+	Step CallCount `json:"step,omitzero"`
+
+	// StepStable are the calls of the other side in the present step.
+	// +optional
+	StepStable CallCount `json:"stepStable,omitzero"`
+
+	// ExpectedErrors is how many errors the canary's share of the calls would have given it, added up count by
+	// count, such as "4.2". It is what the canary's errors are to be compared with.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ExpectedErrors string `json:"expectedErrors,omitempty"`
+
+	// Outage says that more than a tenth of stable's calls fail, or did within the last 20 seconds. No step
+	// is left meanwhile, and nothing of it speaks for or against the canary.
 	// +optional
 	Outage bool `json:"outage,omitempty"`
 
@@ -717,11 +803,29 @@ type RolloutEvidence struct {
 	// +optional
 	StepObserved *metav1.Duration `json:"stepObserved,omitempty"`
 
-	// StepCalls is how many calls the canary had in it.
+	// Percent is how much of the evidence there is that leaving the step asks for.
+	//
 	// +optional
-	StepCalls int64 `json:"stepCalls,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent int32 `json:"percent,omitempty"`
 
-	// Against is the evidence for rolling back in nats, and the amount that it takes, as "1.2 of 4.6".
+	// Remaining is how long the rest will take at the present traffic, if the canary is as good as stable,
+	// such as "3m".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Remaining string `json:"remaining,omitempty"`
+
+	// Odds are how much the counts favour that the canary is worse than is tolerated, and those that roll back,
+	// as "12 : 1 of 100 : 1".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Odds string `json:"odds,omitempty"`
+
+	// Against is the evidence for rolling back in nats, the logarithm of the odds, and the amount that it takes, as
+	// "1.2 of 4.6"; then that of the last moments, at the same amount of which the canary is suspected.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
@@ -731,8 +835,15 @@ type RolloutEvidence struct {
 	// of 3.0".
 	//
 	// +optional
-	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:MaxLength=256
 	For string `json:"for,omitempty"`
+
+	// Spread is how many times as much evidence is asked for against the canary because the pods of stable
+	// differ more than by chance, such as "2.4"; empty: they do not, or nothing is known of pods.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Spread string `json:"spread,omitempty"`
 }
 
 // LatencyEvidence is how long the calls of both sides took that were judged.
@@ -771,6 +882,10 @@ type CallCount struct {
 	// Errors is how many of them failed.
 	// +optional
 	Errors int64 `json:"errors,omitempty"`
+	// Cancelled is how many more were given up by their callers before there was an outcome, where the
+	// source knows.
+	// +optional
+	Cancelled int64 `json:"cancelled,omitempty"`
 }
 
 // FailedRevision is a revision that was rolled back.

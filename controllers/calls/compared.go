@@ -24,24 +24,40 @@ func comparesCalls(exs *v1alpha1.ExposedService) bool {
 	return exs.Status.Rollout != nil && exs.Status.Rollout.Phase != v1alpha1.RolloutIdle
 }
 
-// Compared puts what was counted of both sides since the last time into the decider's words. The
-// two are compared over the same seconds or not at all.
-func (c *Counter) Compared(key types.NamespacedName, stable string, taken Counts) rollout.Calls {
+// Compared puts what was counted of both sides since the last time into the decider's words. The two are compared over the same
+// seconds or not at all. Of a canary that has no weight nothing has to be known: the traffic is measured before it has pods.
+func (c *Counter) Compared(key types.NamespacedName, stable string, taken Counts, weightless bool) rollout.Calls {
 	of, canary := taken.of(stable), taken.of(v1alpha1.CanaryName)
+	alone := weightless && of.known() && !canary.known()
 	switch {
 	case !of.known():
 		return rollout.Calls{Why: c.why(key, stable)}
+	case alone:
 	case !canary.known():
 		return rollout.Calls{Why: c.why(key, v1alpha1.CanaryName)}
 	case !of.counts.Start.Equal(canary.counts.Start) || !of.counts.End.Equal(canary.counts.End):
 		return rollout.Calls{Why: "canary and stable were not counted over the same time"}
 	}
 	out := rollout.Calls{
-		Known: true, Source: of.source, Start: of.counts.Start, End: of.counts.End, StaleAfter: of.bound,
-		Canary: judge.Counts{Calls: canary.counts.Calls, Errors: canary.counts.Errors},
-		Stable: judge.Counts{Calls: of.counts.Calls, Errors: of.counts.Errors},
+		Known: true, Source: of.source, Start: of.counts.Start, End: of.counts.End, StaleAfter: of.bound, Stable: judged(of.counts),
 	}
+	if alone {
+		return out
+	}
+	out.Canary = judged(canary.counts)
 	out.Canary.Latencies, out.Stable.Latencies, out.NoLatencies = comparedLatencies(canary.counts, of.counts)
+	return out
+}
+
+// judged are counts in the judge's words, without latencies.
+func judged(counts signals.Counts) judge.Counts {
+	out := judge.Counts{
+		Calls: counts.Calls, Errors: counts.Errors, Cancelled: counts.Cancelled, TellsCancelled: counts.TellsCancelled,
+		Begun: counts.Begun, InFlight: counts.InFlight, TellsBegun: counts.TellsBegun,
+	}
+	for _, pod := range counts.Pods {
+		out.Pods = append(out.Pods, judge.PodCounts{ID: pod.ID, Calls: pod.Calls, Errors: pod.Errors})
+	}
 	return out
 }
 

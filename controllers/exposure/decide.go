@@ -152,7 +152,7 @@ func (r *run) decideRollout(
 	key := client.ObjectKeyFromObject(r.exs)
 	out.Apply(&status)
 	taken := r.Compared.Take(key)
-	compared := r.Compared.Compared(key, r.exs.Spec.Backends[0].Name, taken)
+	compared := r.Compared.Compared(key, r.exs.Spec.Backends[0].Name, taken, status.Rollout == nil || status.Rollout.Weight == 0)
 	seen := r.observeRollout(compared)
 	seen.Gathered = r.gathered.on(key, status.Rollout)
 	shipping := rollout.Decide(&r.exs.Spec, status, seen, now)

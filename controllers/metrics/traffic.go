@@ -39,6 +39,9 @@ func (c *trafficCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{activeDesc, weightDesc, healthyDesc, readyDesc, lastDecisionDesc, conditionDesc} {
 		out <- desc
 	}
+	for _, desc := range rolloutDescs {
+		out <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -60,6 +63,7 @@ func (c *trafficCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(conditionDesc, 1, condition.Type, string(condition.Status), condition.Reason)
 		}
 		collectTraffic(exs, gauge)
+		collectRollout(exs, gauge)
 	}
 }
 
@@ -98,13 +102,13 @@ var decisionReasons = []v1alpha1.DecisionReason{
 
 	v1alpha1.DecisionRolloutAdded, v1alpha1.DecisionRolloutWithdrawn, v1alpha1.DecisionRolloutRemoved,
 	v1alpha1.DecisionStableAdopted, v1alpha1.DecisionStableForgotten, v1alpha1.DecisionFailureCleared,
-	v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepStarted, v1alpha1.DecisionStepPassed, v1alpha1.DecisionStepAltered,
+	v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepsChosen, v1alpha1.DecisionStepStarted, v1alpha1.DecisionStepPassed, v1alpha1.DecisionStepAltered,
 	v1alpha1.DecisionStepDoubted, v1alpha1.DecisionStepAdvanced, v1alpha1.DecisionApprovalAwaited, v1alpha1.DecisionCanaryLost,
 	v1alpha1.DecisionCanaryDropped, v1alpha1.DecisionPromotionStarted, v1alpha1.DecisionPromoted, v1alpha1.DecisionSwapAwaited,
 	v1alpha1.DecisionSwapped, v1alpha1.DecisionShareHandedOver, v1alpha1.DecisionRolloutFinished,
 	v1alpha1.DecisionRolloutFailed, v1alpha1.DecisionRolloutReplaced, v1alpha1.DecisionRolloutReverted,
 	v1alpha1.DecisionWorkloadDeleted, v1alpha1.DecisionRollbackFinished, v1alpha1.DecisionRolloutSuspended,
-	v1alpha1.DecisionRolloutResumed,
+	v1alpha1.DecisionRolloutResumed, v1alpha1.DecisionCanarySuspected, v1alpha1.DecisionCanaryRechecked,
 }
 
 // startAtZero makes the series of those counters whose label values are known. A counter that begins

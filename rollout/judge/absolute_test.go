@@ -1,4 +1,4 @@
-package judge_test
+package judge
 
 import (
 	"encoding/json"
@@ -8,14 +8,13 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/headgate/headgate/rollout/judge"
 	"github.com/headgate/headgate/test/bench/judge/traffic"
 )
 
-var above5Percent = judge.Absolute{Bound: 0.05, Alpha: 0.01, Horizon: time.Hour}
+var above5Percent = Absolute{Bound: 0.05, Alpha: 0.01, Horizon: time.Hour}
 
 // feed runs the test over ticks of calls at an error rate until stop says so, and returns the number of ticks, or 0 for never.
-func feed(a judge.Absolute, s judge.AbsoluteState, run uint64, ticks int, tick time.Duration, perSecond float64, rate func(tick int) float64, stop func(judge.AbsoluteState) bool) (judge.AbsoluteState, int) {
+func feed(a Absolute, s AbsoluteState, run uint64, ticks int, tick time.Duration, perSecond float64, rate func(tick int) float64, stop func(AbsoluteState) bool) (AbsoluteState, int) {
 	r := traffic.Rand(21, run)
 	for i := range ticks {
 		mean := perSecond * tick.Seconds()
@@ -35,7 +34,7 @@ func constant(p float64) func(int) float64 { return func(int) float64 { return p
 func alarms(runs int, tick time.Duration, perSecond float64, rate func(int) float64) int {
 	found := 0
 	for run := range runs {
-		if _, at := feed(above5Percent, judge.AbsoluteState{}, uint64(run), int(time.Hour/tick), tick, perSecond, rate, above5Percent.Exceeded); at > 0 {
+		if _, at := feed(above5Percent, AbsoluteState{}, uint64(run), int(time.Hour/tick), tick, perSecond, rate, above5Percent.Exceeded); at > 0 {
 			found++
 		}
 	}
@@ -46,7 +45,7 @@ func TestTwentyPercentErrorsAreFoundWithinThreeTicks(t *testing.T) {
 	for _, healthyFor := range []int{0, 10, 600} {
 		late := 0
 		for run := range uint64(200) {
-			s, _ := feed(above5Percent, judge.AbsoluteState{}, run, healthyFor, time.Second, 100, constant(0.005), never)
+			s, _ := feed(above5Percent, AbsoluteState{}, run, healthyFor, time.Second, 100, constant(0.005), never)
 			if _, at := feed(above5Percent, s, 1000+run, 60, time.Second, 100, constant(0.2), above5Percent.Exceeded); at == 0 || at > 3 {
 				late++
 			}
@@ -57,10 +56,10 @@ func TestTwentyPercentErrorsAreFoundWithinThreeTicks(t *testing.T) {
 	}
 }
 
-func never(judge.AbsoluteState) bool { return false }
+func never(AbsoluteState) bool { return false }
 
 func TestAnOutageIsFoundInTwoTicksAndNeverInOne(t *testing.T) {
-	s, _ := feed(above5Percent, judge.AbsoluteState{}, 1, 600, time.Second, 100, constant(0.01), never)
+	s, _ := feed(above5Percent, AbsoluteState{}, 1, 600, time.Second, 100, constant(0.01), never)
 	once := above5Percent.Update(s, 100, 100, time.Second)
 	if above5Percent.Exceeded(once) {
 		t.Fatal("one tick of errors is an alarm: a single bad scrape would move all traffic")
@@ -75,7 +74,7 @@ func TestAnOutageIsFoundInTwoTicksAndNeverInOne(t *testing.T) {
 }
 
 func TestAFewErrorsAtNightAlarmNothing(t *testing.T) {
-	var s judge.AbsoluteState
+	var s AbsoluteState
 	s = above5Percent.Update(s, 10, 1, 2*time.Minute)
 	s = above5Percent.Update(s, 3, 1, time.Minute)
 	s = above5Percent.Update(s, 1, 1, time.Minute)
@@ -89,7 +88,7 @@ func TestAFewErrorsAtNightAlarmNothing(t *testing.T) {
 
 // At most Alpha for each hour and start; with 3 standard deviations of the binomial.
 func TestFalseAlarmsStayWithinAlpha(t *testing.T) {
-	runs := shrink(200)
+	runs := shrink(60)
 	most := atMost(runs, 0.01)
 	incident := func(i int) float64 { return []float64{0.05, 0.001}[i/300%2] }
 	for name, c := range map[string]struct {
@@ -112,9 +111,9 @@ func TestFalseAlarmsStayWithinAlpha(t *testing.T) {
 
 func TestWithoutErrorsNoTimeIsLongEnoughForAnAlarm(t *testing.T) {
 	for _, bound := range []float64{0.001, 0.05, 0.5, 0.99} {
-		a := judge.Absolute{Bound: bound}
+		a := Absolute{Bound: bound}
 		for _, tick := range []time.Duration{time.Second, time.Hour, 1000 * time.Hour} {
-			var s judge.AbsoluteState
+			var s AbsoluteState
 			for range 5000 {
 				s = a.Update(s, 1, 0, tick)
 			}
@@ -126,7 +125,7 @@ func TestWithoutErrorsNoTimeIsLongEnoughForAnAlarm(t *testing.T) {
 }
 
 func TestABackendThatRecoveredIsFoundBelow(t *testing.T) {
-	var s judge.AbsoluteState
+	var s AbsoluteState
 	calls := 0
 	for !above5Percent.Below(s) && calls < 10_000 {
 		s = above5Percent.Update(s, 10, 0, time.Second)
@@ -136,9 +135,9 @@ func TestABackendThatRecoveredIsFoundBelow(t *testing.T) {
 		t.Errorf("it took %d calls without an error", calls)
 	}
 	wrong := 0
-	runs := shrink(200)
+	runs := shrink(60)
 	for run := range runs {
-		if _, at := feed(above5Percent, judge.AbsoluteState{}, uint64(run), 3600, time.Second, 10, constant(0.05), above5Percent.Below); at > 0 {
+		if _, at := feed(above5Percent, AbsoluteState{}, uint64(run), 3600, time.Second, 10, constant(0.05), above5Percent.Below); at > 0 {
 			wrong++
 		}
 	}
@@ -148,50 +147,50 @@ func TestABackendThatRecoveredIsFoundBelow(t *testing.T) {
 }
 
 func TestEvidenceFadesAfterALongOutage(t *testing.T) {
-	s, _ := feed(above5Percent, judge.AbsoluteState{}, 1, 3600, time.Second, 100, constant(0.8), never)
+	s, _ := feed(above5Percent, AbsoluteState{}, 1, 3600, time.Second, 100, constant(0.8), never)
 	if !above5Percent.Exceeded(s) {
 		t.Fatal("an hour of 80 % errors is no alarm")
 	}
-	_, at := feed(above5Percent, s, 2, 60, time.Second, 100, constant(0.01), func(s judge.AbsoluteState) bool { return !above5Percent.Exceeded(s) })
+	_, at := feed(above5Percent, s, 2, 60, time.Second, 100, constant(0.01), func(s AbsoluteState) bool { return !above5Percent.Exceeded(s) })
 	if at == 0 || at > 10 {
 		t.Errorf("after an hour's outage the alarm lasts %d ticks", at)
 	}
 }
 
 func TestAnotherBoundStartsOver(t *testing.T) {
-	s, _ := feed(above5Percent, judge.AbsoluteState{}, 1, 60, time.Second, 100, constant(0.8), never)
-	other := judge.Absolute{Bound: 0.5, Alpha: 0.01, Horizon: time.Hour}
+	s, _ := feed(above5Percent, AbsoluteState{}, 1, 60, time.Second, 100, constant(0.8), never)
+	other := Absolute{Bound: 0.5, Alpha: 0.01, Horizon: time.Hour}
 	if other.Exceeded(s) {
 		t.Error("evidence against one bound counts against another")
 	}
-	if got, want := other.Update(s, 7, 3, time.Second), other.Update(judge.AbsoluteState{}, 7, 3, time.Second); got != want {
+	if got, want := other.Update(s, 7, 3, time.Second), other.Update(AbsoluteState{}, 7, 3, time.Second); got != want {
 		t.Errorf("state of another bound is carried on: %v", got)
 	}
 }
 
 func TestAbsoluteOfAnyInput(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := judge.Absolute{
+		a := Absolute{
 			Bound:   rapid.OneOf(rapid.Float64(), rapid.Float64Range(0, 1)).Draw(t, "bound"),
 			Alpha:   rapid.OneOf(rapid.Float64(), rapid.Float64Range(0, 1)).Draw(t, "alpha"),
 			Horizon: time.Duration(rapid.Int64().Draw(t, "horizon")),
 		}
-		var s judge.AbsoluteState
+		var s AbsoluteState
 		for range rapid.IntRange(1, 20).Draw(t, "ticks") {
 			calls := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 200)).Draw(t, "calls")
 			failed := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 20)).Draw(t, "errors")
 			s = a.Update(s, calls, failed, time.Duration(rapid.Int64().Draw(t, "elapsed")))
-			for _, evidence := range []func(judge.AbsoluteState) (float64, float64){a.Evidence, a.BelowEvidence} {
+			for _, evidence := range []func(AbsoluteState) (float64, float64){a.Evidence, a.BelowEvidence} {
 				if have, need := evidence(s); !(have >= 0 && have <= 2*need+0.01) || !(need > 0) || math.IsInf(need, 0) {
 					t.Fatalf("evidence %v of %v", have, need)
 				}
 			}
-			back, err := judge.ParseAbsoluteState(s.String())
+			back, err := ParseAbsoluteState(s.String())
 			if err != nil || back != s || len(s.String()) > 300 {
 				t.Fatalf("%q (%d bytes) reads as %v, %v", s, len(s.String()), back, err)
 			}
 			text, err := json.Marshal(s)
-			var again judge.AbsoluteState
+			var again AbsoluteState
 			if err != nil || json.Unmarshal(text, &again) != nil || again != s {
 				t.Fatalf("%s reads as %v, %v", text, again, err)
 			}
@@ -201,8 +200,36 @@ func TestAbsoluteOfAnyInput(t *testing.T) {
 
 func TestAbsoluteStateThatIsNoneIsRefused(t *testing.T) {
 	for _, text := range []string{"x", "a0;1;;", "a1;1;;;", "a1;x;;", "a1;1;1,2,3,4,5,6,7,8,9,10,11,12,13;", "a1;1;;y", "a1;1;9999999999;"} {
-		if s, err := judge.ParseAbsoluteState(text); err == nil || s != (judge.AbsoluteState{}) {
+		if s, err := ParseAbsoluteState(text); err == nil || s != (AbsoluteState{}) {
 			t.Errorf("%q reads as %v, %v", text, s, err)
+		}
+	}
+}
+
+// Absolute, by the tree of all outcomes of some ticks, at the bound: M is at most what was spent, at every depth.
+func TestAbsoluteGainsNoMoreThanItSpends(t *testing.T) {
+	for _, bound := range []float64{0.05, 0.3} {
+		a := Absolute{Bound: bound, Alpha: 0.01, Horizon: time.Minute}.withDefaults()
+		var above, under float64
+		var walk func(s AbsoluteState, depth int, p float64)
+		walk = func(s AbsoluteState, depth int, p float64) {
+			if depth == 0 {
+				above += p * math.Exp(logSum(s.Above[:]))
+				under += p * math.Exp(logSum(s.Under[:]))
+				return
+			}
+			for errors := range uint64(4) {
+				walk(a.Update(s, 3, errors, time.Second), depth-1, p*binomial(3, errors, bound))
+			}
+		}
+		const ticks = 6
+		walk(AbsoluteState{}, ticks, 1)
+		spent := ticks * a.mass(3, time.Second)
+		if above > spent*(1+1e-9) || above < spent/2 {
+			t.Errorf("bound %v: a mean of %v of evidence above, from %v spent", bound, above, spent)
+		}
+		if spent = headStart + spent/2; under > spent*(1+1e-9) || under < spent/2 {
+			t.Errorf("bound %v: a mean of %v of evidence below, from %v spent", bound, under, spent)
 		}
 	}
 }

@@ -55,32 +55,56 @@ func (c contrast) gains(n counts) []float64 {
 	return gains
 }
 
-// alternatives is the number of ratios tried on each side of the margin.
+// alternatives is the number of ratios beyond a margin that are tried.
 const alternatives = 16
 
-// moreThan tests whether a share is more than ratio times stable's plus difference; alternatives from 1.25 to 547 times the ratio.
-func moreThan(ratio, difference float64) contrast {
+// moreThan tests whether a share is more than what is allowed; alternatives from 1.25 to 547 times the ratio.
+func moreThan(allowed Margin) contrast {
 	psi := make([]float64, alternatives)
-	for j, next := 0, ratio*1.25; j < len(psi); j, next = j+1, next*1.5 {
+	for j, next := 0, allowed.Ratio*1.25; j < len(psi); j, next = j+1, next*1.5 {
 		psi[j] = next
 	}
-	return oneBucket(ratio, difference, psi)
+	return oneBucket(allowed, psi)
 }
 
-// lessThan tests whether a share is less than ratio times stable's plus difference; the mirror of moreThan, and no errors at all,
-// which is the rule of three where neither arm has an error: n_C D nats from n_C calls. Two more alternatives lie close to ratio,
-// because what an alternative gains in the mean has the sign of M f + D - g as it comes closer: with those of moreThan alone, a share
-// in the upper half of the margin was never proved to be within.
-func lessThan(ratio, difference float64) contrast {
-	psi := make([]float64, 1+alternatives, 1+alternatives+2)
-	for j, next := 1, ratio/1.25; j < len(psi); j, next = j+1, next/1.5 {
-		psi[j] = next
+// within are the alternatives of lessThan, in parts of the ratio, after the one that is chosen. One lies close to it: what an alternative
+// gains in the mean has the sign of M f + D - g as it comes closer. With those further away alone, a share in the upper half of the
+// margin was never proved to be within.
+var within = []float64{0, 0.3, 0.6, 0.95}
+
+// lessThan tests whether a share is less than what is allowed; the mirror of moreThan, and no errors at all, which is the rule of
+// three where neither side has an error: n_C D nats from n_C calls.
+//
+// The first alternative is the best one for a canary that is as good as stable, whose share was rate before the tick, with the
+// calls of this tick: the hypothesis that a proof is made for is known, unlike what speaks against a canary.
+func lessThan(allowed Margin, n counts, rate float64) contrast {
+	c := oneBucket(allowed, make([]float64, 1+len(within)))
+	for j, part := range within {
+		c.bets[1+j][0] = part * allowed.Ratio
 	}
-	return oneBucket(ratio, difference, append(psi, ratio/1.1, ratio/1.03))
+	best := math.Inf(-1)
+	for _, part := range []float64{0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9} {
+		psi := part * allowed.Ratio
+		if gain := c.meanGain(psi, float64(n.canaryCalls), float64(n.stableCalls), rate); gain > best {
+			best, c.bets[0][0] = gain, psi
+		}
+	}
+	return c
 }
 
-func oneBucket(ratio, difference float64, psi []float64) contrast {
-	c := contrast{margin: []float64{ratio}, difference: difference, bets: make([][]float64, len(psi))}
+// meanGain is what an alternative gains in the mean from so many calls of each side with the same rate. There is one bucket.
+func (c contrast) meanGain(psi, canary, stable, rate float64) float64 {
+	onStable := math.Log(c.margin[0]*canary+stable) - math.Log(psi*canary+stable)
+	onCanary := math.Log(psi) - math.Log(c.margin[0]) + onStable
+	gain := stable*rate*onStable - canary*c.difference*math.Expm1(onCanary)
+	if rate > 0 {
+		gain += canary * rate * onCanary
+	}
+	return gain
+}
+
+func oneBucket(allowed Margin, psi []float64) contrast {
+	c := contrast{margin: []float64{allowed.Ratio}, difference: allowed.Difference, bets: make([][]float64, len(psi))}
 	for j := range psi {
 		c.bets[j] = psi[j : j+1]
 	}

@@ -94,14 +94,15 @@ func (c curve) part(bin int, latency float64) float64 {
 	return min(max(math.Log(latency/lower)/math.Log(upper/lower), 0), 1)
 }
 
-// fewerSlow tests whether the share of calls above a bin is within what Slow tolerates, given how stable's latencies were distributed
-// before the tick.
-func (l Latency) fewerSlow(stable window, last int) contrast {
+// fewerSlow tests whether the share of calls above a bin is so small that a share of all calls may be given to the canary, given how
+// stable's latencies were distributed before the block.
+func (l Latency) fewerSlow(stable window, last int, share int32, n counts) contrast {
+	allowed := *l.Prove
 	tail, slowed := newCurve(stable).above(last, 1+l.Slowdown)
-	if slowed > l.Slow.Ratio*tail+l.Slow.Difference {
-		return lessThan(slowed/tail, 0)
+	if slowed > allowed.Ratio*tail+allowed.Difference {
+		allowed = Margin{Ratio: slowed / tail}
 	}
-	return lessThan(l.Slow.Ratio, l.Slow.Difference)
+	return lessThan(allowed.At(share), n, tail)
 }
 
 // sharpest bounds what above believes of a curve: the share above a latency grows with its tenth power at most. A histogram does not
@@ -150,4 +151,46 @@ func isotonic(values, weights []float64) {
 			i++
 		}
 	}
+}
+
+// slowFrom is the quantile of stable above which calls are slow.
+const slowFrom = 0.9
+
+// takeLatencies adds the latencies of a tick to the open block.
+func (j Judge) takeLatencies(s State, t Tick) State {
+	if j.Latency == nil {
+		return s
+	}
+	if !s.verdict[kindLatency].begun() && s.canaryTook == nil && s.window.calls() < enoughToBet {
+		return j.Learn(s, t.Stable.Latencies)
+	}
+	if s.open.canaryTook == nil && len(t.Canary.Latencies)+len(t.Stable.Latencies) == 0 {
+		return s
+	}
+	canary, stable := s.window.bin(t.Canary.Latencies), s.window.bin(t.Stable.Latencies)
+	s.open.canaryTook, s.open.stableTook = addTook(s.open.canaryTook, canary), addTook(s.open.stableTook, stable)
+	return s
+}
+
+// judgeLatencies takes in the latencies of the open block, which ends.
+func (j Judge) judgeLatencies(s State) State {
+	b := s.open
+	if j.Latency == nil || b.canaryTook == nil || b.cold {
+		return s
+	}
+	n := counts{canary: b.canaryTook, stable: b.stableTook, canaryCalls: sum(b.canaryTook), stableCalls: sum(b.stableTook)}
+	before := s.stableLatencies()
+	s.canaryTook, s.stableTook = addTook(s.canaryTook, n.canary), addTook(s.stableTook, n.stable)
+	if n.canaryCalls == 0 || n.stableCalls == 0 {
+		return s
+	}
+	s.verdict[kindLatency] = s.verdict[kindLatency].hearBlock(
+		j.byBlock(kindLatency, partsOfALatencyVerdict), latencyContrast(s.window, j.Latency.Slowdown).gains(n), b.elapsed)
+	s = j.conclude(s)
+	if j.Latency.Prove == nil {
+		return s
+	}
+	last := s.window.quantileBin(slowFrom)
+	slow := n.above(last)
+	return j.prove(s, kindLatency, b, func(share int32) []float64 { return j.Latency.fewerSlow(before, last, share, slow).gains(slow) })
 }

@@ -1,5 +1,5 @@
 //go:build race
 
-package judge_test
+package judge
 
 const raceDetector = true

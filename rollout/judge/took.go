@@ -84,9 +84,6 @@ func quantile(upTo []time.Duration, count []uint64, p float64) time.Duration {
 	return Infinity
 }
 
-// mostTook bounds a number of calls, and with it the length of the text.
-const mostTook = 1 << 53
-
 // addTook adds calls by bin.
 func addTook(before, more []uint64) []uint64 {
 	if before == nil {
@@ -94,7 +91,7 @@ func addTook(before, more []uint64) []uint64 {
 	}
 	total := slices.Clone(before)
 	for i, n := range more {
-		total[i] = min(addUp(total[i], n), mostTook)
+		total[i] = addUp(total[i], n)
 	}
 	return total
 }

@@ -1,10 +1,6 @@
 package judge
 
-import (
-	"fmt"
-	"math"
-	"strings"
-)
+import "math"
 
 // Decision is what the evidence so far says.
 type Decision string
@@ -12,29 +8,37 @@ type Decision string
 const (
 	// RollBack: the canary is worse than what is tolerated. It is final.
 	RollBack Decision = "RollBack"
-	// Advance: the canary is surely within what is tolerated in this step.
+	// Suspect: it looks so, from too few moments to be sure. Its calls are to be taken away, and after a while it is looked at again (Recheck).
+	Suspect Decision = "Suspect"
+	// Advance: the canary is surely within what the next share makes harmless.
 	Advance Decision = "Advance"
-	// Hold: neither is known. No data is never more than this.
+	// Hold: nothing is known yet. No data is never more than this.
 	Hold Decision = "Hold"
 )
 
-// Verdict is a decision with the numbers that it is made of.
+// Verdict is a decision with the numbers that it is made of. Evidence is in nats.
 type Verdict struct {
 	Decision Decision
-	// Evidence for rolling back, of all tests together and at its highest, and the Threshold that rolls back, in nats.
-	Evidence, Threshold float64
+	// Evidence against the canary that rolls back at Threshold, and Alarm, which suspects at Threshold.
+	Evidence, Alarm, Threshold float64
+	// Spread is how many times as much evidence is asked for as if all pods of a version were equal.
+	Spread float64
 	// Doubtful says that so much speaks against the canary now that it must not advance, whatever speaks for it.
 	Doubtful bool
-	// Tests for rolling back, with the evidence of each. Together is their average before the logarithm.
+	// Outage: stable fails, and nothing is proved meanwhile.
+	Outage bool
+	// Streams: most calls last, and those that begin and break are compared.
+	Streams bool
+	// Tests against the canary, with the evidence of each. Together is their weighted average before the logarithm.
 	Tests []Finding
-	// Gates for advancing; all must reach GateThreshold nats.
-	Gates         []Finding
-	GateThreshold float64
-	// Canary and Stable are the calls that were judged.
+	// Gates for advancing; all must reach their thresholds.
+	Gates []Gate
+	// Canary and Stable are the calls that were judged, Expected how many of the errors the canary's share of the calls would have given it.
 	Canary, Stable Totals
+	Expected       float64
 }
 
-// TestLatency is the name of the test for rolling back that compares latencies.
+// TestLatency is the name of the test that compares latencies.
 const TestLatency = "latency"
 
 // Finding is the evidence of one test in nats.
@@ -43,64 +47,70 @@ type Finding struct {
 	Evidence float64
 }
 
-// doubt is the evidence for rolling back, in nats, that forbids to advance.
-var doubt = math.Log(3)
+// Gate is the evidence of one proof in nats: all of it, and what the present step has brought.
+type Gate struct {
+	Name                string
+	Evidence, Threshold float64
+	Fresh, FreshNeeded  float64
+}
+
+// Passed says whether the proof is complete.
+func (g Gate) Passed() bool { return g.Evidence >= g.Threshold && g.Fresh >= g.FreshNeeded }
+
+// Part is how much of the proof there is, from 0 to 1.
+func (g Gate) Part() float64 {
+	return min(max(min(g.Evidence/g.Threshold, g.Fresh/g.FreshNeeded), 0), 1)
+}
+
+// doubt is the evidence for rolling back, in nats, that forbids to advance: less than one event in which the canary is worse brings.
+var doubt = math.Log(2.5)
 
 // Decide says what the state calls for. Without gates it advances whenever nothing speaks against it.
 func (j Judge) Decide(s State) Verdict {
 	j = j.withDefaults()
-	now := j.total(s)
+	if s.key != j.key() {
+		s = State{key: j.key()}
+	}
+	spread := s.spread.factor()
 	v := Verdict{
 		Decision: Hold,
-		Evidence: max(now, s.peak.ln()), Threshold: -math.Log(j.Alpha), Doubtful: now >= doubt, Tests: j.tests(s),
-		Gates: j.gates(s), GateThreshold: -math.Log(j.Beta),
-		Canary: s.canary, Stable: s.stable,
+		Evidence: s.inAll(j), Alarm: s.lately(j), Threshold: j.threshold(s), Spread: spread,
+		Outage: s.Outage(), Streams: s.streams(), Tests: j.findings(s.verdict), Gates: j.asks(s),
+		Canary: s.canary, Stable: s.stable, Expected: float64(s.expected) / 1000,
 	}
+	// Not of calls to cold pods: there may be none any more that could dispel it.
+	v.Doubtful = max(j.total(s.verdict), j.total(s.alarm)) >= doubt*spread
 	switch {
-	case v.Evidence >= v.Threshold:
-		v.Decision = RollBack
-	case !v.Doubtful && v.passes():
+	case s.failed:
+		v.Decision, v.Evidence = RollBack, max(v.Evidence, v.Threshold)
+	case s.suspected:
+		v.Decision, v.Alarm = Suspect, max(v.Alarm, v.Threshold)
+	case !v.Doubtful && !v.Outage && v.passes():
 		v.Decision = Advance
 	}
 	return v
 }
 
+// asks are the gates of the next share.
+func (j Judge) asks(s State) []Gate {
+	if len(j.Shares) == 0 {
+		return nil
+	}
+	var list []Gate
+	for _, k := range j.proves(s) {
+		list = append(list, Gate{
+			Name: names[k], Evidence: s.proofOf(k, j.Shares[0]).lnE(), Threshold: -math.Log(j.Beta),
+			Fresh: s.fresh[k].lnE(), FreshNeeded: freshThreshold,
+		})
+	}
+	return list
+}
+
 func (v Verdict) passes() bool {
 	for _, gate := range v.Gates {
-		if gate.Evidence < v.GateThreshold {
+		if !gate.Passed() {
 			return false
 		}
 	}
 	return true
-}
-
-// String is the verdict as a sentence for people.
-func (v Verdict) String() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s: canary failed %d of %d calls (%s), stable %d of %d (%s); evidence against the canary %.1f of %.1f nats",
-		v.Decision, v.Canary.Errors, v.Canary.Calls, v.Canary.percent(), v.Stable.Errors, v.Stable.Calls, v.Stable.percent(),
-		v.Evidence, v.Threshold)
-	list(&text, v.Tests, " (%s %.1f", ", %s %.1f", ")")
-	list(&text, v.Gates, fmt.Sprintf("; for advancing %%s %%.1f of %.1f", v.GateThreshold), fmt.Sprintf(", %%s %%.1f of %.1f", v.GateThreshold), "")
-	return text.String()
-}
-
-func list(text *strings.Builder, findings []Finding, first, next, end string) {
-	for i, f := range findings {
-		format := next
-		if i == 0 {
-			format = first
-		}
-		fmt.Fprintf(text, format, f.Name, f.Evidence)
-	}
-	if len(findings) > 0 {
-		text.WriteString(end)
-	}
-}
-
-func (n Totals) percent() string {
-	if n.Calls == 0 {
-		return "no data"
-	}
-	return fmt.Sprintf("%.3g %%", 100*float64(n.Errors)/float64(n.Calls))
 }

@@ -116,10 +116,10 @@ func (w window) quantileBin(p float64) int {
 	return best
 }
 
+// mostCount bounds a number of calls, and with it the length of the text: a million calls a second for eleven days.
+const mostCount = 1e12 - 1
+
 // addUp is a+b, or the largest count there is.
 func addUp(a, b uint64) uint64 {
-	if a > math.MaxUint64-b {
-		return math.MaxUint64
-	}
-	return a + b
+	return min(a, mostCount) + min(b, mostCount-min(a, mostCount))
 }

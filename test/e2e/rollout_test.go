@@ -20,7 +20,7 @@ import (
 )
 
 // rolloutPatience is how long a whole rollout may take: it waits for evidence, of which a busy machine gives little.
-const rolloutPatience = 4 * time.Minute
+const rolloutPatience = 6 * time.Minute
 
 // errUnderWay: what a test waits for has not happened yet.
 var errUnderWay = errors.New("not yet")
@@ -55,7 +55,7 @@ func quickRollout(steps ...int) *v1alpha1.Rollout {
 	r := &v1alpha1.Rollout{
 		WorkloadRef: &v1alpha1.WorkloadReference{Name: primary},
 		// Little is to be proved, so that a test sees the end.
-		Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
+		Analysis: &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}}},
 	}
 	for _, weight := range steps {
 		r.Steps = append(r.Steps, v1alpha1.RolloutStep{Weight: intstr.FromInt(weight), Hold: ptr.To(v1alpha1.LongDuration("1s"))})

@@ -54,7 +54,7 @@ func ShipQuickly(exs *v1alpha1.ExposedService) {
 	exs.Spec.Rollout = &v1alpha1.Rollout{
 		WorkloadRef: &v1alpha1.WorkloadReference{Name: Primary},
 		Steps:       []v1alpha1.RolloutStep{{Weight: intstr.FromInt(20), Hold: &hold}, {Weight: intstr.FromInt(50), Hold: &hold}},
-		Analysis:    &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{ProvePercent: ptr.To("5")}},
+		Analysis:    &v1alpha1.Analysis{Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}}},
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command judge runs the acceptance experiments of rollout/judge and prints what came out, beside what the rules of others make of
-// the same calls: minutes on one processor, less with -runs and -control-runs. It fails if ours miss what is wanted.
+// Command judge ships versions of simulated services with Headgate, and with the rules of others beside it, and prints what became of them:
+// minutes on two processors, less with -runs. It fails if Headgate misses what is wanted.
 package main
 
 import (
@@ -8,89 +8,101 @@ import (
 	"math"
 	"os"
 	"strings"
-	"text/tabwriter"
+	"time"
 
-	"github.com/headgate/headgate/test/bench/judge/control"
 	"github.com/headgate/headgate/test/bench/judge/experiment"
+	"github.com/headgate/headgate/test/bench/judge/ship"
+	"github.com/headgate/headgate/test/bench/page"
 )
 
+// fewCalls a second are so few that a rollout takes hours.
+const fewCalls = 5
+
 func main() {
-	most := flag.Int("runs", 1000, "runs of each experiment at most")
-	controlRuns := flag.Int("control-runs", 100, "runs of each experiment with the rules of others at most")
-	only := flag.String("only", "", "run experiments with this id only")
+	runs := flag.Int("runs", 300, "runs of each experiment, and a quarter of those with few calls, whose rollouts take hours")
+	group := flag.String("group", "", "only experiments whose group or name contains this")
+	into := flag.String("into", "", "a page to put the table into, between its markers")
 	flag.Parse()
 
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "ID\tEXPERIMENT\tWANTED\tHEADGATE\tRESULT\tFLAGGER 99 %, 5\tKAYENTA EACH MIN\tZ-TEST 5 % PEEKING")
-	missed := 0
+	var table strings.Builder
+	missed, last := 0, ""
 	for _, e := range experiment.All() {
-		if *only != "" && e.ID != *only {
+		if !strings.Contains(e.Group+": "+e.Name, *group) {
 			continue
 		}
-		ours := e.Run(min(e.Runs, *most))
-		result := "ok"
-		if misses := e.Misses(ours); len(misses) > 0 {
-			result = strings.Join(misses, "; ")
+		if e.Group != last {
+			fmt.Fprintf(&table, "%s| **%s** | Headgate | Flagger | Argo Rollouts |\n|---|---|---|---|\n", map[bool]string{true: "", false: "\n"}[last == ""], e.Group)
+			last = e.Group
+		}
+		begun, runs := time.Now(), *runs
+		if e.Service.Calls(0) < fewCalls {
+			runs = (runs + 3) / 4
+		}
+		ours := e.Headgate(runs)
+		misses := e.Misses(ours)
+		if len(misses) > 0 {
 			missed++
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s", e.ID, e.Name, e.Want, show(e, ours), result)
-		for _, rule := range rules(e) {
-			if rule == nil {
-				fmt.Fprint(out, "\t-")
-				continue
-			}
-			fmt.Fprintf(out, "\t%s", show(e, e.Watch(min(e.Runs, *controlRuns), func(uint64) control.Watcher { return rule() })))
-		}
-		fmt.Fprintln(out)
-		fmt.Fprintf(os.Stderr, "%s %s: %s\n", e.ID, e.Name, result)
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", e.Name, show(ours), show(e.Run(ship.Flagger, runs)), show(e.Run(ship.Argo, runs)))
+		fmt.Fprintf(os.Stderr, "%s: %s: %s %s (%s)\n", e.Group, e.Name, show(ours), or(strings.Join(misses, "; "), "ok"), time.Since(begun).Round(time.Second))
 	}
-	_ = out.Flush()
+	fmt.Print(table.String())
+	if *into != "" {
+		if err := page.Put(*into, "bench-judge", table.String()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	if missed > 0 {
 		fmt.Printf("%d experiments did not come out as wanted\n", missed)
 		os.Exit(1)
 	}
 }
 
-// rules are those of others that can be asked what the experiment asks: none of them says when to advance.
-func rules(e experiment.Experiment) []func() control.Watcher {
-	list := make([]func() control.Watcher, 3)
-	if e.Decision != "" {
-		return list
+// show is what became of the versions: how many were promoted, within what time, how many rolled back, and the calls that failed because
+// of them.
+func show(r experiment.Result) string {
+	var parts []string
+	if p := r.Promoted(); p > 0 {
+		text := percent(p) + " promoted"
+		if median := r.Quantile(0.5, experiment.Promotion); !math.IsInf(median, 1) {
+			text += ", " + seconds(median)
+			if p90 := r.Quantile(0.9, experiment.Promotion); !math.IsInf(p90, 1) {
+				text += " (" + seconds(p90) + ")"
+			}
+		}
+		parts = append(parts, text)
 	}
-	metric := control.ErrorRatio
-	if e.Rollout.StableLatency != nil {
-		metric = control.P99
-	} else {
-		list[2] = func() control.Watcher { return &control.ZTest{} }
+	if b := r.RolledBack(); b > 0 {
+		parts = append(parts, percent(b)+" rolled back")
 	}
-	list[0] = func() control.Watcher { return &control.Flagger{MinSuccess: 0.99, Failures: 5} }
-	list[1] = func() control.Watcher { return &control.Kayenta{Metric: metric} }
-	return list
+	if s := r.Suspected(); s > 0 {
+		parts = append(parts, percent(s)+" suspected")
+	}
+	if calls := r.Quantile(0.5, experiment.FoundCalls); !math.IsInf(calls, 1) {
+		parts = append(parts, fmt.Sprintf("found after %.0f calls", calls))
+	}
+	if failed := r.Quantile(0.5, experiment.Failed); failed > 0.5 {
+		parts = append(parts, fmt.Sprintf("%.0f failed", failed))
+	}
+	return or(strings.Join(parts, "; "), "held")
 }
 
-// show is the share of runs with the decision where it is wrong, else the median of canary calls and of the time.
-func show(e experiment.Experiment, r experiment.Result) string {
-	share := 100 * float64(r.Hits) / float64(r.Runs)
-	if e.Want.False {
-		return fmt.Sprintf("%.3g %% of %d", share, r.Runs)
+func percent(share float64) string { return fmt.Sprintf("%.3g %%", 100*share) }
+
+func seconds(s float64) string {
+	switch {
+	case s < 600:
+		return fmt.Sprintf("%.1f min", s/60)
+	case s < 6000:
+		return fmt.Sprintf("%.0f min", s/60)
 	}
-	calls, took := experiment.Median(r.Calls), experiment.Median(r.Time)
-	if math.IsInf(calls, 1) {
-		return fmt.Sprintf("%.3g %% found", share)
-	}
-	return fmt.Sprintf("%.0f calls, %.0f s (90 %%: %s)%s", calls, took, number(experiment.Quantile(r.Calls, 0.9)), partly(share))
+	return fmt.Sprintf("%.1f h", s/3600)
 }
 
-func number(x float64) string {
-	if math.IsInf(x, 1) {
-		return "not found"
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
 	}
-	return fmt.Sprintf("%.0f", x)
-}
-
-func partly(share float64) string {
-	if share == 100 {
-		return ""
-	}
-	return fmt.Sprintf(", %.3g %% found", share)
+	return text
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/headgate/headgate/test/bench/page"
 )
 
 // options are what the command line says.
@@ -71,7 +73,7 @@ func run(ctx context.Context, o options) (met bool, err error) {
 	table := results.markdown()
 	fmt.Println(table)
 	if o.page != "" {
-		if err := putIntoPage(o.page, table); err != nil {
+		if err := page.Put(o.page, "bench-peers", table); err != nil {
 			return false, err
 		}
 	}

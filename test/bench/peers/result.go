@@ -19,7 +19,8 @@ type result struct {
 	Outcome   state  `json:"outcome"`
 	// Seconds is from the change of the pod template to the tool's own verdict, or to the end of the watch.
 	Seconds float64 `json:"seconds"`
-	// Exposed is from when the first call was due that the new version answered to when the last one was, in seconds.
+	// Exposed is for how long the new version was called, in seconds: from when the first call was due that it answered to when the last one
+	// was, without pauses of more than longestPause in which its calls were taken away.
 	Exposed float64 `json:"exposedSeconds"`
 	// Calls were due since the change, Canary of them answered by the new version, and Failed of them failed.
 	Calls  int `json:"calls"`
@@ -40,7 +41,7 @@ func (r *result) String() string {
 
 // count takes in the calls since the change.
 func (r *result) count(report load.Report, shipped time.Time) {
-	var first, last time.Time
+	var answered []time.Time
 	missed := map[string]int{}
 	for call := range report.Calls() {
 		if call.Due.Before(shipped) {
@@ -58,18 +59,28 @@ func (r *result) count(report load.Report, shipped time.Time) {
 			continue
 		}
 		r.Canary++
-		if first.IsZero() || call.Due.Before(first) {
-			first = call.Due
-		}
-		if call.Due.After(last) {
-			last = call.Due
-		}
+		answered = append(answered, call.Due)
 	}
-	r.Exposed = last.Sub(first).Seconds()
+	r.Exposed = exposure(answered).Seconds()
 	kinds := slices.SortedFunc(maps.Keys(missed), func(a, b string) int { return cmp.Or(missed[b]-missed[a], strings.Compare(a, b)) })
 	for _, kind := range kinds[:min(len(kinds), mostFailures)] {
 		r.Failures = append(r.Failures, fmt.Sprintf("%d %s", missed[kind], kind))
 	}
+}
+
+// longestPause is how long the new version may be without a call while it has a share of them.
+const longestPause = 20 * time.Second
+
+// exposure adds up the times between calls.
+func exposure(due []time.Time) time.Duration {
+	slices.SortFunc(due, time.Time.Compare)
+	total := time.Duration(0)
+	for i := 1; i < len(due); i++ {
+		if pause := due[i].Sub(due[i-1]); pause <= longestPause {
+			total += pause
+		}
+	}
+	return total
 }
 
 // mostFailures is how many kinds of them are kept.

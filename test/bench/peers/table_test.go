@@ -51,17 +51,6 @@ func TestATableHasNoRowOfWhatNobodyRan(t *testing.T) {
 	}
 }
 
-func TestTheTableGoesBetweenTheMarkers(t *testing.T) {
-	page := "before\n" + pageBegin + "\nold\n" + pageEnd + "\nafter\n"
-	got, err := between(page, "new\n")
-	if want := "before\n" + pageBegin + "\nnew\n" + pageEnd + "\nafter\n"; err != nil || got != want {
-		t.Errorf("got %q, %v; want %q", got, err, want)
-	}
-	if _, err := between("no markers", "new\n"); err == nil {
-		t.Error("a page without markers is taken")
-	}
-}
-
 func TestGoalsAreMetByEveryRunOrNotAtAll(t *testing.T) {
 	good := result{Contender: "headgate", Scenario: "errors-100", Outcome: rolledBack, Exposed: 3, Failed: 60}
 	bad := good

@@ -2,242 +2,281 @@ package experiment
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/headgate/headgate/rollout/judge"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/bench/judge/service"
 )
 
-// The judges of the experiments: one family each, so that each is measured at its full alpha, and all together.
-func errorsAt(alpha float64) judge.Judge {
-	j := judge.Default()
-	j.Alpha, j.Latency = alpha, nil
-	return j
-}
-
-func slowdown(tolerated float64) judge.Judge {
-	j := judge.Default()
-	j.Errors, j.Latency = nil, &judge.Latency{Slowdown: tolerated}
-	return j
-}
-
-func provingSlowdown(tolerated float64) judge.Judge {
-	j := slowdown(tolerated)
-	j.Latency.Slow = judge.Default().Latency.Slow
-	return j
-}
-
-func advanceBy(difference float64) judge.Judge {
-	j := errorsAt(0.01)
-	j.Errors.AdvanceDifference = difference
-	return j
-}
-
-func maxErrorRate(rate float64) judge.Judge {
-	j := errorsAt(0.01)
-	j.Errors, j.MaxErrorRate = nil, rate
-	return j
-}
-
-const (
-	percent = 0.01
-	tick    = 10 * time.Second
-)
-
-// failing is a rollout of an hour with ticks of 10 s, constant calls a second, and error rates.
-func failing(canary, stable, canaryErrors, stableErrors float64) Rollout {
-	return Rollout{
-		Length: time.Hour, Tick: tick,
-		Canary: Steady(canary), Stable: Steady(stable),
-		CanaryErrors: Steady(canaryErrors), StableErrors: Steady(stableErrors),
-	}
-}
-
-// slow is a rollout at 10/90 calls a second without errors, with latencies.
-func slow(canary, stable Latencies) Rollout {
-	r := failing(10, 90, 0, 0)
-	r.CanaryLatency, r.StableLatency = canary, stable
-	return r
-}
-
-func (r Rollout) lasting(length time.Duration) Rollout {
-	r.Length = length
-	return r
-}
-
-// All are the experiments of the study, section 5.
+// All are the experiments, by group.
 func All() []Experiment {
-	return slices.Concat(falseAlarms(), falseLatencyAlarms(), detection(), slowDetection(), advancing())
+	return slices.Concat(timely(), withLatency(), clumps(), shared(), detection(), worse(), atTheMargin(), hanging(), outages(), streams(), latencies())
 }
 
-func falseAlarms() []Experiment {
-	incident := func(at time.Duration) float64 {
-		if at >= 20*time.Minute && at < 25*time.Minute {
-			return 2 * percent
-		}
-		return 0.1 * percent
-	}
-	common := failing(10, 90, 0, 0)
-	common.CanaryErrors, common.StableErrors = incident, incident
-	steps := failing(0, 0, 0.1*percent, 0.1*percent)
-	share := func(at time.Duration) float64 { return []float64{0.05, 0.1, 0.25, 0.5}[int(at/(15*time.Minute))] }
-	steps.Canary = func(at time.Duration) float64 { return 100 * share(at) }
-	steps.Stable = func(at time.Duration) float64 { return 100 * (1 - share(at)) }
+// healthy: nothing is rolled back but one in a hundred, and everything is promoted in time.
+func healthy(median, p90 time.Duration) Want {
+	return Want{Median: median, P90: p90, RolledBack: 0.01, Promoted: -1}
+}
 
-	onePercent := Want{False: true, Share: 0.01}
-	list := []Experiment{
-		{ID: "A1", Name: "alike, .1 %, 100/900 rps", Rollout: failing(100, 900, 0.1*percent, 0.1*percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, .1 %, 10/90 rps", Rollout: failing(10, 90, 0.1*percent, 0.1*percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, .1 %, 1/9 rps", Rollout: failing(1, 9, 0.1*percent, 0.1*percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, 1 %, 1/9 rps", Rollout: failing(1, 9, percent, percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, 1 %, 10/90 rps", Rollout: failing(10, 90, percent, percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, .1 %, .1/.9 rps", Rollout: failing(0.1, 0.9, 0.1*percent, 0.1*percent), Runs: 1000, Want: onePercent},
-		{ID: "A1", Name: "alike, .1 %, 50/50 rps", Rollout: failing(50, 50, 0.1*percent, 0.1*percent), Runs: 1000, Want: onePercent},
-		{ID: "A5", Name: "both arms x20 for 5 min", Rollout: common, Runs: 1000, Want: onePercent},
-		{ID: "A7", Name: "alike, shares 5-10-25-50 %", Rollout: steps, Runs: 1000, Want: onePercent},
-		{ID: "N1", Name: ".1 % and .13 %, 10/90 rps", Rollout: failing(10, 90, 0.13*percent, 0.1*percent), Runs: 300, Want: onePercent},
-		{ID: "S1", Name: "max error rate 1 %, at it", Judge: maxErrorRate(percent), Rollout: failing(10, 90, percent, percent), Runs: 300, Want: onePercent},
-	}
-	for _, size := range []float64{2, 3, 5, 10} {
-		clusters := failing(10, 90, 0.1*percent, 0.1*percent)
-		clusters.Cluster = size
-		list = append(list, Experiment{
-			ID: "A4", Name: fmt.Sprintf("alike, .1 %% in clusters of %v", size), Rollout: clusters, Runs: 1000, Want: onePercent,
-		})
-	}
-	for _, perSecond := range []float64{0.01, 0.02, 0.05} {
-		list = append(list, Experiment{
-			ID: "A6", Name: fmt.Sprintf("no errors, %.2f/%.2f rps", perSecond, 9*perSecond),
-			Rollout: failing(perSecond, 9*perSecond, 0, 0), Runs: 300, Want: Want{False: true},
-		})
-	}
-	for _, split := range []float64{10, 50} {
-		for _, rate := range []float64{0.02, 0.1, 1, 10} {
+// unwanted: all is found, and nothing promoted.
+func unwanted() Want { return Want{RolledBack: -1, Promoted: 0, Found: 0.99} }
+
+func steady(calls, errors float64) service.Service {
+	return service.Service{Calls: service.Steady(calls), Errors: service.Steady(errors)}
+}
+
+func (e Experiment) with(change func(*service.Service)) Experiment {
+	change(&e.Service)
+	return e
+}
+
+// goals are the times to promotion that are asked for.
+var goals = []struct {
+	calls  float64
+	median time.Duration
+}{{0.5, 2 * time.Hour}, {2, 30 * time.Minute}, {10, 10 * time.Minute}, {100, 5 * time.Minute}, {1000, 5 * time.Minute}}
+
+func timely() []Experiment {
+	var list []Experiment
+	for _, g := range goals {
+		for _, errors := range []float64{0, 0.001, 0.01, 0.05} {
 			list = append(list, Experiment{
-				ID: "A2", Name: fmt.Sprintf("at the margin, 6 h, %v %%, %v/%v rps, alpha 5 %%", rate, split, 100-split), Judge: errorsAt(0.05),
-				Rollout: failing(split, 100-split, 1.5*rate*percent+0.0005, rate*percent).lasting(6 * time.Hour),
-				Runs:    200, Want: Want{False: true, Share: 0.05},
+				Group: "a good version", Name: fmt.Sprintf("%g calls/s, %g %% errors", g.calls, 100*errors),
+				Service: steady(g.calls, errors), Most: 6 * g.median, Want: healthy(g.median, 2*g.median),
 			})
 		}
-	}
-	return judgedBy(errorsAt(0.01), list)
-}
-
-func falseLatencyAlarms() []Experiment {
-	ramp := func(at time.Duration) float64 { return 1 + 2*at.Hours() }
-	a66 := Bimodal.In(A66)
-	drifting := slow(Bimodal.Drifting(A66, ramp), Bimodal.Drifting(A66, ramp))
-	stale := slow(a66, a66)
-	stale.Window = Bimodal.Slower(3, 1).In(A66)
-	onePercent := Want{False: true, Share: 0.01}
-	return []Experiment{
-		{ID: "A3", Name: "alike, DefBuckets", Judge: slowdown(0), Rollout: slow(Unimodal.In(DefBuckets), Unimodal.In(DefBuckets)), Runs: 300, Want: onePercent},
-		{ID: "A3", Name: "alike, A66", Judge: slowdown(0), Rollout: slow(a66, a66), Runs: 300, Want: onePercent},
-		{ID: "A3", Name: "alike, native buckets", Judge: slowdown(0), Rollout: slow(Unimodal.In(Native), Unimodal.In(Native)), Runs: 300, Want: onePercent},
-		{ID: "A3", Name: "alike, A66, tolerating 5 %", Judge: slowdown(0.05), Rollout: slow(a66, a66), Runs: 300, Want: onePercent},
-		{ID: "A3", Name: "alike, both x1..x3 in the hour", Judge: slowdown(0), Rollout: drifting, Runs: 300, Want: onePercent},
-		{ID: "A3", Name: "alike, window of other times", Judge: slowdown(0.05), Rollout: stale, Runs: 300, Want: onePercent},
-		{ID: "N1", Name: "3 % slower, tolerating 5 %", Judge: slowdown(0.05), Rollout: slow(Bimodal.Slower(1.03, 1).In(A66), a66), Runs: 200, Want: onePercent},
-		{ID: "N1", Name: "5 % slower, tolerating 5 %", Judge: slowdown(0.05), Rollout: slow(Bimodal.Slower(1.05, 1).In(A66), a66), Runs: 200, Want: onePercent},
-	}
-}
-
-func detection() []Experiment {
-	quick := func(r Rollout) Rollout { r.Tick = 5 * time.Second; return r }
-	late := failing(10, 90, 0, 0.1*percent).lasting(2 * time.Hour)
-	late.CanaryErrors = From(30*time.Minute, 0.1*percent, percent)
-	return judgedBy(errorsAt(0.01), []Experiment{
-		{ID: "D1", Name: ".1 -> .5 %, 10/90 rps", Rollout: failing(10, 90, 0.5*percent, 0.1*percent), Runs: 200, Want: Want{Calls: 6000}},
-		{ID: "D1", Name: ".1 -> 1 %, 10/90 rps", Rollout: failing(10, 90, percent, 0.1*percent), Runs: 300, Want: Want{Calls: 1400}},
-		{ID: "D1", Name: ".1 -> 5 %, 10/90 rps", Rollout: failing(10, 90, 5*percent, 0.1*percent), Runs: 300, Want: Want{Calls: 300}},
-		{ID: "D1", Name: ".1 -> 100 %, 10/90 rps", Rollout: failing(10, 90, 1, 0.1*percent), Runs: 300, Want: Want{Time: 20 * time.Second}},
-		{ID: "D2", Name: ".1 -> .5 %, 1/9 rps", Rollout: failing(1, 9, 0.5*percent, 0.1*percent).lasting(6 * time.Hour), Runs: 200, Want: Want{Calls: 6000}},
-		{ID: "D2", Name: ".1 -> 1 %, 1/9 rps", Rollout: failing(1, 9, percent, 0.1*percent).lasting(6 * time.Hour), Runs: 300, Want: Want{Calls: 1200}},
-		{ID: "D2", Name: ".1 -> 5 %, 1/9 rps", Rollout: failing(1, 9, 5*percent, 0.1*percent), Runs: 300, Want: Want{Calls: 150}},
-		{ID: "D3", Name: ".1 -> 1 %, 100/900 rps, ticks of 5 s", Rollout: quick(failing(100, 900, percent, 0.1*percent)), Runs: 300, Want: Want{Time: 30 * time.Second}},
-		{ID: "D3", Name: ".1 -> 5 %, 100/900 rps, ticks of 5 s", Rollout: quick(failing(100, 900, 5*percent, 0.1*percent)), Runs: 300, Want: Want{Time: 15 * time.Second}},
-		{ID: "D4", Name: ".1 -> 1 % after 30 min, 10/90 rps", Rollout: late, Onset: 30 * time.Minute, Runs: 200, Want: Want{Calls: 2200}},
-		{ID: "S1", Name: "max error rate 1 %, 3 %, 10/90 rps", Judge: maxErrorRate(percent), Rollout: failing(10, 90, 3*percent, 3*percent), Runs: 200, Want: Want{Calls: 1200}},
-	})
-}
-
-func slowDetection() []Experiment {
-	a66 := Bimodal.In(A66)
-	slower := func(by float64) Rollout { return slow(Bimodal.Slower(by, 1).In(A66), a66) }
-	few := slower(1.5)
-	few.Canary, few.Stable = Steady(1), Steady(9)
-	both := slower(1.15)
-	both.CanaryErrors, both.StableErrors = Steady(0.3*percent), Steady(0.1*percent)
-	list := []Experiment{
-		{ID: "D5", Name: "10 % slower, A66, 10/90 rps", Rollout: slower(1.1), Runs: 100, Want: Want{Calls: 6000}},
-		{ID: "D5", Name: "20 % slower, A66, 10/90 rps", Rollout: slower(1.2), Runs: 200, Want: Want{Calls: 1000}},
-		{ID: "D5", Name: "50 % slower, A66, 10/90 rps", Rollout: slower(1.5), Runs: 200, Want: Want{Calls: 300}},
-		{ID: "D5", Name: "50 % slower, A66, 1/9 rps", Rollout: few, Runs: 200, Want: Want{Calls: 200}},
-		{ID: "D6", Name: "2 % of calls x10, A66, 10/90 rps", Rollout: slow(Bimodal.Slower(10, 0.02).In(A66), a66), Runs: 60, Want: Want{Found: 0.95}},
-		{ID: "C1", Name: "all tests: 20 % slower", Judge: judge.Default(), Rollout: slower(1.2), Runs: 200, Want: Want{Calls: 1000}},
-		{ID: "C1", Name: "all tests: 15 % slower, .1 -> .3 %", Judge: judge.Default(), Rollout: both, Runs: 100, Want: Want{Calls: 2000}},
-	}
-	return judgedBy(slowdown(0.05), list)
-}
-
-func advancing() []Experiment {
-	list := []Experiment{
-		{Name: "no errors, D .1 %", Judge: advanceBy(0.1 * percent), Rollout: failing(10, 90, 0, 0), Runs: 20, Want: Want{Calls: 3600}},
-		{Name: "no errors, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 0, 0), Runs: 20, Want: Want{Calls: 800}},
-		{Name: ".1 % in both, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 0.1*percent, 0.1*percent), Runs: 200, Want: Want{Calls: 3000}},
-		{Name: "1 -> 1.7 %, D .5 %", Judge: advanceBy(0.5 * percent), Rollout: failing(10, 90, 1.7*percent, percent).lasting(6 * time.Hour), Runs: 60, Want: Want{Found: 0.9}},
-		{Name: "all gates, .1 % in both", Judge: judge.Default(), Rollout: alike(), Runs: 60, Want: Want{Calls: 4000}},
-	}
-	for _, buckets := range []struct {
-		name   string
-		bounds []float64
-	}{{"A66", A66}, {"native buckets", Native}} {
-		slower := func(by float64) Rollout {
-			return quick(regular.Slower(by, 1).In(buckets.bounds), regular.In(buckets.bounds))
-		}
-		list = append(list,
-			Experiment{Name: "5 % slower, tolerating 10 %, " + buckets.name, Judge: provingSlowdown(0.1), Rollout: slower(1.05), Runs: 60, Want: Want{Calls: 15000}},
-			Experiment{Name: "10 % slower, tolerating 10 %, " + buckets.name, Judge: provingSlowdown(0.1), Rollout: slower(1.1), Runs: 100, Want: Want{False: true, Share: 0.05}},
-		)
-	}
-	for _, rate := range []float64{0.01, 0.1, 1} {
-		for _, difference := range []float64{0.1, 0.5} {
-			list = append(list, Experiment{
-				Name: fmt.Sprintf("at the margin, %v %%, D %v %%", rate, difference), Judge: advanceBy(difference * percent),
-				Rollout: failing(10, 90, (1.5*rate+difference)*percent, rate*percent), Runs: 300, Want: Want{False: true, Share: 0.05},
-			})
-			// What rolls back must not stand in the way of what is measured.
-			list[len(list)-1].Judge.Errors.Difference = 1
-		}
-	}
-	for i := range list {
-		list[i].ID, list[i].Decision = "F1", judge.Advance
 	}
 	return list
 }
 
-// regular are latencies that are spread less than those of the study.
-var regular = LogNormal(0.04, 0.4)
-
-// quick is a rollout of ten minutes at 100/100 calls a second, which learns stable's latencies as it goes.
-func quick(canary, stable Latencies) Rollout {
-	r := slow(canary, stable).lasting(10 * time.Minute)
-	r.Canary, r.Stable, r.Tick = Steady(100), Steady(100), time.Second
-	r.Window = func(time.Duration) ([]time.Duration, []float64) { return nil, nil }
-	return r
+func withLatency() []Experiment {
+	var list []Experiment
+	for _, g := range goals {
+		e := Experiment{
+			Group: "a good version, with latency", Name: fmt.Sprintf("%g calls/s, 1 %% errors", g.calls),
+			Service: steady(g.calls, 0.01), Spec: v1alpha1.Rollout{Analysis: &v1alpha1.Analysis{Latency: &v1alpha1.LatencyTolerance{}}},
+			Most: 12 * g.median, Want: healthy(2*g.median, 4*g.median),
+		}
+		list = append(list, e.with(func(s *service.Service) { s.Latency = service.Bimodal.In(service.A66) }))
+	}
+	return list
 }
 
-func alike() Rollout {
-	r := slow(Bimodal.In(A66), Bimodal.In(A66))
-	r.CanaryErrors, r.StableErrors = Steady(0.1*percent), Steady(0.1*percent)
-	return r
+// clumps are errors that are not independent: of one pod, of one moment.
+func clumps() []Experiment {
+	var list []Experiment
+	for _, c := range []struct {
+		name   string
+		change func(*service.Service)
+	}{
+		{"in clusters of five", func(s *service.Service) { s.Cluster = 5 }},
+		{"in blips of single pods, 1 s, half fail", func(s *service.Service) { s.Blip = service.Blip{Length: time.Second, Fails: 0.5} }},
+		{"in blips of single pods, 3 s, half fail", func(s *service.Service) { s.Blip = service.Blip{Length: 3 * time.Second, Fails: 0.5} }},
+		{"in blips of single pods, 10 s, a fifth fails", func(s *service.Service) { s.Blip = service.Blip{Length: 10 * time.Second, Fails: 0.2} }},
+		{"pods differ for good, cv 0.6", func(s *service.Service) { s.Differ = 0.6 }},
+		{"the canary's counts 10 s late, outages of both", func(s *service.Service) {
+			s.Late, s.Outages = 10*time.Second, service.Outages{Every: 15 * time.Minute, Length: 30 * time.Second, Fails: 0.5}
+		}},
+		{"new pods fail 10 % in their first 2 s", func(s *service.Service) { s.ColdFor, s.ColdErrors = 2*time.Second, 0.1 }},
+	} {
+		for _, at := range []struct{ calls, errors float64 }{{10, 0.001}, {10, 0.01}, {100, 0.0002}, {100, 0.001}, {100, 0.005}, {100, 0.01}, {1000, 0.001}, {1000, 0.01}} {
+			e := Experiment{
+				Group: "clumped errors", Name: fmt.Sprintf("%s; %g calls/s, %g %%", c.name, at.calls, 100*at.errors),
+				Service: steady(at.calls, at.errors), Most: 3 * time.Hour, Want: healthy(0, 0),
+			}
+			list = append(list, e.with(c.change))
+		}
+	}
+	return list
 }
 
-// judgedBy gives j to the experiments that have no judge of their own.
-func judgedBy(j judge.Judge, list []Experiment) []Experiment {
-	for i := range list {
-		if list[i].Judge == (judge.Judge{}) {
-			list[i].Judge = j
+// shared is what both versions have alike.
+func shared() []Experiment {
+	var list []Experiment
+	for _, c := range []struct {
+		name   string
+		change func(*service.Service)
+	}{
+		{"an outage of 50 % for 30 s each 15 min", func(s *service.Service) {
+			s.Outages = service.Outages{Every: 15 * time.Minute, Length: 30 * time.Second, Fails: 0.5}
+		}},
+		{"5 % errors for 30 s each 5 min", func(s *service.Service) {
+			s.Outages = service.Outages{Every: 5 * time.Minute, Length: 30 * time.Second, Fails: 0.05}
+		}},
+		{"load x0.1 to x1.9 within 2 h", func(s *service.Service) {
+			mean := s.Calls(0)
+			s.Calls = func(at time.Duration) float64 { return mean * (1 + 0.9*triangle(at, 2*time.Hour)) }
+		}},
+		{"error rate x0.2 to x10 within 20 min", func(s *service.Service) {
+			mean := s.Errors(0)
+			s.Errors = func(at time.Duration) float64 { return mean * (5.1 + 4.9*triangle(at, 20*time.Minute)) }
+		}},
+		{"the share that is served x0.3 to x3, another each minute", func(s *service.Service) {
+			s.ServedShare = func(r *rand.Rand) float64 { return 0.3 + 2.7*r.Float64() }
+		}},
+		{"counted each 15 s", func(s *service.Service) { s.Batch = 15 * time.Second }},
+		{"3 % of the calls of both versions are given up", func(s *service.Service) { s.HangsBoth, s.Deadline = 0.03, 2*time.Second }},
+	} {
+		for _, at := range []struct{ calls, errors float64 }{{10, 0.001}, {100, 0.01}, {1000, 0.001}} {
+			e := Experiment{
+				Group: "what both versions share", Name: fmt.Sprintf("%s; %g calls/s, %g %%", c.name, at.calls, 100*at.errors),
+				Service: steady(at.calls, at.errors), Most: 3 * time.Hour, Want: healthy(0, 0),
+			}
+			list = append(list, e.with(c.change))
+		}
+	}
+	return list
+}
+
+// triangle goes from -1 to 1 and back.
+func triangle(at, period time.Duration) float64 {
+	part := float64(at%period) / float64(period)
+	if part < 0.5 {
+		return 4*part - 1
+	}
+	return 3 - 4*part
+}
+
+// detection is at one share of the calls that does not change.
+func detection() []Experiment {
+	long := v1alpha1.LongDuration("240h")
+	var list []Experiment
+	for _, c := range []struct{ errors, calls, failed float64 }{{0.005, 6000, 0}, {0.01, 1400, 0}, {0.05, 300, 0}, {1, 0, 100}} {
+		want := unwanted()
+		want.FoundCalls, want.Failed = c.calls, c.failed
+		e := Experiment{
+			Group: "a worse version has a tenth of 100 calls/s", Name: fmt.Sprintf("0.1 -> %g %% errors", 100*c.errors),
+			Service: steady(100, 0.001), Spec: v1alpha1.Rollout{Steps: []v1alpha1.RolloutStep{{Weight: intstr.FromInt(10), Hold: &long}}},
+			Most: 2 * time.Hour, Want: want,
+		}
+		list = append(list, e.with(func(s *service.Service) { s.Worse = service.Steady(c.errors - 0.001) }))
+	}
+	return list
+}
+
+// worse versions go through whole rollouts. Up to what is proved they may be promoted.
+func worse() []Experiment {
+	var list []Experiment
+	for _, calls := range []float64{2, 10, 100, 1000} {
+		for _, errors := range []float64{0.002, 0.005, 0.01, 0.05, 1} {
+			want := unwanted()
+			if errors < 0.007 {
+				want = Want{RolledBack: -1, Promoted: -1}
+			}
+			e := Experiment{
+				Group: "a worse version", Name: fmt.Sprintf("0.1 -> %g %% errors, %g calls/s", 100*errors, calls),
+				Service: steady(calls, 0.001), Most: 6 * time.Hour, Want: want,
+			}
+			list = append(list, e.with(func(s *service.Service) { s.Worse = service.Steady(errors - 0.001) }))
+		}
+	}
+	return list
+}
+
+// atTheMargin is a version that fails twice as often as stable and half a percentage point more: what is proved not to be promoted.
+func atTheMargin() []Experiment {
+	var list []Experiment
+	for _, calls := range []float64{2, 10, 100, 1000} {
+		for _, errors := range []float64{0, 0.01, 0.05} {
+			e := Experiment{
+				Group: "a version at the margin of what is proved", Name: fmt.Sprintf("%g -> %g %% errors, %g calls/s", 100*errors, 200*errors+0.5, calls),
+				Service: steady(calls, errors), Most: 6 * time.Hour, Want: Want{RolledBack: -1, Promoted: 0.05},
+			}
+			list = append(list, e.with(func(s *service.Service) { s.Worse = service.Steady(errors + 0.005) }))
+		}
+	}
+	return list
+}
+
+// hanging canaries answer some calls never, and Envoy counts those neither as success nor as error.
+func hanging() []Experiment {
+	var list []Experiment
+	for _, share := range []float64{0.05, 0.2, 0.5, 1} {
+		e := Experiment{
+			Group: "a version that hangs", Name: fmt.Sprintf("%g %% of its calls until a deadline of 2 s, 100 calls/s", 100*share),
+			Service: steady(100, 0.001), Most: time.Hour, Want: unwanted(),
+		}
+		e.Want.Failed = 100
+		list = append(list, e.with(func(s *service.Service) { s.Hangs, s.Deadline = share, 2*time.Second }))
+		if share < 0.2 {
+			continue
+		}
+		e.Name = fmt.Sprintf("%g %% of its calls, without a deadline, 100 calls/s", 100*share)
+		e.Want = Want{RolledBack: -1, Promoted: 0.01, Found: 0.9}
+		list = append(list, e.with(func(s *service.Service) { s.Hangs, s.Deadline = share, 0 }))
+	}
+	return list
+}
+
+// outages come to both, and a worse version hides behind them.
+func outages() []Experiment {
+	var list []Experiment
+	for _, calls := range []float64{10, 100} {
+		for _, o := range []service.Outages{
+			{Every: 20 * time.Second, Length: 5 * time.Second, Fails: 0.9},
+			{Every: time.Minute, Length: 5 * time.Second, Fails: 0.5},
+			{Every: 15 * time.Minute, Length: 30 * time.Second, Fails: 0.5},
+		} {
+			e := Experiment{
+				Group:   "a worse version beside outages of both",
+				Name:    fmt.Sprintf("0.1 -> 2 %%, %g calls/s; %g %% fail for %s each %s", calls, 100*o.Fails, o.Length, o.Every),
+				Service: steady(calls, 0.001), Most: 3 * time.Hour, Want: Want{RolledBack: -1, Promoted: 0},
+			}
+			list = append(list, e.with(func(s *service.Service) { s.Worse, s.Outages = service.Steady(0.019), o }))
+		}
+	}
+	mends := Experiment{
+		Group: "a version that mends stable", Name: "15 -> 0 %, 100 calls/s", Service: steady(100, 0.15), Most: 3 * time.Hour,
+		Want: Want{RolledBack: 0, Promoted: -1, Median: 30 * time.Minute},
+	}
+	return append(list, mends.with(func(s *service.Service) { s.Worse = service.Steady(-0.15) }))
+}
+
+// streams last longer than any rollout. What is known of them is how many begin and how many break.
+func streams() []Experiment {
+	var list []Experiment
+	for _, errors := range []float64{0.001, 0.05} {
+		want := healthy(10*time.Minute, 0)
+		if errors > 0.01 {
+			want = unwanted()
+		}
+		e := Experiment{
+			Group: "streams", Name: fmt.Sprintf("100 begin in a second; 0.1 -> %g %% break", 100*errors),
+			Service: steady(100, 0.001), Most: time.Hour, Want: want,
+		}
+		list = append(list, e.with(func(s *service.Service) { s.Streams, s.Worse = true, service.Steady(errors-0.001) }))
+	}
+	return list
+}
+
+func latencies() []Experiment {
+	spec := v1alpha1.Rollout{Analysis: &v1alpha1.Analysis{Latency: &v1alpha1.LatencyTolerance{}}}
+	usual := service.Bimodal.In(service.A66)
+	var list []Experiment
+	for _, calls := range []float64{100, 1000} {
+		stalls := Experiment{
+			Group: "latencies", Name: fmt.Sprintf("single pods stall for 5 s each 10 min, x10; %g calls/s", calls),
+			Service: steady(calls, 0.001), Spec: spec, Most: 3 * time.Hour, Want: healthy(0, 0),
+		}
+		list = append(list, stalls.with(func(s *service.Service) {
+			s.Latency, s.Stall = usual, service.Stall{Every: 10 * time.Minute, Length: 5 * time.Second, Times: 10}
+		}))
+		for _, slower := range []float64{1.03, 1.2, 1.5} {
+			want := unwanted()
+			if slower < 1.05 {
+				want = Want{RolledBack: 0.01, Promoted: -1}
+			}
+			e := Experiment{
+				Group: "latencies", Name: fmt.Sprintf("%.0f %% slower, 5 %% tolerated; %g calls/s", 100*(slower-1), calls),
+				Service: steady(calls, 0.001), Spec: spec, Most: 3 * time.Hour, Want: want,
+			}
+			list = append(list, e.with(func(s *service.Service) {
+				s.Latency, s.Slower = usual, service.Bimodal.Slower(slower, 1).In(service.A66)
+			}))
 		}
 	}
 	return list

@@ -1,139 +1,158 @@
+// Package experiment has the acceptance experiments of rollouts: simulated services with fixed seeds, and what must become of the versions
+// that are shipped. Its tests hold Headgate to them; the command test/bench/judge prints them beside what others do.
 package experiment
 
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/headgate/headgate/rollout/judge"
-	"github.com/headgate/headgate/test/bench/judge/control"
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/bench/judge/service"
+	"github.com/headgate/headgate/test/bench/judge/ship"
 )
 
-// Experiment is a rollout, the judge of it, and what must come out.
+// Experiment is a service, how a version of it is shipped, and what must come out.
 type Experiment struct {
-	ID, Name string
-	Judge    judge.Judge
-	Rollout  Rollout
-	// Runs is how often the full table runs it.
-	Runs int
-	// Onset is when the canary turns bad: calls and time count from there.
-	Onset time.Duration
-	// Decision is what is waited for: judge.RollBack unless it says otherwise.
-	Decision judge.Decision
-	Want     Want
+	// Group is what it is about.
+	Group, Name string
+	Service     service.Service
+	Spec        v1alpha1.Rollout
+	// Most is the time that a rollout is given.
+	Most time.Duration
+	Want Want
 }
 
-// Want is what must come out. Zero fields ask for nothing, but for Share where False is set.
+// Want is what must come out. Zero fields ask for nothing, but for the shares where their names are set.
 type Want struct {
-	// False: the decision is wrong here. It comes in a share of the runs of at most Share, plus 3 standard deviations.
-	False bool
-	Share float64
-	// Calls is the largest median of canary calls until the decision, Time that of the time.
-	Calls float64
-	Time  time.Duration
-	// Found is the least share of the runs in which the decision comes.
+	// Median and P90 are the most that promotion may take; runs that are not promoted take for ever.
+	Median, P90 time.Duration
+	// RolledBack and Promoted are the largest shares of the runs, each with 3 standard deviations more; below 0: any.
+	RolledBack, Promoted float64
+	// Found is the least share of the runs that are rolled back or suspected.
 	Found float64
+	// FoundCalls is the largest median of the canary's calls, and Failed that of its failed calls, until it is found.
+	FoundCalls, Failed float64
 }
 
 // Result is what came out of some runs of an experiment.
 type Result struct {
-	Runs, Hits int
-	// Calls of the canary and time until the decision, from the onset; infinite in runs without it.
-	Calls []float64
-	Time  []float64
+	Runs []ship.Result
 }
 
-// Watch runs the experiment with the rule that start makes for each run.
-func (e Experiment) Watch(runs int, start func(run uint64) control.Watcher) Result {
-	r := Result{Runs: runs}
-	for run := range uint64(runs) {
-		watcher := start(run)
-		at, calls, took := time.Duration(0), 0.0, math.Inf(1)
-		for t := range e.Rollout.Ticks(run) {
-			at += t.Elapsed
-			if at > e.Onset {
-				calls += float64(t.Canary.Calls)
-			}
-			if watcher.RollBack(t) {
-				took = (at - e.Onset).Seconds()
-				r.Hits++
-				break
-			}
-		}
-		if math.IsInf(took, 1) {
-			calls = took
-		}
-		r.Calls, r.Time = append(r.Calls, calls), append(r.Time, took)
+// Run runs the experiment with a controller, on all processors.
+func (e Experiment) Run(by ship.Controller, runs int) Result {
+	out := Result{Runs: make([]ship.Result, runs)}
+	var all sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range runs {
+		free <- struct{}{}
+		all.Go(func() {
+			out.Runs[i] = by(e.Service, uint64(i), e.Most) //nolint:gosec // a small number
+			<-free
+		})
 	}
-	return r
+	all.Wait()
+	return out
 }
 
-// Run runs the experiment with Headgate's judge.
-func (e Experiment) Run(runs int) Result {
-	return e.Watch(runs, func(run uint64) control.Watcher {
-		until := e.Decision
-		if until == "" {
-			until = judge.RollBack
+// Headgate runs it with Headgate.
+func (e Experiment) Headgate(runs int) Result { return e.Run(ship.Headgate(e.Spec), runs) }
+
+// share of the runs of which something holds.
+func (r Result) share(of func(ship.Result) bool) float64 {
+	n := 0
+	for _, run := range r.Runs {
+		if of(run) {
+			n++
 		}
-		return &control.Judge{Judge: e.Judge, State: e.Judge.Learn(judge.State{}, e.Rollout.Before(run)), Until: until}
-	})
-}
-
-// Median of a list.
-func Median(list []float64) float64 { return Quantile(list, 0.5) }
-
-// Quantile p of a list.
-func Quantile(list []float64, p float64) float64 {
-	if len(list) == 0 {
-		return math.NaN()
 	}
-	sorted := slices.Sorted(slices.Values(list))
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
+	return float64(n) / float64(len(r.Runs))
 }
 
-// Misses lists what did not come out as wanted. Fewer runs than the full table's get 3 standard deviations of the binomial more
-// room.
+// Promoted is the share of runs in which the version was.
+func (r Result) Promoted() float64 { return r.share(func(s ship.Result) bool { return s.Promoted }) }
+
+// RolledBack is the share of runs in which it was.
+func (r Result) RolledBack() float64 {
+	return r.share(func(s ship.Result) bool { return s.RolledBack })
+}
+
+// Suspected is the share of runs in which the canary lost its calls for a while.
+func (r Result) Suspected() float64 {
+	return r.share(func(s ship.Result) bool { return s.Suspected > 0 })
+}
+
+// Found is the share of runs in which the canary was rolled back or suspected.
+func (r Result) Found() float64 {
+	return r.share(func(s ship.Result) bool { return s.RolledBack || s.Suspected > 0 })
+}
+
+// Quantile of a number of the runs.
+func (r Result) Quantile(p float64, of func(ship.Result) float64) float64 {
+	list := make([]float64, len(r.Runs))
+	for i, run := range r.Runs {
+		list[i] = of(run)
+	}
+	slices.Sort(list)
+	return list[min(len(list)-1, int(p*float64(len(list))))]
+}
+
+// Promotion is the time until promotion in seconds, infinite without one.
+func Promotion(s ship.Result) float64 {
+	if !s.Promoted {
+		return math.Inf(1)
+	}
+	return s.Took.Seconds()
+}
+
+// FoundCalls are the canary's calls until it first lost them, infinite when it never did.
+func FoundCalls(s ship.Result) float64 {
+	switch {
+	case s.Suspected > 0:
+		return s.SuspectedCalls
+	case s.RolledBack:
+		return s.Calls
+	}
+	return math.Inf(1)
+}
+
+// Failed are the calls that failed because of the canary.
+func Failed(s ship.Result) float64 { return s.Failed }
+
+// Misses lists what did not come out as wanted. Fewer runs than a hundred get 3 standard deviations of the median more room.
 func (e Experiment) Misses(r Result) []string {
 	var misses []string
-	runs, w, slack := float64(r.Runs), e.Want, 3.0
-	if w.False {
-		most := math.Ceil(runs*w.Share + slack*math.Sqrt(runs*w.Share*(1-w.Share)))
-		if float64(r.Hits) > most {
-			misses = append(misses, fmt.Sprintf("%d wrong decisions in %d runs, more than %.0f", r.Hits, r.Runs, most))
+	runs, w := float64(len(r.Runs)), e.Want
+	most := func(name string, got, limit float64) {
+		if got > limit+3*math.Sqrt(limit*(1-limit)/runs)+1/runs*math.Ceil(limit) {
+			misses = append(misses, fmt.Sprintf("%.1f %% %s, more than %.1f %%", 100*got, name, 100*limit))
 		}
 	}
-	if r.Runs >= e.Runs {
-		slack = 0
+	if w.RolledBack >= 0 {
+		most("rolled back", r.RolledBack(), w.RolledBack)
 	}
-	later := func(list []float64, limit float64) {
-		over := 0.0
-		for _, x := range list {
-			if x > limit {
-				over++
-			}
+	if w.Promoted >= 0 {
+		most("promoted", r.Promoted(), w.Promoted)
+	}
+	if got := r.Found(); got < w.Found {
+		misses = append(misses, fmt.Sprintf("%.1f %% found, less than %.1f %%", 100*got, 100*w.Found))
+	}
+	slack := 0.0
+	if runs < 100 {
+		slack = 1.5 / math.Sqrt(runs)
+	}
+	later := func(name string, p, limit float64, of func(ship.Result) float64) {
+		if got := r.Quantile(max(0, p-slack), of); limit > 0 && got > limit {
+			misses = append(misses, fmt.Sprintf("%s %.0f, more than %.0f", name, got, limit))
 		}
-		if limit > 0 && over > runs/2+slack*math.Sqrt(runs)/2 {
-			misses = append(misses, fmt.Sprintf("%.0f of %d runs took more than %.0f, the median %.0f", over, r.Runs, limit, Median(list)))
-		}
 	}
-	later(r.Calls, w.Calls)
-	later(r.Time, w.Time.Seconds())
-	if got := float64(r.Hits) / runs; got < w.Found-slack*math.Sqrt(w.Found*(1-w.Found)/runs) {
-		misses = append(misses, fmt.Sprintf("found in %.0f %% of %d runs, less than %.0f %%", 100*got, r.Runs, 100*w.Found))
-	}
+	later("median seconds to promotion", 0.5, w.Median.Seconds(), Promotion)
+	later("p90 seconds to promotion", 0.9, w.P90.Seconds(), Promotion)
+	later("median calls until it was found", 0.5, w.FoundCalls, FoundCalls)
+	later("median failed calls", 0.5, w.Failed, Failed)
 	return misses
-}
-
-// String is the wish in short.
-func (w Want) String() string {
-	switch {
-	case w.False:
-		return fmt.Sprintf("<= %.3g %% wrong", 100*w.Share)
-	case w.Calls > 0:
-		return fmt.Sprintf("median <= %.0f calls", w.Calls)
-	case w.Time > 0:
-		return fmt.Sprintf("median <= %v", w.Time)
-	}
-	return fmt.Sprintf(">= %.0f %% found", 100*w.Found)
 }

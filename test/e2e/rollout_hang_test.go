@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/test/grpcapp/load"
+	"github.com/headgate/headgate/test/scene"
+)
+
+// TestAVersionThatHangsIsRolledBack: a part of the canary's calls has no answer before the deadline of its caller. To Envoy these are neither
+// successes nor errors.
+func TestAVersionThatHangsIsRolledBack(t *testing.T) {
+	t.Parallel()
+	trial := tryWith(t, calm, "hanging", v1alpha1.StrategyAuto, nil, func(config *load.Config) { config.Timeout = time.Second })
+	trial.ships(nil, 20, 50)
+	trial.ship(newVersion)
+	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 20*time.Millisecond, "the canary hangs", func(ctx context.Context) error {
+		pods, err := cluster.Pods(ctx, trial.space, primary+"-canary")
+		if err != nil || len(pods) == 0 {
+			return errors.Join(errUnderWay, err)
+		}
+		return cluster.Order(ctx, trial.space, primary+"-canary", "latency", "distribution", "uniform", "min", "0s", "max", "1600ms")
+	}))
+	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
+	status := trial.exs.Status.Rollout
+	calls, failed := trial.fromCanary()
+	t.Logf("rolled back after %d answers of the canary, %d calls failed: %s", calls, failed, status.Failed.Message)
+	if status.Failed.Reason != "Worse" || status.Evidence.Canary.Cancelled == 0 {
+		t.Errorf("failed is %+v, the canary's calls were %+v", status.Failed, status.Evidence.Canary)
+	}
+}
