@@ -24,6 +24,9 @@ type decider struct {
 	everyLook bool
 	runs      int
 	decided   []string
+	// byTime: it also runs when time alone decides something, which is next.
+	byTime bool
+	next   time.Time
 	// taken are all calls that it took.
 	taken uint64
 	// fails makes runs come to nothing.
@@ -45,6 +48,9 @@ func (d *decider) look(calls [2]signals.Counts) {
 	reading := signals.Reading{Source: "Envoy", Bound: 15 * time.Second, Backends: map[string]signals.Counts{}}
 	for i, b := range d.exs.Spec.Backends {
 		reading.Backends[b.Name] = calls[i]
+	}
+	if now := d.config.Clock.Now(); d.byTime && !d.next.IsZero() && !now.Before(d.next) {
+		d.run()
 	}
 	d.mu.Lock()
 	have := d.counted[d.key()]
@@ -71,6 +77,7 @@ func (d *decider) run() bool {
 	}
 	out := failover.Decide(&d.exs.Spec, d.exs.Status, seen, now)
 	out.Apply(&d.exs.Status)
+	d.next = out.Next
 	for _, decision := range out.Decisions {
 		d.decided = append(d.decided, fmt.Sprint(decision.Time.Sub(noon), " ", decision.Reason, " ", decision.From, "→", decision.To))
 	}
@@ -84,7 +91,7 @@ func TestADecisionComesAtTheSameCount(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			always, woken := newDecider(t), newDecider(t)
-			always.everyLook = true
+			always.everyLook, always.byTime, woken.byTime = true, true, true
 			made, rate, share, start := uint64(0), 0, 0.0, noon
 			for second := range 400 {
 				if second%40 == 0 {
@@ -192,7 +199,7 @@ func TestCountsThatWaitDoNotHideThatCallsAreNoLongerKnown(t *testing.T) {
 		if !woken {
 			continue
 		}
-		if seen := d.Compared(d.key(), "primary", d.Take(d.key())); seen.Why != step.told || seen.Known != (step.told == "") {
+		if seen := d.Compared(d.key(), "primary", d.Take(d.key()), false); seen.Why != step.told || seen.Known != (step.told == "") {
 			t.Errorf("look %d: told %+v, want %q", i, seen, step.told)
 		}
 	}
