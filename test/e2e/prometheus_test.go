@@ -15,6 +15,7 @@ import (
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -150,8 +151,14 @@ func TestPrometheusSaysWhoIsFailedOver(t *testing.T) {
 	trial, prometheus := tryWithPrometheus(t, "prom-alerts", string(chartFile(t, "alerts.yaml")))
 	// Some panels are about those that are served over xDS.
 	must(t, cluster.Change(trial.ctx, trial.exs, func(spec *v1alpha1.ExposedServiceSpec) { spec.XDS = &v1alpha1.XDS{} }))
+	// Others are about rollouts. This one stays in its first step.
+	trial.ships(func(rollout *v1alpha1.Rollout) { rollout.Steps[0].Hold = ptr.To(v1alpha1.LongDuration("1h")) }, 10)
+	trial.ship(newVersion)
+	trial.rollout("the canary has calls", func(status v1alpha1.RolloutStatus) bool { return status.Weight > 0 })
 	whose := fmt.Sprintf(`namespace=%q,name=%q`, trial.space, trial.exs.Name)
 	_, err := prometheus.UntilFound(trial.ctx, `headgate_xds_clients{`+whose+`}`)
+	must(t, err)
+	_, err = prometheus.UntilFound(trial.ctx, `headgate_rollout_evidence_ratio{`+whose+`}`)
 	must(t, err)
 	_, err = prometheus.UntilFound(trial.ctx, `headgate_exposedservice_condition{condition="FailedOver",status="False",`+whose+`}`)
 	must(t, err)
