@@ -29,7 +29,7 @@ func TestAVersionThatHangsIsRolledBack(t *testing.T) {
 	status := trial.exs.Status.Rollout
 	calls, failed := trial.fromCanary()
 	t.Logf("rolled back after %d answers of the canary, %d calls failed: %s", calls, failed, status.Failed.Message)
-	if status.Failed.Reason != "Worse" || status.Evidence.Canary.Cancelled == 0 {
+	if !byEvidence(status.Failed) || status.Evidence.Canary.Cancelled == 0 {
 		t.Errorf("failed is %+v, the canary's calls were %+v", status.Failed, status.Evidence.Canary)
 	}
 }

@@ -61,7 +61,7 @@ func TestABadVersionIsRolledBackByTheReportsOfXDSClients(t *testing.T) {
 	trial.ship(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","args":["-error-share","0.05","-error-code","INTERNAL"]}]}}}}`)
 	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
 	failed := trial.exs.Status.Rollout.Failed
-	if failed.Reason != "Worse" || !strings.Contains(failed.Message, "counted by LoadReports") {
+	if !byEvidence(failed) || !strings.Contains(failed.Message, "counted by LoadReports") {
 		t.Errorf("failed is %+v", failed)
 	}
 	trial.answered(primary, steady)
