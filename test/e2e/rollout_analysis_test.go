@@ -48,7 +48,7 @@ func TestAVersionThatIsHalfAsSlowAgainIsRolledBack(t *testing.T) {
 	calls, lost := trial.fromCanary()
 	t.Logf("rolled back %.1f s after the new template, after %d calls to the canary, %d calls failed: %s",
 		time.Since(at).Seconds(), calls, lost, failed.Message)
-	if !byEvidence(failed) || !strings.Contains(failed.Message, "it took p50") || lost > 0 {
+	if failed.Reason != "Worse" || !strings.Contains(failed.Message, "it took p50") || lost > 0 {
 		t.Errorf("failed is %+v", failed)
 	}
 }
