@@ -39,8 +39,8 @@ const nameVariable = environment.ClusterVariable
 
 func commands() []command {
 	return []command{
-		upCommand(), downCommand(), statusCommand(), loadCommand(), prometheusCommand(), peerCommand(), execCommand(), kubeconfigCommand(), restartCommand(),
-		buildCommand(), assetsCommand(), binCommand(), checkCommand(),
+		upCommand(), downCommand(), statusCommand(), loadCommand(), prometheusCommand(), metricsServerCommand(), peerCommand(), execCommand(),
+		kubeconfigCommand(), restartCommand(), buildCommand(), assetsCommand(), binCommand(), checkCommand(),
 		superviseCommand(), initCommand(), probeCommand(),
 	}
 }
@@ -101,7 +101,7 @@ func printUsage(to io.Writer) {
 	fmt.Fprint(to, "A real Kubernetes cluster of one node, without Docker, for tests and demos.\n\nUsage:\n  cluster COMMAND [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		if !c.hidden {
-			fmt.Fprintf(to, "  %-11s %s\n", c.name, c.summary)
+			fmt.Fprintf(to, "  %-14s %s\n", c.name, c.summary)
 		}
 	}
 	fmt.Fprintf(to, "\nEvery command takes --name (environment: %s), \"headgate\" by default, and --help.\n", nameVariable)

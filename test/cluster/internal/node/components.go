@@ -40,6 +40,11 @@ func apiServer(c layout.Cluster) component {
 		"--kubelet-certificate-authority=" + c.PKI("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + c.PKI("service-accounts.key"), "--service-account-signing-key-file=" + c.PKI("service-accounts.key"),
+		// The aggregation layer: APIs that are served by pods, such as that of metrics-server, hear from it who calls.
+		"--requestheader-client-ca-file=" + c.PKI("front-proxy-ca.crt"), "--requestheader-allowed-names=" + frontProxy,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + c.PKI("front-proxy.crt"), "--proxy-client-key-file=" + c.PKI("front-proxy.key"),
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true", "--profiling=false",
 	}}
@@ -54,6 +59,8 @@ func controllerManager(c layout.Cluster) component {
 		"--service-account-private-key-file=" + c.PKI("service-accounts.key"), "--root-ca-file=" + c.PKI("ca.crt"),
 		"--cluster-signing-cert-file=" + c.PKI("ca.crt"), "--cluster-signing-key-file=" + c.PKI("ca.key"),
 		"--allocate-node-cidrs=false",
+		// By default an autoscaler decides every 15 s, and whoever tests one waits for several decisions.
+		"--horizontal-pod-autoscaler-sync-period=5s",
 	}}
 }
 

