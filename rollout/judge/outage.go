@@ -63,7 +63,7 @@ func (s State) commonOutage(i int) (State, bool) {
 }
 
 // longEpisode is the time after which an outage that goes on is taken in.
-const longEpisode = 2 * longBlock
+const longEpisode = longBlock
 
 func (s State) endEpisode() State {
 	if n := s.episode.of(kindErrors); n.canaryCalls > 0 && n.stableCalls > 0 {
