@@ -95,12 +95,13 @@ fmt: ## Format the Go code.
 	$(LINT) fmt
 
 .PHONY: generate
-generate: ## Generate deepcopy code, CRDs, RBAC, API reference, chart files and protobuf code.
+generate: ## Generate deepcopy code, CRDs, RBAC, API reference, the picture of a rollout, chart files and protobuf code.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	go run ./hack/crdschema -crd $(CRD) -field 'spec.overrides[].patch' -schema hack/crdschema/override-patch.yaml
 	$(TOOL) controller-gen rbac:roleName=headgate paths='./controllers/...;./cmd/headgate' output:rbac:dir=config/rbac
 	go run ./hack/apidocs -crd $(CRD) -out docs/reference/api.md
+	go run ./test/bench/picture -out docs/images/rollout.svg
 	go run ./hack/chartdocs -chart charts/headgate
 	mkdir -p charts/headgate/files/crds
 	cp $(CRD) charts/headgate/files/crds/

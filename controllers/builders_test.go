@@ -54,6 +54,15 @@ func (w *world) withBackends() *world {
 	return w
 }
 
+// withPods makes the Services that exposedService names, with endpoints that are pods: Kubernetes' own controllers work in the world's
+// namespace, and whoever wants pods behind the primary makes a Deployment.
+func (w *world) withPods() *shop.Workloads {
+	w.t.Helper()
+	workloads := shop.StartWorkloads(w.t, w.kube, w.namespace)
+	workloads.MakeBackends()
+	return workloads
+}
+
 // sharedGateway is a Gateway of somebody else's.
 func (w *world) sharedGateway(namespace, name string) *gwapiv1.Gateway {
 	return shop.SharedGateway(namespace, name, w.class)

@@ -55,7 +55,8 @@ func TestWithoutRolloutsNoRightsToDeploymentsAreNeeded(t *testing.T) {
 
 // A Deployment that was held before rollouts were turned off cannot be given up: that is said, and keeps nobody.
 func TestADeploymentThatCannotBeGivenUpIsNamed(t *testing.T) {
-	w := newWorld(t).withDataPlane().withBackends()
+	w := newWorld(t).withDataPlane()
+	w.withPods()
 	first := w.startOperator()
 	d := w.deployment("primary-svc")
 	w.create(d)

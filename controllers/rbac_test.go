@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
@@ -29,32 +31,15 @@ import (
 func TestGeneratedRoleIsEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).withDataPlane().withBackends()
-	user := "headgate-in-" + w.namespace
-	w.create(
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: generatedRules(t)},
-		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: user},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
-		},
-	)
 	infra := apiserver.Namespace(t, w.kube)
 	w.create(w.sharedGateway(infra, "public"), grantPatch(infra, w.namespace))
-	w.config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	forbidden := &forbiddenRequests{}
-	w.config.Wrap(func(next http.RoundTripper) http.RoundTripper { forbidden.next = next; return forbidden })
+	forbidden := w.mayDo(generatedRules(t))
 	o := w.startOperator(alsoIn(infra))
 
-	workload := w.deployment("primary-svc")
-	w.create(workload)
-	owned, attached := w.exposedService("owned", shipping(workload.Name)), w.exposedService("attached", on(infra, "public", "grpc"))
+	owned, attached := w.exposedService("owned"), w.exposedService("attached", on(infra, "public", "grpc"))
 	w.create(owned, attached)
 	w.untilReady(owned)
 	w.untilReady(attached)
-	w.untilHeld(owned, workload)
-	edit(w, workload, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "app:2" })
-	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "primary-svc-canary", Namespace: w.namespace}}
-	w.eventually("the canary is made", func() error { return errors.Join(w.controlDeployment(workload, "app:1"), w.read(canary)) })
 	w.delete(w.made(owned)["GRPCRoute owned"])
 	w.eventually("the route is back", func() error {
 		if w.made(owned)["GRPCRoute owned"] == nil {
@@ -78,9 +63,95 @@ func TestGeneratedRoleIsEnough(t *testing.T) {
 	}
 }
 
+// mayDo gives whoever starts next these rights and no others, and notes what the API server does not allow.
+func (w *world) mayDo(rules []rbacv1.PolicyRule) *forbiddenRequests {
+	w.t.Helper()
+	user := "headgate-in-" + w.namespace
+	w.create(
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: rules},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: user},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+		},
+	)
+	w.config = rest.CopyConfig(w.config)
+	w.config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	forbidden := &forbiddenRequests{}
+	w.config.Wrap(func(next http.RoundTripper) http.RoundTripper { forbidden.next = next; return forbidden })
+	return forbidden
+}
+
+// TestGeneratedRoleIsEnoughForARollout: promoted and rolled back, inside and apart, scaled to zero without a history, and deleted.
+func TestGeneratedRoleIsEnoughForARollout(t *testing.T) {
+	inBothModes(t, func(s *shipper) {
+		forbidden := s.mayDo(generatedRules(s.t))
+		edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.RevisionHistoryLimit = ptr.To[int32](0) })
+		o := s.open()
+		s.expose()
+		s.ship("app:2")
+		s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+		s.scale(1)
+		s.untilPods("app:1 1, app:2 1")
+		s.scale(0)
+		s.untilPods("")
+		s.untilPhase(v1alpha1.RolloutSuspended)
+		s.scale(2)
+		s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+		s.approve()
+		s.promoted("app:2")
+		s.ship("app:3")
+		s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+		s.say(v1alpha1.AnnotationAbort, s.exs.Status.Rollout.Revision)
+		s.until("it is rolled back", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle && r.Failed != nil })
+		s.nothingIsLeft()
+		s.delete(s.exs)
+		s.eventually("it is gone", func() error { return gone(s.world, s.exs) })
+		s.untilQuiet(o)
+		o.stop()
+		for _, request := range forbidden.all {
+			s.t.Errorf("forbidden: %s", request)
+		}
+	}, approvingFirst, func(exs *v1alpha1.ExposedService) { exs.Spec.Rollout.WorkloadRef.ProtectService = ptr.To(true) })
+}
+
+// A right that is missing is said in the API server's words, and nothing is decided without it.
+func TestARightThatIsMissingIsSaid(t *testing.T) {
+	for verb, about := range map[string]string{"list": "replicasets", "create": "replicasets"} {
+		t.Run(verb, func(t *testing.T) {
+			s := newShipper(t)
+			rules := generatedRules(t)
+			for i := range rules {
+				if slices.Contains(rules[i].Resources, about) {
+					rules[i].Verbs = slices.DeleteFunc(slices.Clone(rules[i].Verbs), func(v string) bool { return v == verb })
+				}
+			}
+			s.mayDo(rules)
+			s.open()
+			s.expose()
+			s.ship("app:2")
+			s.eventually("it is said", func() error {
+				if err := s.read(s.exs); err != nil {
+					return err
+				}
+				if !slices.ContainsFunc(s.exs.Status.Conditions, func(c metav1.Condition) bool {
+					return c.Type == v1alpha1.ConditionProgressing && strings.Contains(c.Message, "cannot "+verb+" resource") && strings.Contains(c.Message, about)
+				}) {
+					return errors.New(describe(s.exs.Status.Conditions))
+				}
+				return nil
+			})
+			if has(s.exs, v1alpha1.DecisionStepStarted) {
+				t.Errorf("there were %v", reasonsOf(s.exs))
+			}
+		})
+	}
+}
+
 // A namespace that is watched alone may lose the RoleBinding before what it was for has ended.
 func TestAWatchedNamespaceEndsWithoutItsRoleBinding(t *testing.T) {
-	w := newWorld(t).withDataPlane().withBackends()
+	w := newWorld(t).withDataPlane()
+	w.withPods()
 	role, clusterWide := "headgate-in-"+w.namespace, "headgate-cluster-"+w.namespace
 	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 	refTo := func(name string) rbacv1.RoleRef {

@@ -9,10 +9,12 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/deployments"
+	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/shop"
 )
 
@@ -28,34 +30,12 @@ func (w *world) deployment(name string) *appsv1.Deployment {
 	return shop.Deployment(w.namespace, name)
 }
 
-// controlDeployment writes what the Deployment's controller, which no test has, would: all pods are of
-// the template, or none when it was changed while the Deployment is held.
-func (w *world) controlDeployment(d *appsv1.Deployment, image string) error {
-	if err := w.read(d); err != nil {
-		return err
-	}
-	updated := int32(0)
-	if d.Spec.Template.Spec.Containers[0].Image == image {
-		updated = 2
-	}
-	want := appsv1.DeploymentStatus{
-		ObservedGeneration: d.Generation, Replicas: 2, UpdatedReplicas: updated, ReadyReplicas: 2, AvailableReplicas: 2,
-	}
-	if d.Status.ObservedGeneration == want.ObservedGeneration && d.Status.UpdatedReplicas == updated {
-		return nil
-	}
-	d.Status = want
-	return w.kube.Status().Update(w.t.Context(), d)
-}
-
-// untilHeld waits until the Deployment is held and what it runs is known.
+// untilHeld waits until the Deployment is held, as it is between rollouts where no policy holds changed pod templates, and what it runs
+// is known.
 func (w *world) untilHeld(exs *v1alpha1.ExposedService, d *appsv1.Deployment) {
 	w.t.Helper()
 	w.eventually("the Deployment is held", func() error {
-		if err := w.controlDeployment(d, "app:1"); err != nil {
-			return err
-		}
-		if err := w.read(exs); err != nil {
+		if err := errors.Join(w.read(d), w.read(exs)); err != nil {
 			return err
 		}
 		if !d.Spec.Paused || exs.Status.Rollout == nil || exs.Status.Rollout.Stable == "" {
@@ -67,80 +47,6 @@ func (w *world) untilHeld(exs *v1alpha1.ExposedService, d *appsv1.Deployment) {
 
 func (w *world) ownsPaused(d *appsv1.Deployment) bool {
 	return slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == deployments.FieldManager })
-}
-
-func TestAChangedTemplateStartsACanaryAndDeletionGivesTheDeploymentUp(t *testing.T) {
-	w := newWorld(t).withDataPlane().withBackends()
-	w.startOperator()
-	d := w.deployment("primary-svc")
-	w.create(d)
-	exs := w.exposedService("greeter", shipping(d.Name))
-	w.create(exs)
-	w.untilHeld(exs, d)
-	if !w.ownsPaused(d) || !slices.Contains(exs.Finalizers, v1alpha1.Finalizer) {
-		t.Errorf("managed by %v, finalizers %v", d.ManagedFields, exs.Finalizers)
-	}
-
-	edit(w, d, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "app:2" })
-	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "primary-svc-canary", Namespace: w.namespace}}
-	front := &corev1.Service{ObjectMeta: canary.ObjectMeta}
-	w.eventually("the canary is made", func() error {
-		return errors.Join(w.controlDeployment(d, "app:1"), w.read(canary), w.read(front))
-	})
-	if image := canary.Spec.Template.Spec.Containers[0].Image; image != "app:2" {
-		t.Errorf("the canary runs %s", image)
-	}
-	if app := front.Spec.Selector["app"]; app != "primary-svc-canary" || canary.Spec.Template.Labels["app"] != app {
-		t.Errorf("the canary's Service selects %v, its pods have %v", front.Spec.Selector, canary.Spec.Template.Labels)
-	}
-	w.eventually("the route names the canary with no weight", func() error {
-		weights, err := w.routeWeights(exs)
-		if err == nil && !slices.Contains(weights, "greeter-canary-gw 0") {
-			err = fmt.Errorf("weights are %v", weights)
-		}
-		return err
-	})
-	if err := w.read(d); err != nil || !d.Spec.Paused {
-		t.Errorf("the Deployment is not held any more: %v", err)
-	}
-
-	w.delete(exs)
-	w.eventually("the ExposedService is gone", func() error { return gone(w, exs) })
-	if err := w.read(d); err != nil || d.Spec.Paused || w.ownsPaused(d) {
-		t.Errorf("the Deployment was not given up: paused %t, managed by %v, %v", d.Spec.Paused, d.ManagedFields, err)
-	}
-}
-
-func TestARolloutGetsOnWhereAnOperatorDied(t *testing.T) {
-	t.Parallel()
-	for writes := 1; writes <= 6; writes++ {
-		t.Run(fmt.Sprintf("after write %d", writes), func(t *testing.T) {
-			w := newWorld(t).withDataPlane().withBackends()
-			d := w.deployment("primary-svc")
-			w.create(d)
-			if err := w.controlDeployment(d, "app:1"); err != nil {
-				t.Fatal(err)
-			}
-			exs := w.exposedService("greeter", shipping(d.Name))
-			w.create(exs)
-			first := w.startOperator(func(_ *Config, transport *transport) { transport.cutAfter = writes })
-			w.eventually("the crash", func() error {
-				if err := w.controlDeployment(d, "app:1"); err != nil {
-					return err
-				}
-				if !first.transport.isCut() {
-					return fmt.Errorf("%d writes", len(first.transport.written()))
-				}
-				return nil
-			})
-			first.stop()
-			w.startOperator()
-			w.untilHeld(exs, d)
-			if exs.Status.Rollout.Phase != v1alpha1.RolloutIdle {
-				t.Errorf("the rollout is %s", exs.Status.Rollout.Phase)
-			}
-		})
-	}
 }
 
 func TestAnUnknownDeploymentIsSaid(t *testing.T) {
@@ -155,7 +61,8 @@ func TestAnUnknownDeploymentIsSaid(t *testing.T) {
 }
 
 func TestTheYoungerOfTwoWithOneDeploymentIsRefused(t *testing.T) {
-	w := newWorld(t).withDataPlane().withBackends()
+	w := newWorld(t).withDataPlane()
+	w.withPods()
 	w.startOperator()
 	d := w.deployment("primary-svc")
 	w.create(d)
@@ -165,4 +72,132 @@ func TestTheYoungerOfTwoWithOneDeploymentIsRefused(t *testing.T) {
 	younger := w.exposedService("zzz", shipping(d.Name))
 	w.create(younger)
 	w.untilNotAccepted(younger, v1alpha1.ReasonWorkloadConflict, "aaa")
+}
+
+// Without the policy a condition says what that costs, and the spec is served all the same.
+func TestADeploymentThatIsPausedAtRestIsExplained(t *testing.T) {
+	inBothModes(t, func(s *shipper) {
+		s.open()
+		s.expose()
+		want := v1alpha1.ReasonAccepted
+		if !s.policy {
+			want = v1alpha1.ReasonPausedAtRest
+		}
+		s.eventually("the condition says which it is", func() error {
+			return s.conditionIs(s.exs, v1alpha1.ConditionAccepted, metav1.ConditionTrue, want)
+		})
+		if !slices.Contains(s.exs.Finalizers, v1alpha1.Finalizer) || !s.ownsPaused(s.deployment) {
+			s.t.Errorf("finalizers %v, managed by %v", s.exs.Finalizers, s.deployment.ManagedFields)
+		}
+	})
+}
+
+// The policy fails open. What it lets through is paused as soon as it is seen, gets no call without evidence, and the Deployment is paused at
+// rest from then on.
+func TestAPolicyThatCannotBeEvaluatedLetsTheWritePass(t *testing.T) {
+	s := newShipperWithoutPolicy(t, approvingFirst)
+	breaks := apiserver.HoldTemplatesApart(t, s.kube, s.namespace)
+	s.policy = true
+	s.scale(4)
+	s.open()
+	s.expose()
+	breaks()
+	s.policy = false
+	s.ship("app:2")
+	s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+	s.untilPods("app:1 4, app:2 1")
+	s.approve()
+	s.promoted("app:2")
+	s.eventually("the condition says what it costs", func() error {
+		return s.conditionIs(s.exs, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonPausedAtRest)
+	})
+}
+
+// Recreate asks for never two versions at once.
+func TestRecreateIsRefusedAndLeftAlone(t *testing.T) {
+	s := newShipper(t, approvingFirst)
+	recreate := func(d *appsv1.Deployment) {
+		d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+	}
+	edit(s.world, s.deployment, recreate)
+	s.open()
+	s.create(s.exs)
+	s.untilNotAccepted(s.exs, v1alpha1.ReasonWorkloadNotSupported, "Recreate", "RollingUpdate")
+	s.ship("app:2")
+	s.eventually("Kubernetes rolls it out", func() error {
+		if got := s.images(); got != "app:2" {
+			return fmt.Errorf("pods of %s", got)
+		}
+		return nil
+	})
+
+	// It becomes one that rolls, and is changed back in the middle of a rollout.
+	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Strategy = appsv1.DeploymentStrategy{} })
+	s.untilAtRest()
+	s.eventually("the first backend serves again", func() error {
+		if err := s.read(s.exs); err != nil {
+			return err
+		}
+		if f := s.exs.Status.Failover; s.exs.Status.Active != "primary" || f.State.Ramp != nil {
+			return fmt.Errorf("%s serves, %+v", s.exs.Status.Active, f)
+		}
+		return nil
+	})
+	s.ship("app:3")
+	s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+	edit(s.world, s.deployment, recreate)
+	s.untilNotAccepted(s.exs, v1alpha1.ReasonWorkloadNotSupported, "Recreate")
+	s.eventually("it is let go", func() error {
+		if err := s.read(s.deployment); err != nil {
+			return err
+		}
+		if got := s.images(); s.deployment.Spec.Paused || s.ownsPaused(s.deployment) || got != "app:3" {
+			return fmt.Errorf("paused %t, managed by %v, pods of %s", s.deployment.Spec.Paused, s.deployment.ManagedFields, got)
+		}
+		return nil
+	})
+}
+
+// Pods that no selector tells apart cannot have two places.
+func TestAFirstBackendWithoutPlacesIsSaid(t *testing.T) {
+	s := newShipperWithoutPolicy(t)
+	edit(s.world, s.service(shop.Primary), func(service *corev1.Service) { service.Spec.Selector = nil })
+	s.create(s.slice(shop.Primary, shop.Address(0, 1)))
+	s.open()
+	s.create(s.exs)
+	s.untilNotAccepted(s.exs, v1alpha1.ReasonRolloutNotSupported, "spec.rollout.workloadRef", "selector")
+	s.untilRouteNames(s.exs, "greeter-primary-gw")
+
+	edit(s.world, s.service(shop.Primary), func(service *corev1.Service) { service.Spec.Selector = map[string]string{"app": shop.Primary} })
+	s.untilAtRest()
+	s.ship("app:2")
+	s.promoted("app:2")
+}
+
+// untilRouteNames waits until the route leads to a Service with all calls.
+func (w *world) untilRouteNames(exs *v1alpha1.ExposedService, service string) {
+	w.t.Helper()
+	w.untilRouteHas(exs, service+" 1000000")
+}
+
+func TestAProtectedServiceHasTheStableVersionAlone(t *testing.T) {
+	s := newShipper(t, approvingFirst, func(exs *v1alpha1.ExposedService) { exs.Spec.Rollout.WorkloadRef.ProtectService = ptr.To(true) })
+	s.open()
+	s.expose()
+	s.ship("app:2")
+	s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+	s.eventually("the user's Service has the stable version alone", func() error {
+		if got := shop.Images(s.workloads.Ready(shop.Primary)); got != "app:1 2" {
+			return fmt.Errorf("it has %s", got)
+		}
+		return nil
+	})
+	s.approve()
+	s.promoted("app:2")
+	s.eventually("it has all pods again", func() error {
+		if got := shop.Images(s.workloads.Ready(shop.Primary)); got != "app:2 2" {
+			return fmt.Errorf("it has %s", got)
+		}
+		return nil
+	})
 }

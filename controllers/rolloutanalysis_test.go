@@ -95,12 +95,11 @@ func stepping(status v1alpha1.RolloutStatus) bool { return status.Phase == v1alp
 func rolledBack(status v1alpha1.RolloutStatus) bool { return status.Failed != nil }
 
 func TestABadCanaryIsRolledBackOnCountsOfPrometheus(t *testing.T) {
-	t.Parallel()
 	server, analysis := startSides(t)
 	server.canaryFails = 0.2
 	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
-	p.until("the rollback", rolledBack)
+	p.untilIs("the rollback", rolledBack)
 	failed := p.exs.Status.Rollout.Failed
 	if failed.Reason != rollout.FailureWorse || !strings.Contains(failed.Message, "counted by Prometheus") {
 		t.Errorf("failed: %+v", failed)
@@ -108,13 +107,12 @@ func TestABadCanaryIsRolledBackOnCountsOfPrometheus(t *testing.T) {
 }
 
 func TestASlowCanaryIsRolledBackOnLatenciesOfPrometheus(t *testing.T) {
-	t.Parallel()
 	server, analysis := startSides(t)
 	server.slow = true
 	analysis.Latency = &v1alpha1.LatencyTolerance{}
 	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
-	p.until("the rollback", rolledBack)
+	p.untilIs("the rollback", rolledBack)
 	evidence := p.exs.Status.Rollout.Evidence
 	if evidence == nil || evidence.Latency == nil || !strings.Contains(evidence.Latency.Canary, "p99 ") {
 		t.Fatalf("evidence: %+v", evidence)
@@ -125,28 +123,26 @@ func TestASlowCanaryIsRolledBackOnLatenciesOfPrometheus(t *testing.T) {
 }
 
 func TestARolloutHoldsWhilePrometheusIsDownAndGoesOnAfterwards(t *testing.T) {
-	t.Parallel()
 	server, analysis := startSides(t)
 	server.down = true
 	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
-	p.until("the first step", stepping)
+	p.untilIs("the first step", stepping)
 	p.eventually("it says why it holds", func() error {
 		return p.conditionIs(p.exs, v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.Reason(v1alpha1.RolloutStepping),
 			"the calls cannot be counted", "Unreachable")
 	})
 	server.set(func(s *sidesPrometheus) { s.down = false })
-	p.until("the second step", func(status v1alpha1.RolloutStatus) bool { return stepping(status) && status.Step == 2 })
+	p.untilIs("the second step", func(status v1alpha1.RolloutStatus) bool { return stepping(status) && status.Step == 2 })
 }
 
 func TestWithoutLatenciesARolloutThatAsksForThemHolds(t *testing.T) {
-	t.Parallel()
 	server, analysis := startSides(t)
 	analysis.Prometheus.Latencies = nil
 	analysis.Latency = &v1alpha1.LatencyTolerance{}
 	p := startPlay(t, analysis, inHaste(server.clock))
 	p.ship()
-	p.until("the first step", stepping)
+	p.untilIs("the first step", stepping)
 	p.eventually("it says what is missing", func() error {
 		return p.conditionIs(p.exs, v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.Reason(v1alpha1.RolloutStepping),
 			"analysis.latency is set", "analysis.prometheus.latencies")
@@ -154,7 +150,6 @@ func TestWithoutLatenciesARolloutThatAsksForThemHolds(t *testing.T) {
 }
 
 func TestAQueryThatIsNoneIsSaidBeforeARolloutNeedsIt(t *testing.T) {
-	t.Parallel()
 	server, analysis := startSides(t)
 	analysis.Prometheus.Errors = "errors_{{.Backend}}"
 	p := startPlay(t, analysis, inHaste(server.clock))

@@ -59,15 +59,10 @@ func TestAPauseThatSomebodyEndsBecomesHeadgates(t *testing.T) {
 	s.create(s.exs)
 	s.until("what it runs is known", func(r *v1alpha1.RolloutStatus) bool { return r.Stable != "" })
 	edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Paused = false })
-	s.eventually("Headgate holds it", func() error {
-		if err := s.read(s.deployment); err != nil {
-			return err
-		}
-		if !s.deployment.Spec.Paused || !s.ownsPaused(s.deployment) {
-			return fmt.Errorf("paused %t, managed by %v", s.deployment.Spec.Paused, s.deployment.ManagedFields)
-		}
-		return nil
-	})
+	s.untilAtRest()
+	if !s.ownsPaused(s.deployment) {
+		t.Errorf("managed by %v", s.deployment.ManagedFields)
+	}
 	s.ship("app:2")
 	s.promoted("app:2")
 }
@@ -82,7 +77,11 @@ func TestAPauseThatIsAlsoSomebodysKeepsThePromotion(t *testing.T) {
 	s.eventually("the condition says what to do", func() error {
 		return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonWorkloadPaused, "was paused by gitops")
 	})
+	// Until it is held again Kubernetes rolls it out. If that came to its end, there would be nothing left to ship.
+	s.workloads.Behave("app:2", shop.Behaviour{NeverReady: true})
 	s.pauseAs("gitops", nil)
+	s.untilPhase(v1alpha1.RolloutPreparing)
+	s.workloads.Behave("app:2", shop.Behaviour{})
 	s.promoted("app:2")
 }
 
@@ -105,7 +104,8 @@ func (s *shipper) pauseAs(manager string, paused *bool) {
 
 // The kinds of Flagger and Argo Rollouts come while Headgate runs.
 func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
-	w := newWorld(t).withDataPlane().withBackends()
+	w := newWorld(t).withDataPlane()
+	w.withPods()
 	w.startOperator()
 	options := envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{
 		anyKind("flagger.app", "v1beta1", "Canary", "canaries"), anyKind("argoproj.io", "v1alpha1", "Rollout", "rollouts"),

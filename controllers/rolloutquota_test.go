@@ -1,11 +1,9 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,35 +17,48 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/test/shop"
 )
 
-// A quota that forbids the canary is told in the API server's words, and when it is gone the rollout goes on.
-func TestACanaryThatAQuotaForbidsIsSaidAndMadeLater(t *testing.T) {
-	s := newShipper(t)
-	s.open()
-	s.expose()
-	quota := s.allowDeployments(1)
-	s.ship("app:2")
-	s.eventually("a condition says so", func() error {
-		if err := s.read(s.exs); err != nil {
-			return err
+// A quota that is used up is told in the words of Kubernetes. Nothing counts as failed, and when there is room the rollout goes on.
+func TestPodsThatAQuotaForbidsAreSaidAndMadeLater(t *testing.T) {
+	inBothModes(t, func(s *shipper) {
+		edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.ProgressDeadlineSeconds = ptr.To[int32](10) })
+		s.scale(4)
+		s.open()
+		s.expose()
+		quota := s.useUp(corev1.ResourcePods)
+		s.ship("app:2")
+		waits := func(words ...string) func() error {
+			return func() error {
+				return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPodsNotReady, words...)
+			}
 		}
-		if !slices.ContainsFunc(s.exs.Status.Conditions, func(c metav1.Condition) bool {
-			return strings.Contains(c.Message, shop.Canary) && strings.Contains(c.Message, "exceeded quota: small")
-		}) {
-			return fmt.Errorf("conditions are %+v", s.exs.Status.Conditions)
+		s.eventually("a condition says so", waits("exceeded quota: small", "0 of 1 ready"))
+		s.delete(quota)
+		s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+
+		// In the promotion, too.
+		s.scale(10)
+		s.untilPods("app:1 6, app:2 7")
+		quota = s.useUp(corev1.ResourcePods)
+		s.approve()
+		s.untilPhase(v1alpha1.RolloutPromoting)
+		s.eventually("a condition says so again", waits("exceeded quota: small"))
+		if r := s.exs.Status.Rollout; r.Phase != v1alpha1.RolloutPromoting || r.Failed != nil {
+			s.t.Errorf("%+v", r)
 		}
-		return nil
-	})
-	s.delete(quota)
-	s.promoted("app:2")
+		s.delete(quota)
+		s.promoted("app:2")
+		s.untilPods("app:2 10")
+	}, approvingLast)
 }
 
-// allowDeployments is a quota of the world's namespace that is used up.
-func (w *world) allowDeployments(n int64) *corev1.ResourceQuota {
+// useUp makes a quota of the world's namespace that is used up.
+func (w *world) useUp(what corev1.ResourceName) *corev1.ResourceQuota {
 	w.t.Helper()
-	all := corev1.ResourceList{"count/deployments.apps": *resource.NewQuantity(n, resource.DecimalSI)}
+	all := corev1.ResourceList{what: *resource.NewQuantity(1, resource.DecimalSI)}
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "small", Namespace: w.namespace}, Spec: corev1.ResourceQuotaSpec{Hard: all}}
 	w.create(quota)
 	// No test has the controller that counts what is used.
@@ -55,11 +66,33 @@ func (w *world) allowDeployments(n int64) *corev1.ResourceQuota {
 	if err := w.kube.Status().Update(w.t.Context(), quota); err != nil {
 		w.t.Fatal(err)
 	}
+	w.eventually("the API server knows the quota", func() error {
+		object := client.Object(shop.Pod(w.namespace, "try", "10.1.7.1"))
+		if what != corev1.ResourcePods {
+			object = w.anyReplicaSet()
+		}
+		if err := w.kube.Create(w.t.Context(), object, client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("it answers %w", err)
+		}
+		return nil
+	})
 	return quota
 }
 
-// forbidCanaryServices is an admission rule that refuses the Services of canaries in the world's namespace as invalid.
-func (w *world) forbidCanaryServices() {
+// anyReplicaSet is marked like a canary.
+func (w *world) anyReplicaSet() *appsv1.ReplicaSet {
+	labels := map[string]string{"app": "try"}
+	return &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "try", Namespace: w.namespace, Annotations: map[string]string{workload.AnnotationCanaryOf: "try"}},
+		Spec: appsv1.ReplicaSetSpec{
+			Replicas: ptr.To[int32](0), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app:1"}}}},
+		},
+	}
+}
+
+// forbidCanaries is an admission rule that refuses the ReplicaSets of canaries in the world's namespace as invalid.
+func (w *world) forbidCanaries() func() {
 	w.t.Helper()
 	name := "no-canaries-in-" + w.namespace
 	policy := &admissionv1.ValidatingAdmissionPolicy{
@@ -68,11 +101,12 @@ func (w *world) forbidCanaryServices() {
 			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
 				RuleWithOperations: admissionv1.RuleWithOperations{
 					Operations: []admissionv1.OperationType{admissionv1.Create},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
+					Rule:       admissionv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"replicasets"}},
 				},
 			}}},
 			Validations: []admissionv1.Validation{{
-				Expression: "!object.metadata.name.endsWith('-canary')", Message: "not on a Friday", Reason: ptr.To(metav1.StatusReasonInvalid),
+				Expression: "!has(object.metadata.annotations) || !('" + workload.AnnotationCanaryOf + "' in object.metadata.annotations)",
+				Message:    "not on a Friday", Reason: ptr.To(metav1.StatusReasonInvalid),
 			}},
 		},
 	}
@@ -92,71 +126,71 @@ func (w *world) forbidCanaryServices() {
 		w.t.Cleanup(func() { _ = w.kube.Delete(context.Background(), object) })
 	}
 	w.eventually("the admission rule is in force", func() error {
-		err := w.kube.Create(w.t.Context(), w.service("try-canary"), client.DryRunAll)
+		err := w.kube.Create(w.t.Context(), w.anyReplicaSet(), client.DryRunAll)
 		if apierrors.IsInvalid(err) {
 			return nil
 		}
-		return fmt.Errorf("a Service is answered with %w", cmp.Or(err, errors.New("yes")))
+		return errors.Join(errors.New("a canary is not refused"), err)
 	})
+	return func() {
+		w.delete(binding)
+		w.eventually("the admission rule is gone", func() error { return w.kube.Create(w.t.Context(), w.anyReplicaSet(), client.DryRunAll) })
+	}
 }
 
-// Without a Gateway, too, Progressing and the status of the rollout say which object is refused and why: a canary that a
-// quota forbids, and a Service that an admission rule takes for invalid. Calls are not concerned.
-func TestWhatIsRefusedOfARolloutOverXDSIsSaid(t *testing.T) {
+// Without a Gateway, too, Progressing and the status of the rollout say which object is refused and why: a canary that a quota
+// forbids, and one that an admission rule takes for invalid. Calls are not concerned, and the rollout goes on when the cause is gone.
+func TestWhatIsRefusedOfARolloutIsSaid(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		refuse func(*world)
-		words  []string
+		refuse func(*world) (allow func())
+		words  string
 	}{
-		"403": {func(w *world) { w.allowDeployments(1) }, []string{"Deployment", "primary-svc-canary", "exceeded quota: small"}},
-		"422": {(*world).forbidCanaryServices, []string{"Service", "primary-svc-canary", "not on a Friday"}},
+		"403": {func(w *world) func() {
+			quota := w.useUp("count/replicasets.apps")
+			return func() { w.delete(quota) }
+		}, "exceeded quota: small"},
+		"422": {(*world).forbidCanaries, "not on a Friday"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, p := newWorld(t).withBackends(), newXDSPKI(t)
+			s := newShipper(t, overXDS(9090), func(exs *v1alpha1.ExposedService) { exs.Spec.Rollout.Analysis = nil })
+			p := newXDSPKI(t)
 			option, _ := servingXDS(t, p, "replica-a")
-			o := w.startOperator(option)
-			d := w.deployment("primary-svc")
-			w.create(d)
-			exs := w.exposedService("greeter", overXDS(9090), shipping(d.Name))
-			w.create(exs)
-			w.untilHeld(exs, d)
-			test.refuse(w)
-			edit(w, d, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "app:2" })
-			w.eventually("it is said", func() error {
-				if err := w.controlDeployment(d, "app:1"); err != nil {
+			o := s.open(option)
+			s.expose()
+			allow := test.refuse(s.world)
+			s.ship("app:2")
+			words := []string{"ReplicaSet", shop.Primary, test.words}
+			s.eventually("it is said", func() error {
+				if err := s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, words...); err != nil {
 					return err
 				}
-				if err := w.conditionIs(exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, test.words...); err != nil {
-					return err
-				}
-				for _, words := range test.words {
-					if !strings.Contains(exs.Status.Rollout.Message, words) {
-						return fmt.Errorf("status.rollout does not say %q: %s", words, exs.Status.Rollout.Message)
+				for _, words := range words {
+					if !strings.Contains(s.exs.Status.Rollout.Message, words) {
+						return fmt.Errorf("status.rollout does not say %q: %s", words, s.exs.Status.Rollout.Message)
 					}
 				}
-				return w.conditionIs(exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, test.words...)
+				return s.conditionIs(s.exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, words...)
 			})
-			w.untilQuiet(o)
-			if err := w.conditionIs(exs, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
+			if err := s.conditionIs(s.exs, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); err != nil {
 				t.Error(err)
 			}
 			o.stop()
 			// Whoever starts now does not know yet what is refused.
-			canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "primary-svc-canary", Namespace: w.namespace}}
-			if w.read(canary) == nil {
-				if err := w.controlCanary(canary, w.slice("primary-svc-canary", "10.1.2.1")); err != nil {
-					t.Fatal(err)
-				}
+			option, address := servingXDS(t, p, "replica-b")
+			s.open(option)
+			s.eventually("it is said again", func() error {
+				return s.conditionIs(s.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, words...)
+			})
+			if s.exs.Status.Rollout.Weight != 0 || has(s.exs, v1alpha1.DecisionStepStarted) {
+				t.Errorf("the canary has weight %d: %v", s.exs.Status.Rollout.Weight, reasonsOf(s.exs))
 			}
-			option, _ = servingXDS(t, p, "replica-b")
-			w.untilQuiet(w.startOperator(option))
-			if err := w.conditionIs(exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, test.words...); err != nil {
-				t.Error(err)
-			}
-			if exs.Status.Rollout.Weight != 0 || has(exs, v1alpha1.DecisionStepStarted) {
-				t.Errorf("the canary has weight %d: %v", exs.Status.Rollout.Weight, reasonsOf(exs))
-			}
+			allow()
+			p.connect(s.world, address, "envoy-1", nil)
+			s.untilStep(1)
+			s.eventually("nothing is refused any more", func() error {
+				return s.conditionIs(s.exs, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			})
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -66,43 +66,39 @@ func startPods(t *testing.T, code string) (analysis v1alpha1.Analysis, option op
 	}, func(config *Config, _ *transport) { config.Transport = p }
 }
 
-// showMetrics gives the pods of the first backend names, and their Service a port of metrics.
+// showMetrics gives the Service of the first backend a port of metrics.
 func (p *play) showMetrics() {
 	p.t.Helper()
-	edit(p.world, p.slice("primary-svc"), func(slice *discoveryv1.EndpointSlice) {
-		namePods(slice)
-		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: ptr.To("metrics"), Port: ptr.To[int32](8080)})
+	edit(p.world, p.service(shop.Primary), func(service *corev1.Service) {
+		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: "metrics", Port: 8080})
 	})
 }
 
 func TestABadCanaryIsRolledBackOnWhatItsPodsShow(t *testing.T) {
-	t.Parallel()
 	analysis, option := startPods(t, "Internal")
 	p := startPlay(t, analysis, option)
 	p.showMetrics()
 	p.ship()
-	p.until("the rollback", rolledBack)
+	p.untilIs("the rollback", rolledBack)
 	if failed := p.exs.Status.Rollout.Failed; failed.Reason != rollout.FailureWorse || !strings.Contains(failed.Message, "counted by Workload") {
 		t.Errorf("failed: %+v", failed)
 	}
 }
 
 func TestCodesThatSomebodyChoseDecideWhatABadCanaryIs(t *testing.T) {
-	t.Parallel()
 	analysis, option := startPods(t, "NotFound")
 	analysis.Errors.Codes = []v1alpha1.GRPCCode{"Internal", "NotFound"}
 	p := startPlay(t, analysis, option)
 	p.showMetrics()
 	p.ship()
-	p.until("the rollback", rolledBack)
+	p.untilIs("the rollback", rolledBack)
 }
 
 func TestAPortThatTheServiceDoesNotHaveHolds(t *testing.T) {
-	t.Parallel()
 	analysis, option := startPods(t, "Internal")
 	p := startPlay(t, analysis, option)
 	p.ship()
-	p.until("the first step", stepping)
+	p.untilIs("the first step", stepping)
 	p.eventually("it says what is missing", func() error {
 		return p.conditionIs(p.exs, v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.Reason(v1alpha1.RolloutStepping),
 			"no port named metrics")

@@ -127,6 +127,7 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 		Cache: cache.Options{
 			DefaultTransform: stripper.Strip,
 			ByObject: map[client.Object]cache.ByObject{
+				&v1alpha1.ExposedService{}:   {Transform: exposure.KeepSpeakers(stripper.Strip)},
 				&appsv1.Deployment{}:         {Transform: oneAfterTheOther(deployments.KeepPausers, stripper.StripDeployment)},
 				&corev1.Service{}:            {Transform: stripper.StripService},
 				&discoveryv1.EndpointSlice{}: {Transform: stripper.StripSlice},
@@ -256,7 +257,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 		latencies: calls.NewLatencies(counting(calls.HedgedSource)),
 		deployments: &deployments.Follower{
 			Objects: objects, Config: deployments.NewConfigTracker(configs, wake),
-			Inspector: deployments.NewInspector(mgr.GetAPIReader(), config.Clock, wake),
+			Inspector: deployments.NewInspector(mgr.GetAPIReader(), mgr.GetClient(), config.Clock, wake),
 			Webhooks: deployments.NewWebhooks(
 				mgr.GetAPIReader(), webhook.Client{Clock: config.Clock, Dial: config.Dial}, config.Clock, m, wake),
 		},

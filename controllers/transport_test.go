@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -30,6 +31,8 @@ type transport struct {
 	// cutAfter: when so many writes have been answered, nothing goes through any more; 0: never.
 	cutAfter int
 	cut      bool
+	// away: nothing goes through for now.
+	away bool
 	// failOnce: every different write fails the first time with this status.
 	failOnce int
 	failed   map[string]bool
@@ -45,7 +48,7 @@ type transport struct {
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !isWrite(request) {
-		if t.isCut() {
+		if t.isCut() || t.isAway() {
 			return nil, errors.New("the connection is cut")
 		}
 		return t.read(request)
@@ -135,6 +138,22 @@ func (t *transport) read(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// outageTime is how long an API server is away, by the clock of a shop.
+const outageTime = 20 * time.Second
+
+// outage has the API server away, watches included, or back.
+func (t *transport) outage(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.away = on
+	for resource, watches := range t.watches {
+		for _, watch := range watches {
+			_ = watch.Close()
+		}
+		delete(t.watches, resource)
+	}
+}
+
 // blind breaks lists and watches of a resource, until it is called for another one.
 func (t *transport) blind(resource string) {
 	t.mu.Lock()
@@ -149,7 +168,7 @@ func (t *transport) blind(resource string) {
 func (t *transport) before(name string) (refuse bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cut || (t.cutAfter > 0 && len(t.writes) >= t.cutAfter) {
+	if t.cut || t.away || (t.cutAfter > 0 && len(t.writes) >= t.cutAfter) {
 		return false, errors.New("the connection is cut")
 	}
 	if t.failOnce != 0 && !t.failed[name] {
@@ -182,15 +201,21 @@ func (t *transport) refusal(request *http.Request) *http.Response {
 	}
 }
 
-// isWrite leaves out events, which say what was done and do nothing.
+// isWrite leaves out events, which say what was done and do nothing, and questions what a write would come to.
 func isWrite(request *http.Request) bool {
-	return request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events")
+	return request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") && !request.URL.Query().Has("dryRun")
 }
 
 func (t *transport) isCut() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.cut
+}
+
+func (t *transport) isAway() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.away
 }
 
 func (t *transport) isBlind() bool {

@@ -21,6 +21,8 @@ func (l *look) record(p plan, previous *v1alpha1.TrafficStatus) (v1alpha1.Traffi
 	traffic := v1alpha1.TrafficStatus{Weights: l.weights(p), Fallback: l.fallback(p), Settling: l.settling(p, previous)}
 	if previous != nil {
 		traffic.Revision, traffic.Reason, traffic.Time = previous.Revision, previous.Reason, previous.Time
+		// Which slot has which version is for rollouts to decide.
+		traffic.Slot, traffic.StableHash, traffic.CanaryHash = previous.Slot, previous.StableHash, previous.CanaryHash
 	}
 	changed := previous == nil || !slices.Equal(previous.Weights, traffic.Weights) ||
 		previous.Fallback != traffic.Fallback || previous.Settling != traffic.Settling

@@ -24,8 +24,11 @@ type backend struct { //nolint:recvcheck // it is passed by value, but for the l
 	ports []corev1.ServicePort
 	// revoked: the Service is in another namespace, and no ReferenceGrant allows its use (any more).
 	revoked bool
-	// canary: it is the canary of a rollout, and not in the spec.
+	// canary: it is the canary of a rollout, or in its slot, and not in the spec.
 	canary bool
+	// own is the name of the Service that Headgate makes for it, and label the name of the backend on that.
+	own, label string
+	slot
 	// mirrored: the endpoints come from copied EndpointSlices and not from a selector.
 	mirrored bool
 	// seen are the EndpointSlices that know the backend's pods best, and seenPort is the name of the port in them.

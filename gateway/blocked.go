@@ -30,6 +30,8 @@ func (e *expansion) carryOn() {
 				e.emptySlices(b)
 			}
 		}
+	} else {
+		e.carrySlots()
 	}
 	if e.shape.fallback >= 0 {
 		// Whoever stood by still does: the others are let go only when the route is seen to have arrived.
@@ -40,16 +42,23 @@ func (e *expansion) carryOn() {
 	e.out.exists = e.existing()
 }
 
-// namesOwnServices says whether a route leads to Services of Headgate's own, as in the one-cluster shape.
+// namesOwnServices says whether a route leads to Services of Headgate's own, as in the one-cluster shape. Those of slots it names in
+// either shape, but only there they have a placeholder.
 func (e *expansion) namesOwnServices(route *gwapiv1.GRPCRoute) bool {
 	return slices.ContainsFunc(e.backends, func(b backend) bool {
-		name := ServiceName(e.exs, b.Name)
-		return b.inside() && slices.ContainsFunc(route.Spec.Rules, func(rule gwapiv1.GRPCRouteRule) bool {
-			return slices.ContainsFunc(rule.BackendRefs, func(ref gwapiv1.GRPCBackendRef) bool {
-				return ptr.Deref(ref.Kind, KindService) == KindService && string(ref.Name) == name
-			})
-		})
+		return b.inside() && namesService(route, b.own) && (b.in == "" || slices.ContainsFunc(b.facts.OwnSlices, isPlaceholderSlice))
 	})
+}
+
+func isPlaceholderSlice(slice discoveryv1.EndpointSlice) bool { return isPlaceholder(&slice) }
+
+// carrySlots keeps the Services of slots current in the portable shape.
+func (e *expansion) carrySlots() {
+	for _, b := range e.backends {
+		if b.in != "" && b.facts.OwnService != nil {
+			e.addOwnService(b)
+		}
+	}
 }
 
 // emptySlices empties the copies of EndpointSlices that are gone, which nobody removes now.
@@ -83,7 +92,7 @@ func (e *expansion) carryWeights(route *gwapiv1.GRPCRoute) {
 		Spec: *route.Spec.DeepCopy(),
 	}
 	delete(out.Annotations, v1alpha1.AnnotationIntent)
-	eachBackendRef(e.exs, e.facts.Canary, out, func(name string, ref *gwapiv1.GRPCBackendRef) { ref.Weight = ptr.To(next[name]) })
+	eachBackendRef(e.exs, e.facts.Canary, out, func(place string, _ int, ref *gwapiv1.GRPCBackendRef) { ref.Weight = ptr.To(next[e.roleAt(place)]) })
 	e.add(out)
 	e.out.Unfinished = !maps.Equal(next, want)
 }

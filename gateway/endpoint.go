@@ -24,9 +24,15 @@ func (b *backend) look() {
 // endpointsFrom are the EndpointSlices that know the backend's pods best, and the name of the port
 // in them: those of the user's Service, or, when that is gone or they lack the port, of our own. Copies know no more than what
 // they are copied from. A backend that may not be used has none.
+//
+// The versions in two slots are told apart by our own Services alone. Until the cluster's controller has looked at that of the stable
+// version for the first time, all pods are of that version.
 func (b backend) endpointsFrom() (seen []discoveryv1.EndpointSlice, portName string) {
-	if b.revoked {
+	switch {
+	case b.revoked, b.idle():
 		return nil, ""
+	case b.other, b.hash != "" && b.ownSlicesKnown():
+		return b.facts.OwnSlices, portNameGRPC
 	}
 	if b.found && (b.mirrored || len(b.facts.Slices) > 0) {
 		seen = b.usersSlices()

@@ -11,7 +11,8 @@ import (
 // For a GatewayClass of Envoy Gateway with its Backend and EnvoyPatchPolicy APIs the result is the
 // one-cluster shape: every backend is a locality of a single Envoy cluster, so that a backend that
 // dies, drains, scales or changes its weight is a change of endpoints, which loses no call. For
-// everything else it is the portable shape: a GRPCRoute to the user's own Services.
+// everything else it is the portable shape: a GRPCRoute to the user's own Services, but for a first backend with slots, which has
+// Services of Headgate's own in both shapes.
 //
 // Missing facts never remove anything: what depends on them is kept as it is (Kept, Blocked) and
 // reported (Problems).
@@ -31,9 +32,7 @@ func (r Resolved) Expand() Expansion {
 
 	// What live traffic stands on comes first, so that nothing else can keep it from being current: the
 	// endpoints, what stands by, and a route that is there.
-	if e.shape.oneCluster {
-		e.addOwnServices()
-	}
+	e.addOwnServices()
 	e.addFallback()
 	e.addHosts()
 	isNew := e.facts.LiveWeights == nil
@@ -71,6 +70,8 @@ type expansion struct {
 	facts    Facts
 	backends []backend
 	shape    shape
+	// roleAt is the name of the backend at a place of a route.
+	roleAt func(place string) string
 	// hasFallback: the Backend of the fallback is applied or kept.
 	hasFallback bool
 	out         Expansion

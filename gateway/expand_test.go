@@ -62,7 +62,38 @@ func world(t *rapid.T) (*v1alpha1.ExposedService, gateway.Facts) {
 		exs.Spec.Backends = append(exs.Spec.Backends, backend)
 		facts.Backends[backend.Name] = have
 	}
+	drawSlots(t, exs, &facts)
 	return exs, facts
+}
+
+// drawSlots lets a workload be shipped behind the first backend, or not, in any state.
+func drawSlots(t *rapid.T, exs *v1alpha1.ExposedService, facts *gateway.Facts) {
+	if rapid.Bool().Draw(t, "ships a workload") {
+		exs.Spec.Rollout = &v1alpha1.Rollout{WorkloadRef: &v1alpha1.WorkloadReference{Name: "greeter"}}
+	}
+	if rapid.Bool().Draw(t, "never shipped") {
+		return
+	}
+	hash := rapid.SampledFrom([]string{"", "aaaa1", "bbbb2"})
+	exs.Status.Traffic = &v1alpha1.TrafficStatus{
+		Slot:       rapid.SampledFrom([]v1alpha1.Slot{"", v1alpha1.SlotBlue, v1alpha1.SlotGreen}).Draw(t, "slot"),
+		StableHash: hash.Draw(t, "stable hash"), CanaryHash: hash.Draw(t, "canary hash"),
+	}
+	canary := rapid.SampledFrom([]int32{0, 1, 300_000, gateway.TotalWeight}).Draw(t, "weight of the canary")
+	exs.Status.Traffic.Weights = []v1alpha1.BackendWeight{
+		{Name: exs.Spec.Backends[0].Name, Weight: gateway.TotalWeight - canary}, {Name: v1alpha1.CanaryName, Weight: canary},
+	}
+	if !gateway.Slotted(exs) {
+		return
+	}
+	first := facts.Backends[exs.Spec.Backends[0].Name]
+	facts.Slots = map[v1alpha1.Slot]gateway.SlotFacts{v1alpha1.SlotBlue: {Service: first.OwnService, Slices: first.OwnSlices}}
+	if rapid.Bool().Draw(t, "has a Service of Green") {
+		name := gateway.SlotServiceName(exs, v1alpha1.SlotGreen)
+		facts.Slots[v1alpha1.SlotGreen] = gateway.SlotFacts{
+			Service: &corev1.Service{}, Slices: []discoveryv1.EndpointSlice{slice(name, "grpc", rapid.IntRange(0, 3).Draw(t, "endpoints of Green"))},
+		}
+	}
 }
 
 var someAddresses = rapid.SliceOfN(rapid.SampledFrom([]string{"203.0.113.1", "203.0.113.2", "2001:db8:1::7"}), 0, 3)

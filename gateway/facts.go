@@ -34,10 +34,12 @@ type Facts struct {
 	GatewayPolicies []egv1a1.BackendTrafficPolicy
 	// Capabilities says what Envoy Gateway can do here.
 	Capabilities Capabilities
-	// Backends holds the facts of each backend of the spec, and of the canary, by its name.
+	// Backends holds the facts of each backend of the spec, and of a canary of the user's own, by its name.
 	Backends map[string]BackendFacts
-	// Canary is the Service in front of the canary of a rollout; its facts are in Backends under the
-	// canary's name. Nil: there is no rollout.
+	// Slots are the facts of the Services of both slots of the first backend, if it has any.
+	Slots map[v1alpha1.Slot]SlotFacts
+	// Canary is the canary Service of the user's own; its facts are in Backends under the canary's name.
+	// Nil: there is none.
 	Canary *v1alpha1.ServiceBackend
 	// Watched are the namespaces that Headgate looks into; empty: all. In others nothing is known to be there.
 	Watched []string
@@ -46,7 +48,8 @@ type Facts struct {
 	// LiveRoute is the live route. Where an override of the route cannot be merged, the fields that it is for stay
 	// as they are there. Nil: there is none.
 	LiveRoute *gwapiv1.GRPCRoute
-	// LiveWeights are the weights of the live route, by the backends' names; nil: there is no route.
+	// LiveWeights are the weights of the live route, by the backends' names, and PlaceGreen; nil: there is no route. The name of
+	// a first backend with slots is that of its slot Blue.
 	LiveWeights map[string]int32
 	// RouteAccepted: the Gateway's controller has accepted the live route as it is now.
 	RouteAccepted bool
@@ -114,6 +117,18 @@ type BackendFacts struct {
 	Addresses []string
 	// Unresolved: that was asked for, and there is no answer with an address.
 	Unresolved bool
+}
+
+// SlotFacts are the facts of the Service of a slot.
+type SlotFacts struct {
+	// Service is it. Nil: it does not exist.
+	Service *corev1.Service
+	// IsNew: it was made so recently that its ClusterIP may not work on every node.
+	IsNew bool
+	// Slices are all of its EndpointSlices, those that Headgate wrote itself among them.
+	Slices []discoveryv1.EndpointSlice
+	// Probe is the gRPC readiness probe that its pods declare. It is known only of a slot whose version has a pod-template-hash.
+	Probe Probe
 }
 
 // Import is what matters of a ServiceImport.
@@ -187,6 +202,8 @@ type Expansion struct {
 
 	// exists are those of the objects that are known to be there.
 	exists map[Ref]bool
+	// spare is the name of the Service of the slot that is not the stable version's.
+	spare string
 }
 
 // Ref names an object.

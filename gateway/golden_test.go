@@ -86,6 +86,14 @@ func (in *input) facts() gateway.Facts {
 		}
 		facts.Backends[backend.Name] = have
 	}
+	if gateway.Slotted(exs) {
+		facts.Slots = map[v1alpha1.Slot]gateway.SlotFacts{}
+		for _, slot := range []v1alpha1.Slot{v1alpha1.SlotBlue, v1alpha1.SlotGreen} {
+			have := gateway.SlotFacts{Probe: in.Probes[string(slot)]}
+			have.Service, have.Slices = in.service(exs.Namespace, gateway.SlotServiceName(exs, slot))
+			facts.Slots[slot] = have
+		}
+	}
 	return facts
 }
 

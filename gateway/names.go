@@ -26,12 +26,13 @@ const (
 	KindBackendTrafficPolicy = egv1a1.KindBackendTrafficPolicy
 )
 
-// kindDeployment is the kind of a canary.
+// kindDeployment is the kind of a workload.
 const kindDeployment = "Deployment"
 
-// What ends the names of a backend's own Service, and of the Backend that stands for one outside the cluster.
+// What ends the names of a backend's own Service, of that of the slot Green, and of the Backend that stands for one outside the cluster.
 const (
 	serviceSuffix = "-gw"
+	greenSuffix   = "-green"
 	hostSuffix    = "-host"
 )
 
@@ -45,15 +46,17 @@ const EnvoyGatewayController = gwapiv1.GatewayController(egv1a1.GatewayControlle
 // bounds so that each fits in the 63 characters of a DNS label. They hold no dots, because
 // Envoy's statistics are split at dots.
 
-// ServiceName is the name of the Service that Headgate makes for a backend.
+// ServiceName is the name of the Service that Headgate makes for a backend; of one with slots it is that of Blue.
 func ServiceName(exs *v1alpha1.ExposedService, backend string) string {
 	return exs.Name + "-" + backend + serviceSuffix
 }
 
 // PlaceholderName is the name of the EndpointSlice that keeps such a Service from ever being empty.
 func PlaceholderName(exs *v1alpha1.ExposedService, backend string) string {
-	return ServiceName(exs, backend) + "-placeholder"
+	return ServiceName(exs, backend) + placeholderSuffix
 }
+
+const placeholderSuffix = "-placeholder"
 
 // FallbackName is the name of the Backend that holds the endpoints of the fallback.
 func FallbackName(exs *v1alpha1.ExposedService) string { return exs.Name + "-fallback" }
@@ -103,8 +106,8 @@ var (
 	sliceInName   = regexp.MustCompile(`^-(placeholder(-v6)?|[0-9a-f]{8})$`)
 )
 
-// canarySuffix ends the names of a rollout's canary Deployment and of its Service, which are those of the workload
-// otherwise (rollout/workload).
+// canarySuffix ended the names of a canary Deployment and of its Service before a canary was the Deployment's own ReplicaSet. What is left
+// of them is to be removed.
 const canarySuffix = "-canary"
 
 // IsOurName says whether an object's name is one that Headgate gives to objects of the ExposedService, whatever its spec
@@ -121,7 +124,7 @@ func IsOurName(exs *v1alpha1.ExposedService, ref Ref) bool {
 	case ref.Kind == kindDeployment:
 		return strings.HasSuffix(ref.Name, canarySuffix)
 	case ref.Kind == KindService:
-		return strings.HasSuffix(ref.Name, canarySuffix) || ofOurs && isBackendWith(rest, serviceSuffix)
+		return strings.HasSuffix(ref.Name, canarySuffix) || ofOurs && (isBackendWith(rest, serviceSuffix) || isBackendWith(rest, greenSuffix))
 	case !ofOurs:
 		return false
 	}
@@ -131,7 +134,7 @@ func IsOurName(exs *v1alpha1.ExposedService, ref Ref) bool {
 	case KindBackend:
 		return ref.Name == FallbackName(exs) || isBackendWith(rest, hostSuffix)
 	case KindEndpointSlice:
-		return isSliceName(rest)
+		return isSliceName(rest, serviceSuffix) || isSliceName(rest, greenSuffix)
 	}
 	return false
 }
@@ -141,9 +144,9 @@ func isBackendWith(rest, suffix string) bool {
 	return ok && backendInName.MatchString(backend)
 }
 
-func isSliceName(rest string) bool {
-	i := strings.LastIndex(rest, serviceSuffix+"-")
-	return i >= 0 && backendInName.MatchString(rest[:i]) && sliceInName.MatchString(rest[i+len(serviceSuffix):])
+func isSliceName(rest, suffix string) bool {
+	i := strings.LastIndex(rest, suffix+"-")
+	return i >= 0 && backendInName.MatchString(rest[:i]) && sliceInName.MatchString(rest[i+len(suffix):])
 }
 
 // ClusterName is the name of the Envoy cluster that Envoy Gateway makes of the route: all matches

@@ -185,6 +185,9 @@ func (e *expansion) activeCheck(spec v1alpha1.HealthCheck) (service string, on b
 	}
 	known, unknown := false, false
 	for _, b := range e.backends {
+		if b.idle() {
+			continue
+		}
 		if b.FQDN != nil {
 			if e.inCluster(b) {
 				return "", false

@@ -98,7 +98,7 @@ func standsOn(object Object, other Ref) bool {
 }
 
 // unname takes an object out of the route, which goes on with the others. The weight that it had goes to the first of
-// them: all weights zero would be an error for every call. A route that has nothing else is left as it is.
+// them that is no canary's: all weights zero would be an error for every call. A route that has nothing else is left as it is.
 func unname(e *Expansion, ref Ref) {
 	index := slices.IndexFunc(e.Objects, func(object Object) bool { _, ok := object.(*gwapiv1.GRPCRoute); return ok })
 	if index < 0 || ref.Kind != KindService && ref.Kind != KindBackend {
@@ -114,7 +114,11 @@ func unname(e *Expansion, ref Ref) {
 			continue
 		}
 		changed = true
-		first := slices.IndexFunc(refs, func(have gwapiv1.GRPCBackendRef) bool { return string(have.Name) != fallback })
+		heir := func(have gwapiv1.GRPCBackendRef) bool { return string(have.Name) != fallback }
+		first := slices.IndexFunc(refs, func(have gwapiv1.GRPCBackendRef) bool { return heir(have) && string(have.Name) != e.spare })
+		if first < 0 {
+			first = slices.IndexFunc(refs, heir)
+		}
 		if first < 0 {
 			refuse(e, RefOf(route))
 			return
@@ -152,6 +156,11 @@ func (e *expansion) existing() map[Ref]bool {
 	for name, facts := range e.facts.Backends {
 		if facts.OwnService != nil {
 			out[Ref{Kind: KindService, Namespace: e.exs.Namespace, Name: ServiceName(e.exs, name)}] = true
+		}
+	}
+	for in, have := range e.facts.Slots {
+		if have.Service != nil {
+			out[Ref{Kind: KindService, Namespace: e.exs.Namespace, Name: SlotServiceName(e.exs, in)}] = true
 		}
 	}
 	ofBackend := func(name string) Ref {

@@ -200,6 +200,11 @@ func ownIsLive(exs *v1alpha1.ExposedService, facts gateway.Facts, service string
 			return true
 		}
 	}
+	for slot, have := range facts.Slots {
+		if gateway.SlotServiceName(exs, slot) == service && have.Service != nil {
+			return true
+		}
+	}
 	return false
 }
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 )
@@ -18,7 +20,10 @@ type Resolved struct {
 	facts Facts
 	// backends are those of the spec.
 	backends []backend
-	// canary is the canary of a rollout; nil: there is none.
+	// roles say who is in which slot of the first backend, and other is who is in the one that is not the stable version's; nil: there are none.
+	roles roles
+	other *backend
+	// canary is the canary of the user's own; nil: there is none.
 	canary *backend
 	// statuses are those of the backends, in the order of the spec.
 	statuses []v1alpha1.BackendStatus
@@ -29,10 +34,13 @@ type Resolved struct {
 
 // Resolve looks up the Service and port of every backend, and of the canary, with their endpoints.
 func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
-	r := Resolved{exs: exs, facts: facts, backends: make([]backend, 0, len(exs.Spec.Backends))}
+	r := Resolved{exs: exs, facts: facts, backends: make([]backend, 0, len(exs.Spec.Backends)), roles: rolesNow(exs, facts)}
 	var messages []string
 	for i, spec := range exs.Spec.Backends {
-		b := backend{Backend: spec, facts: facts.Backends[spec.Name]}
+		b := r.newBackend(spec)
+		if i == 0 {
+			r.takeSlot(&b)
+		}
 		var trouble *Problem
 		switch {
 		case spec.Service != nil:
@@ -50,12 +58,29 @@ func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
 		r.backends, messages = append(r.backends, b), append(messages, message)
 	}
 	r.resolveHosts()
+	r.other = r.otherSlot()
 	for i, b := range r.backends {
 		r.statuses = append(r.statuses, r.status(b, messages[i]))
 	}
 	r.canary, r.canaryProblem = r.resolveCanary()
 	r.problems = append(r.problems, twins(exs)...)
+	if trouble := r.cannotHaveSlots(); trouble != nil {
+		r.problems = append(r.problems, *trouble)
+	}
 	return r
+}
+
+func (r Resolved) newBackend(spec v1alpha1.Backend) backend {
+	return backend{Backend: spec, facts: r.facts.Backends[spec.Name], own: ServiceName(r.exs, spec.Name), label: spec.Name}
+}
+
+// now is the same with the roles that the status has now: a decision may have exchanged them since the facts were read, which are about
+// places and not about roles.
+func (r Resolved) now() Resolved {
+	if rolesNow(r.exs, r.facts) == r.roles {
+		return r
+	}
+	return Resolve(r.exs, r.facts)
 }
 
 // twins says which Services stand in the spec twice: once with the ExposedService's own namespace, and
@@ -97,15 +122,39 @@ func (r Resolved) status(b backend, message string) v1alpha1.BackendStatus {
 		return r.hostStatus(b)
 	}
 	ready, total := b.count()
+	if b.in != "" && r.canaryCounts(total) {
+		more, all := r.other.count()
+		ready, total = ready+more, total+all
+	}
 	return v1alpha1.BackendStatus{Name: b.Name, Ready: &ready, Total: &total, Message: message}
+}
+
+// canaryCounts: the first backend is as well as its canary is, which is about to be the stable version, has most of its calls, or has all
+// pods that there are, because somebody has released the workload.
+func (r Resolved) canaryCounts(stable int32) bool {
+	if r.other == nil || r.other.Name != v1alpha1.CanaryName {
+		return false
+	}
+	if rollout := r.exs.Status.Rollout; rollout != nil && (rollout.Phase == v1alpha1.RolloutPromoting || rollout.Phase == v1alpha1.RolloutReleasing) {
+		return true
+	}
+	if stable == 0 {
+		return true
+	}
+	return decidedWeight(r.exs, v1alpha1.CanaryName) > decidedWeight(r.exs, r.exs.Spec.Backends[0].Name)
 }
 
 func (r Resolved) granted(to Ref, from ...Ref) bool { return granted(r.exs, r.facts, to, from...) }
 
 // expansion begins one, with the backends that the decision is about.
 func (r Resolved) expansion() *expansion {
+	r = r.now()
 	e := r.outlined()
+	e.facts.LiveWeights, e.roleAt = r.byRole(r.facts.LiveWeights), r.roleAt
 	e.backends = r.takingPart()
+	if r.other != nil {
+		e.out.spare = r.other.own
+	}
 	e.out.Backends, e.out.Problems = slices.Clone(r.statuses), r.Problems()
 	return e
 }
@@ -129,7 +178,7 @@ func (r Resolved) Problems() []Problem {
 // decision, as far as the route can name the backends.
 func (r Resolved) WeightsArrived() bool { return r.expansion().weightsArrived() }
 
-// ReadyCanary is how many endpoints of the canary's Service are ready.
+// ReadyCanary is how many endpoints of the canary Service of the user's own are ready.
 func (r Resolved) ReadyCanary() int32 {
 	if r.canary == nil {
 		return 0
@@ -148,14 +197,41 @@ type BackendSlices struct {
 	Number int32
 	// Addresses are those of an fqdn backend that the proxies can reach.
 	Addresses []string
+	// Slot is which slot of the first backend its version is in; empty: it has none.
+	Slot v1alpha1.Slot
+	// Hash is the pod-template-hash of that version; empty: it is not told apart.
+	Hash string
+	// Service is the Service of ours that it has. Nil: it is not there.
+	Service *corev1.Service
+	// Probe is the gRPC readiness probe that its pods declare.
+	Probe Probe
 }
 
-// Slices says where the endpoints of each backend are, by the backends' names. The canary is among them
-// while the decision names it.
+// Slices says where the endpoints of each backend are, by the backends' names. The canary is among them while there is one: one of the
+// user's own while the decision names it, another one while its slot has a version.
 func (r Resolved) Slices() map[string]BackendSlices {
 	out := map[string]BackendSlices{}
-	for _, b := range r.takingPart() {
-		out[b.Name] = BackendSlices{Slices: b.seen, Port: b.seenPort, Number: cmp.Or(b.port.Port, b.number()), Addresses: b.host.addresses}
+	for _, b := range r.now().takingPart() {
+		if b.idle() {
+			continue
+		}
+		out[b.Name] = BackendSlices{
+			Slices: b.seen, Port: b.seenPort, Number: cmp.Or(b.port.Port, b.number()), Addresses: b.host.addresses,
+			Slot: b.in, Hash: b.hash, Service: b.facts.OwnService, Probe: b.facts.Probe,
+		}
 	}
+	return out
+}
+
+// RouteIndexes are the places of the backends in the live route, from 0, by the backends' names. Where they cannot share a cluster, Envoy
+// Gateway numbers their clusters so.
+func (r Resolved) RouteIndexes() map[string]int {
+	out := map[string]int{}
+	route := r.facts.LiveRoute
+	if route == nil || len(route.Spec.Rules) == 0 {
+		return out
+	}
+	r = r.now()
+	eachBackendRef(r.exs, r.facts.Canary, route, func(place string, index int, _ *gwapiv1.GRPCBackendRef) { out[r.roleAt(place)] = index })
 	return out
 }

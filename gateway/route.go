@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -75,16 +77,27 @@ func routeMatch(match v1alpha1.Match) gwapiv1.GRPCRouteMatch {
 // nothing while priority 0 has an endpoint, whatever the weights are. Where Envoy Gateway's Backend
 // API is off the fallback is named with weight 0, which sends nothing there: Envoy Gateway gives a
 // Backend a verdict only while a route names it, and that verdict is where the API's coming back shows.
+//
+// Envoy Gateway calls localities and clusters by their index here. So the slot Blue is always the first, whoever is in it, and Green comes
+// after all others: nobody's index changes when Green comes and goes. Nor does that of Green when a canary of the user's own does.
 func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 	var refs []gwapiv1.GRPCBackendRef
 	weights := e.weights()
-	for _, b := range e.backends {
-		if object, ok := e.backendObject(b); ok {
-			refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{
-				BackendObjectReference: object, Weight: ptr.To(weights[b.Name]),
-			}})
+	add := func(fits func(backend) bool) {
+		for _, b := range e.backends {
+			if object, ok := e.backendObject(b); ok && fits(b) {
+				refs = append(refs, gwapiv1.GRPCBackendRef{BackendRef: gwapiv1.BackendRef{
+					BackendObjectReference: object, Weight: ptr.To(weights[b.Name]),
+				}})
+			}
 		}
 	}
+	in := func(slot v1alpha1.Slot) func(backend) bool { return func(b backend) bool { return b.in == slot } }
+	isLast := func(b backend) bool {
+		return b.in == "" && b.canary && slices.ContainsFunc(e.backends, in(v1alpha1.SlotGreen))
+	}
+	add(in(v1alpha1.SlotBlue))
+	add(func(b backend) bool { return b.in == "" && !isLast(b) })
 	if e.hasFallback {
 		weight := int32(0)
 		if e.shape.priorities {
@@ -94,6 +107,8 @@ func (e *expansion) backendRefs() []gwapiv1.GRPCBackendRef {
 			BackendObjectReference: envoyBackend(FallbackName(e.exs)), Weight: &weight,
 		}})
 	}
+	add(in(v1alpha1.SlotGreen))
+	add(isLast)
 	return refs
 }
 
@@ -102,10 +117,8 @@ func (e *expansion) backendObject(b backend) (gwapiv1.BackendObjectReference, bo
 	switch {
 	case !e.hasPlace(b):
 		return gwapiv1.BackendObjectReference{}, false
-	case b.inside() && e.shape.oneCluster:
-		return gwapiv1.BackendObjectReference{
-			Name: gwapiv1.ObjectName(ServiceName(e.exs, b.Name)), Port: ptr.To(b.number()),
-		}, true
+	case b.inside() && (e.shape.oneCluster || e.namesSlot(b)):
+		return gwapiv1.BackendObjectReference{Name: gwapiv1.ObjectName(b.own), Port: ptr.To(b.number())}, true
 	case b.ServiceImport != nil:
 		return gwapiv1.BackendObjectReference{
 			Group: ptr.To(gwapiv1.Group(GroupMultiCluster)), Kind: ptr.To(gwapiv1.Kind(KindServiceImport)),
@@ -119,6 +132,21 @@ func (e *expansion) backendObject(b backend) (gwapiv1.BackendObjectReference, bo
 		return ref, true
 	}
 	return envoyBackend(HostName(e.exs, b.Name)), true
+}
+
+// namesSlot says whether a route of the portable shape names the backend by the Service of its slot. One that has just been made has no
+// endpoints: until it has, and as long as there is one version, the user's own Service has the same.
+func (e *expansion) namesSlot(b backend) bool {
+	return b.in != "" && (b.other || b.in == v1alpha1.SlotGreen || b.hash != "" || b.ownSlicesKnown() ||
+		e.facts.LiveWeights == nil || namesService(e.facts.LiveRoute, b.own))
+}
+
+func namesService(route *gwapiv1.GRPCRoute, name string) bool {
+	return route != nil && slices.ContainsFunc(route.Spec.Rules, func(rule gwapiv1.GRPCRouteRule) bool {
+		return slices.ContainsFunc(rule.BackendRefs, func(ref gwapiv1.GRPCBackendRef) bool {
+			return ptr.Deref(ref.Kind, KindService) == KindService && string(ref.Name) == name
+		})
+	})
 }
 
 func envoyBackend(name string) gwapiv1.BackendObjectReference {

@@ -32,10 +32,10 @@ const SliceManager = sliceManager
 //
 // The placeholder is an endpoint that is terminating, which Envoy never uses. It keeps Envoy
 // Gateway from seeing an empty Service: for one, it would answer 503 by itself and rename the
-// cluster, instead of leaving the choice to Envoy.
+// cluster, instead of leaving the choice to Envoy. Other data planes may use one that is terminating when there is no other.
 func (e *expansion) addOwnServices() {
 	for _, b := range e.backends {
-		if b.inside() {
+		if b.inside() && (e.shape.oneCluster || b.in != "") {
 			e.addOwnService(b)
 		}
 	}
@@ -44,13 +44,16 @@ func (e *expansion) addOwnServices() {
 func (e *expansion) addOwnService(b backend) {
 	if !b.found && b.facts.OwnService != nil && !b.revoked {
 		// What the Service was made from is gone. Its pods may well be there: leave it alone.
-		e.keep("", KindService, ServiceName(e.exs, b.Name))
+		e.keep("", KindService, b.own)
 		e.keepSlices(b)
 	} else {
 		e.add(e.ownService(b))
 		for _, slice := range e.mirrorSlices(b) {
 			e.add(slice)
 		}
+	}
+	if !e.shape.oneCluster {
+		return
 	}
 	for _, slice := range e.placeholders(b) {
 		e.add(slice)
@@ -80,7 +83,7 @@ func isPlaceholder(slice *discoveryv1.EndpointSlice) bool {
 func (e *expansion) ownService(b backend) *corev1.Service {
 	service := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: KindService},
-		ObjectMeta: e.meta(ServiceName(e.exs, b.Name), b.Name),
+		ObjectMeta: e.meta(b.own, b.label),
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP,
 			Ports: []corev1.ServicePort{{
@@ -96,7 +99,7 @@ func (e *expansion) ownService(b backend) *corev1.Service {
 		service.Spec.IPFamilyPolicy = b.facts.Service.Spec.IPFamilyPolicy
 		service.Spec.IPFamilies = b.facts.Service.Spec.IPFamilies
 		if !b.mirrored {
-			service.Spec.Selector = b.facts.Service.Spec.Selector
+			service.Spec.Selector = b.selector()
 		}
 	}
 	return service
@@ -106,7 +109,7 @@ func (e *expansion) ownService(b backend) *corev1.Service {
 func (e *expansion) placeholders(b backend) []*discoveryv1.EndpointSlice {
 	var out []*discoveryv1.EndpointSlice
 	for _, family := range b.families() {
-		name, address := PlaceholderName(e.exs, b.Name), placeholderIPv4
+		name, address := b.own+placeholderSuffix, placeholderIPv4
 		if family == corev1.IPv6Protocol {
 			name, address = name+"-v6", placeholderIPv6
 		}
@@ -139,14 +142,14 @@ func (e *expansion) mirrorSlices(b backend) []*discoveryv1.EndpointSlice {
 				Addresses: ep.Addresses, Conditions: ep.Conditions, NodeName: ep.NodeName, Zone: ep.Zone,
 			})
 		}
-		out = append(out, e.slice(b, e.mirrorName(b, source), source.AddressType, port, endpoints))
+		out = append(out, e.slice(b, mirrorName(b, source), source.AddressType, port, endpoints))
 	}
 	return out
 }
 
-func (e *expansion) mirrorName(b backend, source *discoveryv1.EndpointSlice) string {
+func mirrorName(b backend, source *discoveryv1.EndpointSlice) string {
 	sum := sha256.Sum256([]byte(source.Namespace + "/" + source.Name))
-	return ServiceName(e.exs, b.Name) + "-" + hex.EncodeToString(sum[:4])
+	return b.own + "-" + hex.EncodeToString(sum[:4])
 }
 
 func (e *expansion) slice(
@@ -154,14 +157,14 @@ func (e *expansion) slice(
 ) *discoveryv1.EndpointSlice {
 	slice := &discoveryv1.EndpointSlice{
 		TypeMeta:    metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: KindEndpointSlice},
-		ObjectMeta:  e.meta(name, b.Name),
+		ObjectMeta:  e.meta(name, b.label),
 		AddressType: addressType,
 		Ports: []discoveryv1.EndpointPort{{
 			Name: ptr.To(portNameGRPC), Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(port), AppProtocol: ptr.To(appProtocolH2C),
 		}},
 		Endpoints: endpoints,
 	}
-	slice.Labels[discoveryv1.LabelServiceName] = ServiceName(e.exs, b.Name)
+	slice.Labels[discoveryv1.LabelServiceName] = b.own
 	slice.Labels[discoveryv1.LabelManagedBy] = sliceManager
 	return slice
 }

@@ -121,8 +121,21 @@ func nextWeights(live, want map[string]int32) map[string]int32 {
 	return next
 }
 
-// LiveWeights are the weights of a live route, by the names of the backends that its backendRefs
-// stand for, the canary's among them. References to anything else are left out. Where one could stand for
+// decidedWeight is what the decision gives to a backend.
+func decidedWeight(exs *v1alpha1.ExposedService, name string) int32 {
+	if exs.Status.Traffic == nil {
+		return 0
+	}
+	for _, weight := range exs.Status.Traffic.Weights {
+		if weight.Name == name {
+			return weight.Weight
+		}
+	}
+	return 0
+}
+
+// LiveWeights are the weights of a live route, by the places that its backendRefs stand for: the names of the backends, that of a canary of
+// the user's own, and PlaceGreen. References to anything else are left out. Where one could stand for
 // several backends, it is the first of them that none before it stands for: a route of ours names them
 // in this order.
 func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute) map[string]int32 {
@@ -130,13 +143,13 @@ func LiveWeights(exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, 
 		return nil
 	}
 	weights := map[string]int32{}
-	eachBackendRef(exs, canary, route, func(name string, ref *gwapiv1.GRPCBackendRef) { weights[name] = ptr.Deref(ref.Weight, 1) })
+	eachBackendRef(exs, canary, route, func(place string, _ int, ref *gwapiv1.GRPCBackendRef) { weights[place] = ptr.Deref(ref.Weight, 1) })
 	return weights
 }
 
-// eachBackendRef calls a function with each reference of a route to a backend, and the backend's name.
+// eachBackendRef calls a function with each reference of a route to a backend, its index, and the place of that.
 func eachBackendRef(
-	exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute, f func(name string, ref *gwapiv1.GRPCBackendRef),
+	exs *v1alpha1.ExposedService, canary *v1alpha1.ServiceBackend, route *gwapiv1.GRPCRoute, f func(place string, index int, ref *gwapiv1.GRPCBackendRef),
 ) {
 	backends := exs.Spec.Backends
 	if canary != nil {
@@ -151,10 +164,18 @@ func eachBackendRef(
 			})
 			if k >= 0 {
 				taken[backends[k].Name] = true
-				f(backends[k].Name, &refs[j])
+				f(backends[k].Name, j, &refs[j])
+			} else if isGreen(exs, refs[j].BackendObjectReference) {
+				f(PlaceGreen, j, &refs[j])
 			}
 		}
 	}
+}
+
+// isGreen says whether a backendRef is that of the slot Green.
+func isGreen(exs *v1alpha1.ExposedService, ref gwapiv1.BackendObjectReference) bool {
+	return string(ptr.Deref(ref.Kind, KindService)) == KindService && string(ref.Name) == SlotServiceName(exs, v1alpha1.SlotGreen) &&
+		string(ptr.Deref(ref.Namespace, gwapiv1.Namespace(exs.Namespace))) == exs.Namespace
 }
 
 // standsFor says whether a backendRef is the backend's, in either shape.

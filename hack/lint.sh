@@ -6,7 +6,7 @@ CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
 
 status=0
-for module in . test/cluster; do
+for module in . test/cluster test/gitops; do
   say "golangci-lint in $module (its first run builds it and analyses all dependencies: minutes)"
   (
     cd "$module"

@@ -8,7 +8,7 @@
 #
 # With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
 # Headgate, and GREETER_IMAGE names an image of the sample service that it can pull. PROMETHEUS_IMAGE
-# names one of Prometheus, if not that of the Docker Hub.
+# names one of Prometheus, if not that of the Docker Hub. Without metrics-server the test of an autoscaler is skipped.
 #
 # It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test
 # (.cache/test-long), and so is, when an end-to-end test fails, what the cluster looked like then.
@@ -23,20 +23,28 @@ export HEADGATE_CLUSTER=headgate-test
 # The end-to-end tests that `make test` leaves to `make test-long`: those that take more than half a
 # minute, and those that look at a scenario of another test in one more way.
 long="^Test($(paste -sd '|' <<'END'
+ABadVersionIsRolledBack
+ABadVersionIsRolledBackByTheReportsOfXDSClients
 AChangedConfigMapIsShippedOnceAWebhookAgrees
+ADeploymentAtRestIsHealthyToGitOpsTools
+ADeploymentOfOnePodHasASecondOneBesideIt
 AGoodVersionIsPromotedToXDSClientsAndLosesNoCall
 APrimaryThatFailsInTheMiddleSuspendsTheRollout
 APromotionThatTurnsOutBadIsTakenBack
-ATemplateInTheMiddleOfAPromotion
-AVersionThatIsAsGoodAsFastIsPromoted
+AProtectedServiceHasTheStableVersionAloneInARollout
+AQuotaInTheMiddleHoldsTheRolloutUntilItIsRaised
+ARepairOfAVersionThatFailsItsCallsIsShipped
+ARepairOfAVersionWithoutReadyPodsIsShipped
+ATemplateInTheMiddleOfAPromotionGetsNoPod
 AVersionThatHangsIsRolledBack
+AVersionThatIsAsGoodAsFastIsPromoted
 AVersionThatIsHalfAsSlowAgainIsRolledBack
 AnAutoscalerInTheMiddleOfARolloutLosesNoCall
+AnAutoscalerThatFollowsTheLoadKeepsTheLoadPerPodAlike
+AnEvictedCanaryDelaysTheRolloutAndFailsNothing
 AnOutageOfBothVersionsHoldsTheRollout
 AnotherTemplateInTheMiddleIsShippedInstead
-ABadVersionIsRolledBackByTheReportsOfXDSClients
 BothDownStaysAndRecovers
-CanariesThatCannotRun
 CheckThatNobodyPassesLosesNoCall
 DeletedServiceKeepsServing
 EnvoyGatewayDownDuringFailover
@@ -47,13 +55,26 @@ FailoverWithoutHeadgate
 FlappingPrimariesAreHeldOff
 HeadgateKilledAtAnyMomentOfRollouts
 HeadgateKilledInTheMiddle
+PodsAreStartedOnceAndNoEndpointChangesItsPlace
+PodsThatCannotStartHoldTheRolloutAndFailNothing
 PrometheusDownForAMinute
 PrometheusSaysWhoIsFailedOver
+PrometheusTellsTheVersionsApartByTheirPods
+RemovalOfTheRolloutInTheMiddleLosesNoCall
 RenamedPortsDecideNothing
 RenamedPortsDecideNothingOverXDS
+RequiredAntiAffinityOnAFullNodeWaitsWithTheSchedulersWords
+ScaledToZeroAndBackTheProvedVersionComesFirst
+ScalingDownToTheCanarysSizeLosesNoCall
+ScalingInTheMiddleOfAStepKeepsTheLoadPerPodAlike
 SomebodyAlwaysStandsBy
 SomebodyAlwaysStandsByOverXDS
+UndoAtRestBringsThePreviousVersionBackInOneStep
+WhatIsNotTrackedStartsNoRollout
+WhoResumesInTheMiddleLosesNoCall
+WithoutHeadgateADeploymentThatRollsLosesNoCall
 WithoutItsSourceARolloutHolds
+WithoutSurgeThereAreNeverMorePodsThanReplicas
 WithoutTrafficARolloutHoldsAndSaysSo
 XDSClientsLoseNoCallOfLivingEndpoints
 XDSClientsNeedNoHeadgate
@@ -90,7 +111,7 @@ main() {
   exit "$status"
 }
 
-# unit runs every package of both modules but the end-to-end tests.
+# unit runs every package of the modules that have tests but the end-to-end ones.
 unit() {
   need_c_compiler
   say 'API server, Helm and Envoy for the tests (the first time they are built from source: minutes)'
@@ -123,6 +144,14 @@ unit() {
       tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/cluster.json" \
       -- -timeout 20m ./...
   ) || status=1
+
+  say 'what docs/gitops.md gives people to copy'
+  (
+    cd test/gitops
+    with_heartbeat 'tests of the page' \
+      tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/gitops.json" \
+      -- -timeout 20m ./page
+  ) || status=1
   return "$status"
 }
 
@@ -131,11 +160,11 @@ soak() {
   local assets tools status=0
   assets=$(cluster assets) || { failed 'building the API server'; return 1; }
   tools=$(cluster bin) || { failed 'building Envoy'; return 1; }
-  # With the race detector it dies after every fifth.
-  say 'an operator that dies after each write of a rollout'
-  KUBEBUILDER_ASSETS=$assets with_heartbeat 'deaths' \
-    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/deaths.json" \
-    -- -timeout 20m -run TestARolloutEndsThoughTheOperatorDiesAtEachWrite ./controllers || status=1
+  # `make test` has a part of them, with the race detector.
+  say 'controllers: an operator that dies after each write of a rollout, and what becomes of a rollout in each of its phases, in both modes'
+  KUBEBUILDER_ASSETS=$assets with_heartbeat 'controllers' \
+    tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/controllers.json" \
+    -- -timeout 20m ./controllers || status=1
 
   # It chooses anew each time, so that no result of before may stand for it.
   say 'faults: deaths, refusals, broken watches, lies, two leaders, bad tenants, ten thousand generated operations'
@@ -191,6 +220,10 @@ e2e_on_local() {
   say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
   PROMETHEUS_IMAGE=$(cluster prometheus) || return
   export PROMETHEUS_IMAGE
+  if [[ $1 == long ]]; then
+    say 'metrics-server for the test of an autoscaler (the first time it is built from source: minutes)'
+    cluster metrics-server || return
+  fi
   run_e2e "$1" "$cache/bin/cluster" exec -- "${first[@]}"
 }
 
@@ -206,6 +239,8 @@ run_e2e() {
   go test -c -o "$cache/bin/e2e.test" ./test/e2e || return
   # The plugin of kubectl, which the tests of xDS clients start.
   go build -o "$cache/bin/kubectl-headgate" ./cmd/kubectl-headgate || return
+  # What Argo CD and Flux think of a Deployment, with dependencies of its own (the first time: a minute of compiling).
+  GOWORK=off go build -C test/gitops -o "$cache/bin/gitops-health" . || return
   say 'end-to-end tests'
   if [[ $which == short ]]; then
     e2e_tests e2e -test.skip "$long|$restarts" "$@"
@@ -225,7 +260,7 @@ e2e_tests() {
     export PATH=$cache/bin:$PATH
     tool gotestsum --format testname --hide-summary output,skipped --jsonfile "$results/$name.json" \
       --raw-command -- go tool test2json -t -p "$module/test/e2e" \
-      "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 3 -test.timeout 30m
+      "$@" "$cache/bin/e2e.test" -test.v=test2json "$flag" "$tests" -test.parallel 4 -test.timeout 45m
   )
 }
 

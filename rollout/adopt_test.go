@@ -31,7 +31,7 @@ func TestWhatRunsAlreadyIsNotShipped(t *testing.T) {
 		"it has failed": {func(s *scene) {
 			s.status.Rollout.Failed = &v1alpha1.FailedRevision{Revision: "v2"}
 			s.template, s.pods = "v2", map[string]int32{"v2": 4}
-		}, "v1"},
+		}, "v2"},
 		"somebody else pauses it": {func(s *scene) {
 			s.held, s.pausedBy = false, "kubectl"
 			s.template, s.pods = "v2", map[string]int32{"v2": 4}
@@ -59,7 +59,7 @@ func TestWhatRunsAlreadyIsNotShipped(t *testing.T) {
 func TestWhatIsNotThroughIsShipped(t *testing.T) {
 	s := newScene(t)
 	s.template, s.pods = "v2", map[string]int32{"v2": 4}
-	seen := s.observe()
+	seen := s.observe(s.status)
 	seen.Workload.Settled = false
 	out := Decide(&s.spec, s.status, seen, s.now)
 	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || r.Message != "v2 waits until the controller of Deployment/greeter has seen it" {
@@ -76,24 +76,33 @@ func TestWhatIsNotThroughIsShipped(t *testing.T) {
 func TestWhatIsThroughButForBeingReadyIsWaitedFor(t *testing.T) {
 	s := newScene(t)
 	s.template, s.pods = "v2", map[string]int32{"v2": 4}
-	seen := s.observe()
+	seen := s.observe(s.status)
 	seen.Workload.Available--
 	out := Decide(&s.spec, s.status, seen, s.now)
-	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || !out.Intents.Undo || !strings.Contains(r.Message, "runs v2 with all its pods already") {
-		t.Errorf("%s, %s is stable, undone: %t, %s", r.Phase, r.Stable, out.Intents.Undo, r.Message)
+	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || out.Intents.Workload != WorkloadHeld || !strings.Contains(r.Message, "runs v2 with all its pods already") {
+		t.Errorf("%s, %s is stable, %s: %s", r.Phase, r.Stable, out.Intents.Workload, r.Message)
 	}
 }
 
-// TestAnUntestedTemplateThatIsThroughIsAdopted: one that came in the middle of a promotion and has taken all pods before the hold. There is
-// nothing to go back to, and Undo says so.
-func TestAnUntestedTemplateThatIsThroughIsAdopted(t *testing.T) {
+// TestPodsThatNobodyHeldInTimeAreTakenBack: somebody has resumed a Deployment whose pod template was rolled back.
+func TestPodsThatNobodyHeldInTimeAreTakenBack(t *testing.T) {
 	s := newScene(t)
-	s.spec.Rollout.Steps = steps("50")
+	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.ship("v2")
-	s.until(promoting, time.Hour)
-	s.template, s.pods = "v3", map[string]int32{"v3": 4}
-	s.run(10 * time.Minute)
-	if r := s.status.Rollout; r.Phase != idle || r.Stable != "v3" || s.canary != nil || !strings.HasSuffix(s.reasons(), "RolloutReplaced > RollbackFinished > StableAdopted") {
-		t.Errorf("%s, %s is stable, canary %+v: %s", r.Phase, r.Stable, s.canary, s.reasons())
+	s.until(idle, time.Minute)
+	s.run(time.Minute)
+	if s.pods["v2"] != 0 || s.status.Traffic.CanaryHash != "" || s.status.Traffic.StableHash != "" {
+		t.Fatalf("pods %v, %+v", s.pods, s.status.Traffic)
+	}
+	s.held = false
+	s.size("v2", 1)
+	s.look()
+	s.look()
+	if s.status.Traffic.StableHash != "v1" || !s.held {
+		t.Errorf("the pods of v2 have calls: %+v", s.status.Traffic)
+	}
+	s.run(time.Minute)
+	if s.pods["v2"] != 0 || s.pods["v1"] != 4 || s.status.Traffic.CanaryHash != "" || s.status.Rollout.Failed == nil {
+		t.Errorf("pods %v, %+v, failed: %+v", s.pods, s.status.Traffic, s.status.Rollout.Failed)
 	}
 }

@@ -40,7 +40,7 @@ func (l *look) adopted() string {
 		return ""
 	}
 	switch stable := l.status.Stable; {
-	case stable == "" && !w.Held && w.PausedBy == "":
+	case stable == "" && !w.Held && !w.Guarded && w.PausedBy == "":
 		// A pod template that comes before it is held would go into pods of what is taken for stable.
 		return ""
 	case stable == "" && w.Others == 0:
@@ -49,7 +49,7 @@ func (l *look) adopted() string {
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
 	case stable != "" && TemplateOf(stable) == TemplateOf(w.Revision) && (ConfigOf(stable) == "") != (ConfigOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.
-	case l.runsIt() && w.Held && w.complete():
+	case l.runsIt() && (w.Held || w.Guarded) && w.complete():
 		return w.Revision
 	}
 	return ""
@@ -57,15 +57,30 @@ func (l *look) adopted() string {
 
 // runsIt: all pods of the workload are of a new revision already. Somebody has resumed it while nobody looked, or a new API server gives
 // every pod template another hash. A canary of it would be compared with itself. Until all pods are ready what has begun may still be
-// taken back. What failed and could not be taken back is no version to adopt. Before it is settled this is what was the case before the
+// taken back. Before it is settled this is what was the case before the
 // last change, which may be that it was held or that the revision is new.
 func (l *look) runsIt() bool {
 	w, s := l.seen.Workload, &l.status
-	return w.Known && w.Found && w.Others == 0 && w.Running == w.Revision && s.Stable != "" && w.Revision != s.Stable &&
-		(s.Failed == nil || s.Failed.Revision != w.Revision)
+	return w.Known && w.Found && w.Others == 0 && w.Running == w.Revision && s.Stable != "" && w.Revision != s.Stable
 }
 
-func (l *look) adopt() { l.status.Stable = l.adopted() }
+func (l *look) adopt() {
+	l.status.Stable = l.adopted()
+	if l.status.Failed != nil && l.status.Failed.Revision == l.status.Stable {
+		l.status.Failed = nil // It is what runs now, whatever it was.
+	}
+	l.exchange = l.traffic.CanaryHash != "" && l.traffic.CanaryHash == l.seen.Workload.Next
+}
+
+// restarted: somebody wants all pods replaced, and nothing else.
+func restarted(l *look) (string, bool) {
+	w := l.seen.Workload
+	return fmt.Sprintf("%s differs from %s by the time of a restart alone: Kubernetes replaces the pods of %s", l.desired, l.status.Stable, l.status.Target),
+		l.settings.restarts == v1alpha1.RestartRelease && w.Known && w.Restart && !l.withdrawn() && w.PausedBy == "" && !l.settings.paused &&
+			l.desired != "" && l.status.Stable != "" && l.desired != l.status.Stable && l.traffic.CanaryHash == ""
+}
+
+func (l *look) releaseRestart() { l.status.Stable, l.status.Failed = l.desired, nil }
 
 // putBack: the pod template of a revision that failed was put back. If it comes again it is tried again.
 func putBack(l *look) (string, bool) {
@@ -78,6 +93,9 @@ func (l *look) clearFailure() { l.status.Failed = nil }
 // startable: there is a new revision, and nothing keeps it.
 func startable(l *look) (string, bool) {
 	if l.withdrawn() || l.desired == "" || l.desired == l.status.Stable || l.unstartable() != "" {
+		return "", false
+	}
+	if l.aborted() {
 		return "", false
 	}
 	steps := fmt.Sprintf("in %d steps", len(l.settings.steps))
@@ -106,10 +124,18 @@ func (l *look) unstartable() string {
 		return "paused before " + l.desired
 	case l.seen.Workload.PausedBy != "":
 		return l.desired + " waits: " + l.pausedBySomebody()
-	case l.away != "":
+	case l.away != "" && !l.unused():
 		return l.desired + " waits: " + l.away
 	case l.scaledDown():
 		return l.desired + " waits: " + l.status.Target + " is scaled to zero"
+	case !l.ownCanary() && l.traffic.CanaryHash != "":
+		return l.desired + " waits until the pods of the version before have ended"
+	case !l.ownCanary() && !l.seen.Workload.Settled:
+		return l.desired + " waits until the controller of " + l.status.Target + " has seen it"
+	case !l.ownCanary() && !l.seen.Workload.Held:
+		return l.desired + " waits until " + l.status.Target + " is held"
+	case !l.ownCanary() && !l.distinct():
+		return l.desired + " waits until the ReplicaSet of " + l.status.Stable + " is known" + because(l.seen.Canary.Why)
 	}
 	return ""
 }
@@ -132,10 +158,27 @@ func (l *look) start() {
 	l.restart()
 }
 
+// upgraded: the rollout was begun by a version of Headgate that ran the canary in a Deployment of its own. That one goes, and the
+// pods that Kubernetes may have made of the revision are the canary.
+func upgraded(l *look) (string, bool) {
+	return "it was begun by an earlier version of Headgate, with a canary beside the Deployment: starts again at the first step",
+		!l.ownCanary() && l.traffic.StableHash == "" && !l.withdrawn() && l.desired == l.status.Revision && l.distinct()
+}
+
+func (l *look) upgrade() {
+	l.status.Replicas = 0
+	l.restart()
+}
+
+// upgradedAtTheEnd: only a canary of the user's own hands its share over.
+func upgradedAtTheEnd(l *look) (string, bool) {
+	return "it was begun by an earlier version of Headgate, whose canary is no longer needed", !l.ownCanary()
+}
+
 // restart goes to the first step. What speaks against the revision stays.
 func (l *look) restart() {
 	s := &l.status
-	s.Step, s.StepStarted, s.Verdicts = 1, nil, nil
+	s.Step, s.StepStarted, s.Verdicts, s.Waiver = 1, nil, nil, ""
 	s.Attempt++
 	l.setWeight(0)
 	l.askAfresh()
@@ -143,5 +186,10 @@ func (l *look) restart() {
 
 // resumable: the first backend serves alone again, with pods.
 func resumable(l *look) (string, bool) {
-	return "starts again at the first step", l.away == "" && !l.scaledDown() && l.desired != "" && !l.settings.paused
+	why := "starts again at the first step"
+	back := l.away == ""
+	if l.left && l.isDown() {
+		why, back = "stable has had no ready pod since "+clock(l.status.StableDownSince.Time)+", so that nothing is left to wait for: "+why, true
+	}
+	return why, back && !l.scaledDown() && l.desired != "" && !l.settings.paused
 }

@@ -23,7 +23,7 @@ func (l *look) condition() *Condition {
 		out.Reason = v1alpha1.ReasonRolloutComplete
 	case l.seen.Refused != "":
 		out.Reason = v1alpha1.ReasonApplyFailed
-	case (s.Phase == idle || s.Phase == promoting) && !l.withdrawn() && l.seen.Workload.PausedBy != "":
+	case (s.Phase == idle || s.Phase == promoting || s.Phase == releasing) && !l.withdrawn() && l.seen.Workload.PausedBy != "":
 		out.Reason = v1alpha1.ReasonWorkloadPaused
 	case s.Phase == idle && l.settings.paused:
 		out.Reason = v1alpha1.ReasonRolloutPaused
@@ -31,6 +31,8 @@ func (l *look) condition() *Condition {
 		out.Reason = v1alpha1.ReasonRolloutWaiting
 	case s.Phase == suspended:
 		out.Reason = v1alpha1.ReasonRolloutSuspended
+	case l.late():
+		out.Reason = v1alpha1.ReasonPodsNotReady
 	case s.Phase == awaitingApproval && l.refusing() == "":
 		out.Reason = v1alpha1.ReasonAwaitingApproval
 	case s.Phase == awaitingSwap:
@@ -57,16 +59,19 @@ func (l *look) phaseMessage() string {
 	case preparing:
 		return at + or(l.firstObstacle(beforePods), "ready")
 	case stepping:
-		return at + or(l.firstObstacle(beforeApproval), "passed")
+		return at + or(l.missing(), or(l.firstObstacle(beforeApproval), "passed"))
 	case awaitingApproval:
-		return at + or(l.firstObstacle(beforeApproval), "waits for the annotation "+v1alpha1.AnnotationApprove+": "+l.approval())
-	case promoting:
+		return at + or(l.missing(), or(l.firstObstacle(beforeApproval), "waits for the annotation "+v1alpha1.AnnotationApprove+": "+l.approval()))
+	case promoting, releasing:
 		return l.promotionMessage()
 	case awaitingSwap:
 		return fmt.Sprintf("%s has all calls: change the first backend to it, and set the annotation %s: %s", s.Revision, v1alpha1.AnnotationSwapped, s.Revision)
 	case handingOver:
 		return fmt.Sprintf("%s is stable; the canary gives up its last %s", s.Revision, percentOf(s.Weight)) + because(l.unserved())
 	case rollingBack:
+		if s.Weight > 0 {
+			return fmt.Sprintf("%s loses its calls as stable gets its pods back: it has %s", s.Revision, percentOf(s.Weight)) + because(l.unserved())
+		}
 		return fmt.Sprintf("%s has no calls any more; its last ones end", s.Revision) + because(l.unserved())
 	case rechecking:
 		return fmt.Sprintf("%s looked worse than is tolerated and has no calls until %s; then it is looked at again, from the first step on (suspicion %d)",
@@ -84,7 +89,7 @@ func (l *look) idleMessage() string {
 	case l.withdrawn():
 		return s.Target + " is given up" + because(l.seen.Workload.Why)
 	case s.Failed != nil && (l.desired == "" || l.desired == s.Failed.Revision):
-		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message) + l.remains()
+		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
 	case l.desired == "":
 		return unknownWorkload(l)
 	case l.desired == s.Stable && l.seen.Workload.PausedBy != "":
@@ -92,17 +97,10 @@ func (l *look) idleMessage() string {
 	case l.desired == s.Stable:
 		return s.Stable + " is stable"
 	}
-	return or(l.unstartable(), l.desired+" is next") + l.remains()
+	return or(l.unstartable(), l.desired+" is next")
 }
 
-// remains says what Kubernetes had rolled out of the revision that is asked for and is not undone yet.
-func (l *look) remains() string {
-	if !l.undoes() {
-		return ""
-	}
-	return fmt.Sprintf("; %s still has %d pods of it", l.status.Target, l.seen.Workload.Begun)
-}
-
+// promotionMessage is about the way to all calls.
 func (l *look) promotionMessage() string {
 	w := l.seen.Workload
 	switch {
@@ -112,8 +110,44 @@ func (l *look) promotionMessage() string {
 		return unknownWorkload(l)
 	case w.PausedBy != "":
 		return fmt.Sprintf("%s cannot be rolled out, because %s", l.status.Revision, l.pausedBySomebody())
+	case l.status.Phase == promoting:
+		return fmt.Sprintf("%s has %s of the calls and %d of %d pods: %s", l.status.Revision, percentOf(l.status.Weight), l.seen.Canary.Ready, w.Replicas,
+			or(l.firstObstacle(beforeMore), "gets more"))
 	}
-	return fmt.Sprintf("%s rolls out %s: %d of %d pods available, %d still to be replaced", l.status.Target, l.status.Revision, w.Available, w.Replicas, w.Others)
+	return fmt.Sprintf("%s ends the pods of the version before: %d of %d pods of %s are available, %d still to be replaced",
+		l.status.Target, w.Available, w.Replicas, l.status.Revision, w.Others) + because(l.seen.Canary.Waits)
+}
+
+// notePods remembers since when the canary has fewer ready pods than it is to have, or the workload than it needs to be complete.
+func (l *look) notePods() {
+	s, w := &l.status, l.seen.Workload
+	switch s.Phase {
+	case preparing, stepping, awaitingApproval, promoting, releasing:
+	default:
+		s.PodsNotReadySince = nil
+		return
+	}
+	switch {
+	case l.ownCanary() || !w.Known || !l.seen.Canary.Known:
+	case l.seen.Canary.Ready >= s.Replicas && (s.Phase != releasing || w.complete()):
+		s.PodsNotReadySince = nil
+	case s.PodsNotReadySince == nil:
+		s.PodsNotReadySince = micro(l.now)
+	}
+}
+
+// late: pods that are needed are not ready within the Deployment's progress deadline.
+func (l *look) late() bool {
+	since, deadline := l.status.PodsNotReadySince, l.seen.Workload.Deadline
+	return since != nil && l.seen.Workload.Known && deadline > 0 && l.now.Sub(since.Time) >= deadline
+}
+
+// missing says which pods of a step are late, and why, whatever else it waits for.
+func (l *look) missing() string {
+	if !l.late() {
+		return ""
+	}
+	return l.waitsForPods(l.status.Replicas)
 }
 
 // unserved says that the data plane does not serve the weight yet, if it does not.
@@ -147,7 +181,9 @@ func (l *look) progress() string {
 	case awaitingApproval:
 		return at + "approval"
 	case promoting:
-		return "promoting"
+		return "promoting " + percentOf(s.Weight/10_000*10_000)
+	case releasing:
+		return "releasing"
 	case awaitingSwap:
 		return "swap"
 	case handingOver:

@@ -45,20 +45,23 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 	l := newLook(spec, &previous, observation, now)
 
 	taken, why := l.move()
+	if taken == nil {
+		l.follow()
+	}
 	l.resize()
 
-	out := Outcome{History: previous.History}
+	out := Outcome{History: previous.History, Traffic: l.decideTraffic(previous.Traffic, previous.Rollout, taken)}
+	turned := out.Traffic != nil && previous.Traffic != nil && out.Traffic.Revision != previous.Traffic.Revision
 	if l.status.Phase != none {
 		l.status.Message = text.Cut(l.message(), mostMessage)
 		l.status.Progress = text.Cut(l.progress(), 32)
-		if out.Pending = taken == nil && l.pends(previous.Rollout); out.Pending {
+		if out.Pending = taken == nil && !turned && l.pends(previous.Rollout); out.Pending {
 			l.status.Message, l.status.Progress = previous.Rollout.Message, previous.Rollout.Progress
 		}
 		out.Rollout = &l.status
 		out.Condition = l.condition()
-		out.Intents = l.intents()
+		out.Intents = l.intents(out.Traffic)
 	}
-	out.Traffic = l.traffic(previous.Traffic, previous.Rollout, taken)
 	if taken != nil {
 		out.Decisions = []v1alpha1.Decision{l.decision(taken, why, out.Traffic)}
 		out.History = remember(previous.History, out.Decisions)
@@ -67,7 +70,7 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 	if out.Pending {
 		out.Next = sooner(out.Next, observation.Gathered.Written.Add(writeEvery))
 	}
-	out.Changed = len(out.Decisions) > 0 || !out.Pending && !equality.Semantic.DeepEqual(previous.Rollout, out.Rollout)
+	out.Changed = len(out.Decisions) > 0 || turned || !out.Pending && !equality.Semantic.DeepEqual(previous.Rollout, out.Rollout)
 	return out
 }
 
@@ -83,7 +86,7 @@ func Target(spec *v1alpha1.ExposedServiceSpec, status *v1alpha1.ExposedServiceSt
 }
 
 // traffic is the decision that every data plane follows, with the canary in it while a rollout is under way.
-func (l *look) traffic(decided *v1alpha1.TrafficStatus, before *v1alpha1.RolloutStatus, taken *transition) *v1alpha1.TrafficStatus {
+func (l *look) decideTraffic(decided *v1alpha1.TrafficStatus, before *v1alpha1.RolloutStatus, taken *transition) *v1alpha1.TrafficStatus {
 	out := Gather(decided)
 	if out == nil || len(out.Weights) == 0 {
 		return out
@@ -94,8 +97,11 @@ func (l *look) traffic(decided *v1alpha1.TrafficStatus, before *v1alpha1.Rollout
 	if before == nil {
 		before = &v1alpha1.RolloutStatus{}
 	}
-	if takesPart(before) != takesPart(&l.status) || before.Weight != l.status.Weight {
-		out = out.DeepCopy()
+	slots := *out
+	l.slots(&slots)
+	turned := slots.Slot != out.Slot || slots.StableHash != out.StableHash || slots.CanaryHash != out.CanaryHash
+	if turned || takesPart(before) != takesPart(&l.status) || before.Weight != l.status.Weight {
+		out = slots.DeepCopy()
 		out.Revision++
 		if taken != nil {
 			out.Reason, out.Time = taken.name, *micro(l.now)

@@ -10,19 +10,13 @@ import (
 
 // failed: the canary is worse than is tolerated, or cannot run. It takes nobody's cooperation.
 func failed(l *look) (string, bool) {
+	if l.status.Phase == releasing && (l.seen.Workload.Stable.Ready <= 0 || l.kept() > 0) {
+		return "", false // There is nothing left to go back to.
+	}
 	if f := l.failure(); f != nil {
-		return fmt.Sprintf("%s is rolled back: %s%s%s", l.status.Revision, f.message, l.mixture(), l.onlyConfig()), true
+		return fmt.Sprintf("%s is rolled back: %s%s", l.status.Revision, f.message, l.onlyConfig()), true
 	}
 	return "", false
-}
-
-// mixture says what becomes of the workload's own pods when a promotion is broken off.
-func (l *look) mixture() string {
-	w := l.seen.Workload
-	if l.status.Phase != promoting || l.ownCanary() || w.Begun == 0 || l.onlyConfig() != "" {
-		return ""
-	}
-	return fmt.Sprintf("; %s loses the %d pods of it that it has already", l.status.Target, w.Begun)
 }
 
 // onlyConfig says what people have to know when nothing but configuration has changed: Headgate cannot put that back.
@@ -41,8 +35,8 @@ func (l *look) fail() {
 	l.takeOut()
 }
 
-// takeOut takes all calls from the canary.
-func (l *look) takeOut() { l.setWeight(0) }
+// takeOut takes the calls from the canary: all of them, if stable has the pods for it.
+func (l *look) takeOut() { l.setWeight(min(l.status.Weight, l.kept())) }
 
 // suspected: the canary looks worse than is tolerated, from too few moments to be sure.
 func suspected(l *look) (string, bool) {
@@ -59,7 +53,8 @@ func (l *look) suspect() {
 
 // rechecked: what was counted until it had no calls any more is judged, and did not suffice.
 func rechecked(l *look) (string, bool) {
-	return "not sure: it is looked at again, from the first step on", l.liveFor(recheckTime) && l.now.Sub(l.status.Since.Time) >= recheckTime
+	return "not sure: it is looked at again, from the first step on",
+		l.status.Weight == 0 && l.liveFor(recheckTime) && l.now.Sub(l.status.Since.Time) >= recheckTime
 }
 
 // withdrawn: the rollout is not asked for any more.
@@ -78,27 +73,39 @@ func deleted(l *look) (string, bool) {
 // reverted: the revision that the first backend runs is asked for again.
 func reverted(l *look) (string, bool) {
 	return fmt.Sprintf("%s is asked for again instead of %s", l.status.Stable, l.status.Revision),
-		l.desired != "" && l.desired == l.status.Stable
+		l.desired != "" && l.desired == l.status.Stable && !l.goesThrough()
 }
 
 // replaced: another revision is asked for.
 func replaced(l *look) (string, bool) {
 	return fmt.Sprintf("%s is asked for instead of %s", l.desired, l.status.Revision),
-		l.desired != "" && l.desired != l.status.Stable && l.desired != l.status.Revision
+		l.desired != "" && l.desired != l.status.Stable && l.desired != l.status.Revision && !l.goesThrough()
+}
+
+// goesThrough: the revision was released, and becomes stable whatever is asked for by now: it has all calls, or Kubernetes still gives it more
+// pods. Held again before that it would never have all.
+func (l *look) goesThrough() bool {
+	s, w := &l.status, l.seen.Workload
+	return s.Phase == releasing && (s.Weight == allParts || !w.Known || !w.Held || !w.Settled)
 }
 
 // interrupted: the first backend does not serve alone, or has no pods.
 func interrupted(l *look) (string, bool) {
-	if l.away != "" {
+	if l.away != "" && !l.unused() && !(l.left && l.isDown()) {
 		return "suspended, because " + l.away, true
 	}
+	return scaledToZero(l)
+}
+
+// scaledToZero: the workload is to have no pods, and none of a version that is not proved is to come first when it has some again.
+func scaledToZero(l *look) (string, bool) {
 	return "suspended, because " + l.status.Target + " is scaled to zero", l.scaledDown()
 }
 
-// lost: the canary has weight and no ready pod. It takes none from the workload, and tries again from the first step; an eviction is no
-// failure. While the workload takes the revision itself, the canary is only dropped.
+// lost: the canary has weight and no ready pod. It tries again from the first step: an eviction is no failure, and a pod that crashes again
+// and again says so itself.
 func lost(l *look) (string, bool) {
-	if l.status.Weight == 0 || !l.dead() || l.status.Phase == promoting && !l.ownCanary() {
+	if l.status.Weight == 0 || !l.dead() || l.status.Phase == releasing && l.seen.Workload.Stable.Ready <= 0 {
 		return "", false
 	}
 	return fmt.Sprintf("the canary lost its last ready pod with %s of the calls; starts again at the first step", percentOf(l.status.Weight)), true
@@ -113,17 +120,13 @@ func dropped(l *look) (string, bool) {
 	return "the canary has no ready pod any more and gets no calls", l.status.Weight > 0 && l.dead()
 }
 
-func droppedInPromotion(l *look) (string, bool) {
-	why, due := dropped(l)
-	return why, due && !l.ownCanary()
-}
-
 // gone: the canary's weight is zero, and its last calls have ended.
 func gone(l *look) (string, bool) { return "the canary's last calls have ended", l.drained() }
 
 func (l *look) endRollback() {
 	s := &l.status
-	s.Step, s.StepStarted, s.LiveSince, s.Replicas, s.Verdicts = 0, nil, nil, 0, nil
+	s.Step, s.StepStarted, s.LiveSince, s.Replicas, s.Verdicts, s.Waiver = 0, nil, nil, 0, nil, ""
+	s.StableDownSince, s.PodsNotReadySince = nil, nil
 }
 
 func (l *look) finish() {
@@ -135,5 +138,5 @@ func (l *look) finish() {
 func removable(l *look) (string, bool) {
 	w, c := l.seen.Workload, l.seen.Canary
 	return l.status.Target + " is not rolled out by Headgate any more",
-		l.withdrawn() && (l.ownCanary() || w.Known && (!w.Found || !w.Held) && c.Known && !c.Found)
+		l.withdrawn() && (l.ownCanary() || w.Known && (!w.Found || !w.Held && !w.Guarded) && c.Known && l.traffic.CanaryHash == "")
 }

@@ -22,7 +22,7 @@ const longestTick = time.Minute
 func (l *look) comparing() bool {
 	switch l.status.Phase {
 	case v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval, v1alpha1.RolloutPromoting,
-		v1alpha1.RolloutAwaitingSwap:
+		v1alpha1.RolloutReleasing, v1alpha1.RolloutAwaitingSwap:
 		return l.status.Weight > 0
 	case v1alpha1.RolloutRechecking:
 		// What the last calls come to is still to be judged.
@@ -235,6 +235,9 @@ func (l *look) verdict() *v1alpha1.StepVerdict {
 		Message: text.Cut(l.numbers(), mostMessage),
 	}
 	switch e := l.status.Evidence; {
+	case l.skips():
+		out.Reason = v1alpha1.VerdictSkipped
+		return out
 	case e.Outage:
 		return nil
 	case l.judged.Decision == judge.Advance && (callsOf(e.Step) > 0 || l.judged.Streams):

@@ -21,14 +21,14 @@ const (
 	FailureWorse = "Worse"
 	// FailureSuspected: the canary was suspected again and again.
 	FailureSuspected = "Suspected"
-	// FailureLost: the canary keeps losing its last ready pod.
-	FailureLost = "CanaryLost"
+	// FailureAborted: somebody has set the annotation headgate.dev/abort.
+	FailureAborted = "Aborted"
 	// FailureUndecided: the evidence does not suffice within maxHold, and whenUndecided is RollBack.
 	FailureUndecided = "Undecided"
 )
 
 // failures are the reasons to roll back, none of which needs anything but itself. The first that applies is taken.
-var failures = []func(*look) *failure{worse, suspectedTooOften, inTrouble, keepsDying, undecidedForTooLong}
+var failures = []func(*look) *failure{abortedBySomebody, worse, suspectedTooOften, inTrouble, undecidedForTooLong}
 
 func (l *look) failure() *failure {
 	for _, check := range failures {
@@ -63,11 +63,14 @@ func inTrouble(l *look) *failure {
 	return &failure{string(c.Trouble.Kind), "its pods cannot run: " + c.Trouble.Words}
 }
 
-func keepsDying(l *look) *failure {
-	if l.status.Weight == 0 || !l.dead() || l.status.Lost < mostLost {
+// aborted: somebody does not want the revision.
+func (l *look) aborted() bool { return l.seen.Abort != "" && l.seen.Abort == l.desired }
+
+func abortedBySomebody(l *look) *failure {
+	if l.seen.Abort == "" || l.seen.Abort != l.status.Revision {
 		return nil
 	}
-	return &failure{FailureLost, fmt.Sprintf("it lost its last ready pod for the %d. time", l.status.Lost+1)}
+	return &failure{FailureAborted, "the annotation " + v1alpha1.AnnotationAbort + " was set" + l.by(v1alpha1.AnnotationAbort)}
 }
 
 func undecidedForTooLong(l *look) *failure {

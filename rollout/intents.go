@@ -9,12 +9,12 @@ type Intents struct {
 	Target string
 	// Workload is what is to become of spec.paused.
 	Workload WorkloadIntent
-	// Config is the value of the annotation headgate.dev/config that the pod template is to have when it is released; empty: none. While
-	// the workload is held its pods stay as they are, and so does the annotation.
+	// Config is the value of the annotation headgate.dev/config that the pod template is to have; empty: none. It makes the configuration
+	// of a revision a part of its pod template. It is set only while the workload is held.
 	Config string
-	// Undo says that the workload, which is held, is to lose the pods of its pod template that Kubernetes has made of it.
-	Undo   bool
 	Canary CanaryIntent
+	// Protect is the pod-template-hash that the selector of the user's own Service is to have; empty: none.
+	Protect string
 	// Weight is the canary's share of the calls of the first backend, in parts of 1,000,000.
 	Weight int32
 	// Ask are the webhooks that are to be asked about the revision and the step, of so many.
@@ -30,32 +30,47 @@ type WorkloadIntent string
 const (
 	// WorkloadAsIs touches nothing: too little is known.
 	WorkloadAsIs WorkloadIntent = "AsIs"
+	// WorkloadAtRest is for a workload that runs what it has: a changed pod template is held by the admission policy in the write that
+	// changes it. Where that is not in force the workload is paused.
+	WorkloadAtRest WorkloadIntent = "AtRest"
 	// WorkloadHeld pauses it: a changed pod template is not rolled out.
 	WorkloadHeld WorkloadIntent = "Held"
-	// WorkloadReleased unpauses it: Kubernetes rolls its pod template out.
+	// WorkloadReleased unpauses it: Kubernetes rolls the pod template of Revision out.
 	WorkloadReleased WorkloadIntent = "Released"
 	// WorkloadGivenUp gives up all fields of it.
 	WorkloadGivenUp WorkloadIntent = "GivenUp"
+	// WorkloadLeftHeld gives up all fields of it but spec.paused, which stays.
+	WorkloadLeftHeld WorkloadIntent = "LeftHeld"
 )
 
-// CanaryIntent is the canary Deployment and Service that are to be. With a canary Service of the user's own it is empty.
+// CanaryIntent is the canary's ReplicaSet that is to be. With a canary Service of the user's own it is empty.
 type CanaryIntent struct {
-	// Present says that there is to be one. Otherwise Deployment and Service are deleted; the weight is zero, is served, and the
-	// last calls have ended.
-	Present bool
-	// Revision is the one whose pod template it is to have: the workload's, while that is its revision. Empty: the template that
-	// it has, whatever the workload's has become.
+	// Present says that there is to be one: that of the pod template of Revision, with Hash. Otherwise what was a canary loses its pods and
+	// is deleted, unless it is of the stable revision; its weight is zero, is served, and the last calls have ended.
+	Present  bool
 	Revision string
+	Hash     string
 	// Replicas is how many pods it is to have.
 	Replicas int32
+	// Apart says that it is not the Deployment's: a Deployment of one pod would take the stable one away for it. It belongs to the
+	// ExposedService until it is handed over.
+	Apart bool
+	// StableHash is the pod-template-hash by which the Service of the stable side selects before the canary may have pods.
+	StableHash string
 }
 
-// intents are what the status comes to.
-func (l *look) intents() Intents {
+// intents are what the status comes to, and the slots of the traffic.
+func (l *look) intents(traffic *v1alpha1.TrafficStatus) Intents {
 	s := &l.status
 	out := Intents{
-		Target: s.Target, Workload: l.workloadIntent(), Canary: l.canaryIntent(), Weight: s.Weight,
-		Config: l.config(), Undo: l.undoes(), Revision: s.Revision, Step: s.Step, Steps: len(l.settings.steps),
+		Target: s.Target, Workload: l.workloadIntent(), Weight: s.Weight,
+		Config: l.config(), Revision: s.Revision, Step: s.Step, Steps: len(l.settings.steps),
+	}
+	if traffic != nil && !l.ownCanary() {
+		out.Canary = l.canaryIntent(traffic)
+		if l.settings.protect && !l.withdrawn() {
+			out.Protect = traffic.StableHash
+		}
 	}
 	if l.leaving() && l.firstObstacle(beforeWebhooks) == "" {
 		out.Ask = l.unanswered()
@@ -63,48 +78,55 @@ func (l *look) intents() Intents {
 	return out
 }
 
-// config is the hash of the configuration that the workload's pods are to have been started with.
+// config is the hash of the configuration that the pod template is to name.
 func (l *look) config() string {
 	switch {
 	case l.ownCanary():
 		return ""
-	case l.status.Phase == v1alpha1.RolloutPromoting:
-		return ConfigOf(l.status.Revision)
+	case l.desired != "":
+		return ConfigOf(l.desired)
 	}
 	return ConfigOf(l.status.Stable)
 }
 
 func (l *look) workloadIntent() WorkloadIntent {
-	s := &l.status
+	s, w := &l.status, l.seen.Workload
 	switch {
 	case l.ownCanary(), s.Target == "":
 		return WorkloadAsIs
 	case l.withdrawn():
-		if s.Phase == v1alpha1.RolloutIdle {
+		switch {
+		case s.Phase == releasing:
+			return l.release()
+		case s.Phase != idle || l.traffic.CanaryHash != "":
+			return WorkloadHeld
+		case s.OnRemoval == v1alpha1.RemovalRelease || s.Stable == "" || l.desired == "" || l.desired == s.Stable:
 			return WorkloadGivenUp
 		}
-		return WorkloadHeld
+		return WorkloadLeftHeld
 	case l.desired == "":
 		return WorkloadAsIs
-	case l.seen.Workload.PausedBy != "":
+	case w.PausedBy != "":
 		return WorkloadAsIs
 	case s.Stable == "":
 		return l.holdToAdopt()
-	case s.Phase == v1alpha1.RolloutPromoting:
-		return WorkloadReleased
-	case l.desired == s.Stable && l.seen.Workload.Settled && l.seen.Workload.Others > 0:
-		// A promotion was broken off and the template put back: Kubernetes takes the pods back.
+	case s.Phase == releasing:
+		return l.release()
+	case s.Phase != idle || l.desired != s.Stable:
+		return WorkloadHeld
+	case l.traffic.CanaryHash == "" && w.Settled && w.Others > 0:
+		// The stable pod template is back, and Kubernetes has pods of another one to replace; or all pods are to be restarted.
 		return WorkloadReleased
 	}
-	return WorkloadHeld
+	return WorkloadAtRest
 }
 
-// undoes: Kubernetes has begun to roll out what failed, or what came in the middle of a promotion and is untested, before the workload
-// was held. Configuration cannot be undone: pods that are made anew read it as it is.
-func (l *look) undoes() bool {
-	w, stable := l.seen.Workload, l.status.Stable
-	return l.workloadIntent() == WorkloadHeld && w.Held && w.Settled && w.Begun > 0 && !l.withdrawn() &&
-		l.desired != "" && stable != "" && TemplateOf(l.desired) != TemplateOf(stable)
+// release releases the workload, unless another pod template came meanwhile.
+func (l *look) release() WorkloadIntent {
+	if l.desired != l.status.Revision {
+		return WorkloadHeld
+	}
+	return WorkloadReleased
 }
 
 // holdToAdopt holds a Deployment that has rolled out what it has, so that nothing changes while that is taken for stable. If a new pod
@@ -115,26 +137,22 @@ func (l *look) holdToAdopt() WorkloadIntent {
 	case !w.Known || !w.Found || !w.Settled:
 		return WorkloadAsIs
 	case w.Others == 0:
-		return WorkloadHeld
+		return WorkloadAtRest
 	case w.Held && w.Running == "":
 		return WorkloadReleased
 	}
 	return WorkloadAsIs
 }
 
-func (l *look) canaryIntent() CanaryIntent {
-	s := &l.status
-	switch {
-	case l.ownCanary():
-		return CanaryIntent{}
-	case s.Phase == phaseNone:
-		return CanaryIntent{}
-	case s.Phase == v1alpha1.RolloutIdle:
-		// A failed canary stays without pods, for people to look at.
-		kept := s.Failed != nil && !l.withdrawn() && (l.desired == "" || l.desired == s.Failed.Revision)
-		return CanaryIntent{Present: kept}
-	case s.Phase == v1alpha1.RolloutRollingBack, s.Phase == v1alpha1.RolloutHandingOver:
-		return CanaryIntent{Present: true, Replicas: s.Replicas}
+// canaryIntent is the canary that is to be. Without pods of the workload there is none, so that it is not the first to come back.
+func (l *look) canaryIntent(traffic *v1alpha1.TrafficStatus) CanaryIntent {
+	s, w := &l.status, l.seen.Workload
+	out := CanaryIntent{StableHash: traffic.StableHash}
+	if s.Phase == none || s.Phase == idle || traffic.CanaryHash == "" || s.Replicas <= 0 || w.Known && w.Found && w.Replicas <= 0 {
+		return out
 	}
-	return CanaryIntent{Present: true, Revision: s.Revision, Replicas: s.Replicas}
+	out.Present, out.Revision, out.Hash, out.Replicas = true, s.Revision, traffic.CanaryHash, s.Replicas
+	// Handed over, the one pod that there is to be is the canary's.
+	out.Apart = w.Known && w.Found && w.Replicas == 1 && s.Phase != releasing
+	return out
 }

@@ -27,9 +27,13 @@ func brokenInvariants(
 		case is.Phase == stepping && is.Step == 1:
 		case is.Phase == stepping && !recorded(was, is.Revision, is.Step-1):
 			breaks("the weight rises to that of step %d, and no verdict on step %d of %s was on record", is.Step, is.Step-1, is.Revision)
-		case is.Phase == promoting && (!own || !recorded(was, is.Revision, was.Step)):
+		case is.Phase == preparing && !own && (is.Step == 1 || recorded(was, is.Revision, is.Step-1)) && int(is.Step) <= len(steps) && is.Weight <= steps[is.Step-1].weight:
+			// It follows the pods.
+		case is.Phase == promoting && own && !recorded(was, is.Revision, was.Step):
 			breaks("the weight rises in a promotion")
-		case is.Phase != stepping && is.Phase != promoting:
+		case is.Phase == promoting && !own && was.Phase != promoting:
+			breaks("the weight rises with the promotion, and not with the pods")
+		case is.Phase != stepping && is.Phase != promoting && is.Phase != releasing:
 			breaks("the weight rises from %d to %d in %s", was.Weight, is.Weight, is.Phase)
 		}
 		if seen.Canary.Known && seen.Canary.Ready <= 0 {
@@ -43,16 +47,21 @@ func brokenInvariants(
 		is.Weight > steps[is.Step-1].weight && len(out.Decisions) == 0 {
 		breaks("the weight %d is more than step %d allows", is.Weight, is.Step)
 	}
-	if slices.Contains(phases(idle, rollingBack, suspended, rechecking), is.Phase) && is.Weight != 0 {
+	if is.Phase == idle && is.Weight != 0 {
 		breaks("%s with weight %d", is.Phase, is.Weight)
+	}
+	if w := seen.Workload; slices.Contains(phases(rollingBack, suspended, rechecking), is.Phase) && is.Weight != 0 &&
+		(own || 2*w.carry(w.Stable.Ready) >= allParts || is.Weight > was.Weight) {
+		breaks("%s with weight %d, and stable has %d pods", is.Phase, is.Weight, w.Stable.Ready)
 	}
 	if is.Revision == was.Revision && is.Step > was.Step+1 {
 		breaks("from step %d to %d", was.Step, is.Step)
 	}
-	if is.Phase == promoting && was.Phase != promoting && !recorded(was, is.Revision, was.Step) {
+	waived := len(out.Decisions) == 1 && out.Decisions[0].Reason == v1alpha1.DecisionProofWaived
+	if is.Phase == promoting && was.Phase != promoting && !waived && !recorded(was, is.Revision, was.Step) {
 		breaks("promoted without a verdict on step %d", was.Step)
 	}
-	if was.Weight > 0 && !out.Intents.Canary.Present && !own && is.Target != "" && is.Target[0] == 'D' {
+	if was.Weight > 0 && is.Weight > 0 && !out.Intents.Canary.Present && !own && is.Target != "" && is.Target[0] == 'D' && seen.Workload.Replicas > 0 {
 		breaks("the canary goes while it has weight")
 	}
 	if out.Intents.Weight != is.Weight {
@@ -61,7 +70,9 @@ func brokenInvariants(
 	broken = append(broken, brokenAttempts(spec, was, is, out)...)
 	broken = append(broken, brokenTraffic(before, out, was, is)...)
 
-	changed := was.Phase != is.Phase || was.Step != is.Step || was.Weight != is.Weight || was.Stable != is.Stable
+	// A weight may follow the pods.
+	follows := slices.Contains(phases(preparing, promoting, releasing, rollingBack, suspended, rechecking), is.Phase)
+	changed := was.Phase != is.Phase || was.Step != is.Step || was.Weight != is.Weight && !follows || was.Stable != is.Stable
 	if changed != (len(out.Decisions) > 0) && changed {
 		breaks("from %s to %s without a decision", was.Phase, is.Phase)
 	}
@@ -113,7 +124,7 @@ func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutS
 	if is.Step < was.Step && is.Phase == preparing && is.Attempt <= was.Attempt && !hasAltered(out) {
 		breaks("back from step %d to %d in the same attempt", was.Step, is.Step)
 	}
-	if is.Weight > was.Weight && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
+	if is.Weight > was.Weight && is.Phase != promoting && is.Phase != releasing && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
 		breaks("the weight rises, and no steps were chosen")
 	}
 	return broken

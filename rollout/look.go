@@ -1,10 +1,12 @@
 package rollout
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout/judge"
@@ -25,28 +27,40 @@ type look struct {
 	desired string
 	// away says why the first backend does not serve alone; empty: it does.
 	away string
+	// left: another backend serves, and nobody has pinned it: the first one was left because it is worse, and has no calls.
+	left bool
 
 	status v1alpha1.RolloutStatus
+	// traffic is the decision that the data plane follows before this look.
+	traffic v1alpha1.TrafficStatus
 	// judged is what the evidence says.
 	judged judge.Verdict
 	// counted: calls were taken in.
 	counted bool
 	// passed: the verdict on the present step was recorded before this look.
 	passed bool
+	// exchange: the slots exchange their roles.
+	exchange bool
 }
 
 // newLook puts together what was decided, what was remembered and what was observed.
 func newLook(spec *v1alpha1.ExposedServiceSpec, previous *v1alpha1.ExposedServiceStatus, seen Observation, now time.Time) *look {
-	l := &look{now: now, spec: spec.Rollout, asked: spec.Rollout != nil, seen: seen, away: away(spec, previous)}
+	l := &look{
+		now: now, spec: spec.Rollout, asked: spec.Rollout != nil, seen: seen, away: away(spec, previous), left: left(spec, previous, &seen.Workload),
+		traffic: ptr.Deref(previous.Traffic, v1alpha1.TrafficStatus{}),
+	}
 	if previous.Rollout != nil {
 		l.status = *previous.Rollout.DeepCopy()
 		l.resume()
 		l.forgetFuture()
 	}
 	l.settings = settingsOf(l.spec, l.status.Plan)
+	l.noteRemoval()
 	l.desired = l.desiredRevision()
 	l.passed = l.verdictOf(l.status.Step) != nil
 	l.confirmLive()
+	l.noteStable()
+	l.notePods()
 	l.measure()
 	l.takeCalls()
 	return l
@@ -77,12 +91,51 @@ func away(spec *v1alpha1.ExposedServiceSpec, status *v1alpha1.ExposedServiceStat
 	return ""
 }
 
+// noteRemoval remembers what is to become of what is held when spec.rollout is gone.
+func (l *look) noteRemoval() {
+	if l.status.Phase == phaseNone || l.withdrawn() {
+		return
+	}
+	l.status.OnRemoval = ""
+	if l.settings.onRemoval != v1alpha1.RemovalKeepStable {
+		l.status.OnRemoval = l.settings.onRemoval
+	}
+}
+
+// left says whether another backend serves because the first one is worse.
+func left(spec *v1alpha1.ExposedServiceSpec, status *v1alpha1.ExposedServiceStatus, seen *Workload) bool {
+	pinned := spec.Failover != nil && spec.Failover.Pin != ""
+	moving := status.Failover != nil && status.Failover.State != nil && status.Failover.State.Ramp != nil
+	return status.Active != "" && status.Active != spec.Backends[0].Name && !pinned && !moving && !comesBack(spec, status, seen)
+}
+
+// comesBack: the first backend had no pods, and has all of them by now, as after a scaling from zero. It serves again when they have been ready for
+// long enough, and its version is then to be compared with.
+func comesBack(spec *v1alpha1.ExposedServiceSpec, status *v1alpha1.ExposedServiceStatus, seen *Workload) bool {
+	if !seen.Known || seen.Stable.Wants <= 0 || seen.Stable.Ready < seen.Stable.Wants || status.Failover == nil || status.Failover.State == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Failover.State.Backends, func(m v1alpha1.BackendMemory) bool {
+		return m.Name == spec.Backends[0].Name && m.HealthySince != nil && m.Cause != string(v1alpha1.FaultCallsFail)
+	})
+}
+
+// unused: the first backend has been left, and no call of its canary's can be why: that has had none.
+func (l *look) unused() bool {
+	s := &l.status
+	first := s.Phase == idle || s.Phase == preparing && s.Step <= 1 && s.Weight == 0 && s.Suspicions == 0
+	return l.left && !l.ownCanary() && first
+}
+
 // forgetFuture lets times ahead of now, which are from a clock that has been put back since, count as now.
 func (l *look) forgetFuture() {
 	s := &l.status
 	s.Since = *micro(earlier(s.Since.Time, l.now))
-	times := []**metav1.MicroTime{&s.StepStarted, &s.LiveSince}
+	times := []**metav1.MicroTime{&s.StepStarted, &s.LiveSince, &s.StableDownSince, &s.PodsNotReadySince}
 	if s.Evidence != nil {
+		if s.Evidence.CountedUntil == nil {
+			s.Evidence.CountedUntil = micro(l.now) // Somebody has written the status who does not count.
+		}
 		times = append(times, &s.Evidence.CountedUntil)
 	}
 	for _, t := range times {

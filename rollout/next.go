@@ -16,22 +16,32 @@ func (l *look) next(taken *transition) time.Time {
 		return time.Time{}
 	}
 	live := s.LiveSince.Time
-	var next time.Time
+	var times []time.Time
 	switch s.Phase {
 	case v1alpha1.RolloutStepping, v1alpha1.RolloutAwaitingApproval:
-		next = live.Add(l.step().hold)
+		times = append(times, live.Add(l.step().hold))
 	case v1alpha1.RolloutRechecking:
-		next = later(live, s.Since.Time).Add(recheckTime)
+		times = append(times, later(live, s.Since.Time).Add(recheckTime))
 	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutSuspended:
-		next = live.Add(drainTime)
+		times = append(times, live.Add(drainTime))
 	case v1alpha1.RolloutHandingOver:
-		next = later(live, s.Since.Time).Add(handOverTime)
 		if s.Weight == 0 {
-			next = live.Add(drainTime)
+			times = append(times, live.Add(drainTime))
+			break
 		}
+		times = append(times, later(live, s.Since.Time).Add(handOverTime))
 	}
-	if !next.After(l.now) {
-		return time.Time{}
+	if deadline := l.seen.Workload.Deadline; deadline > 0 && s.PodsNotReadySince != nil {
+		times = append(times, s.PodsNotReadySince.Add(deadline))
+	}
+	if l.stableIsDown() {
+		times = append(times, s.StableDownSince.Add(downTime))
+	}
+	var next time.Time
+	for _, at := range times {
+		if at.After(l.now) {
+			next = sooner(next, at)
+		}
 	}
 	return next
 }

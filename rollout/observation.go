@@ -21,8 +21,10 @@ type Observation struct {
 	Refused string
 	// Answers are those of the webhooks, by name.
 	Answers map[string]Answer
-	// Approve, Retry and Swapped are the values of the annotations of the same names.
-	Approve, Retry, Swapped string
+	// Approve, Retry, Swapped, Promote, Skip and Abort are the values of the annotations of the same names.
+	Approve, Retry, Swapped, Promote, Skip, Abort string
+	// By is who has set an annotation, by its name: a field manager, as far as that is known.
+	By map[string]string
 }
 
 // Workload is the Deployment behind the first backend.
@@ -34,21 +36,48 @@ type Workload struct {
 	Found bool
 	// Settled says that its controller has seen its newest generation, so that what follows belongs together.
 	Settled bool
-	// Held says that spec.paused is true, and Headgate's.
+	// Held says that spec.paused is true, and that Headgate or the admission policy has set it.
 	Held bool
 	// PausedBy is who else has set spec.paused to true, a field manager; empty: nobody.
 	PausedBy string
+	// Guarded says that a changed pod template is held by the API server in the write that changes it: the Deployment has Headgate's
+	// label, and the admission policy was seen to act on it. It need not be paused at rest.
+	Guarded bool
 	// Revision is that of its pod template, by workload.Revision.
 	Revision string
+	// Restart says that its pod template differs from that of Stable by the time of a `kubectl rollout restart` alone.
+	Restart bool
 	// Running is the revision that all its pods run; empty when they run several, or there are none.
 	Running string
-	// Others is how many of its pods are not of Revision, Begun is how many have its pod template: Kubernetes has begun to roll it out.
+	// Others is how many of its pods are not of Revision, Begun is how many have its pod template.
 	Others, Begun int32
-	// Replicas is how many pods it is to have; Ready and Available are how many are.
-	Replicas, Ready, Available int32
+	// Replicas is how many pods it is to have, Surge how many more a rolling update may start, and Unavailable how many may be missing in
+	// one, by its strategy. One of both is above zero.
+	Replicas, Surge, Unavailable int32
+	// Ready and Available are how many pods are.
+	Ready, Available int32
+	// Deadline is within which its pods are to be ready (spec.progressDeadlineSeconds); 0: there is none.
+	Deadline time.Duration
+	// Stable is the ReplicaSet of the stable revision. It is looked for when something else than the stable revision is asked for
+	// or remains; without Hash it is not known, or not there.
+	Stable ReplicaSet
+	// Next is the pod-template-hash that the pods of Revision have, or are to have.
+	Next string
+	// Previous are the revisions of the ReplicaSets in the revision history that have its pod template, but for the time of a restart.
+	Previous []string
 }
 
-// Canary is the canary Deployment, or the endpoints of the user's own canary Service.
+// ReplicaSet is what one version of the workload has.
+type ReplicaSet struct {
+	// Hash is the pod-template-hash that its pods have; empty: it does not exist.
+	Hash string
+	// Wants is how many pods it is to have; Ready and Available are how many are.
+	Wants, Ready, Available int32
+	// Marked says that it is still marked as the canary that it was.
+	Marked bool
+}
+
+// Canary is the canary's ReplicaSet, or the endpoints of the user's own canary Service.
 type Canary struct {
 	// Known says that the other fields were found out; Why says why not.
 	Known bool
@@ -57,14 +86,19 @@ type Canary struct {
 	Found bool
 	// Revision is that of its pod template; empty for a Service.
 	Revision string
-	// Ready is how many of its pods (endpoints) are ready, those of Revision alone.
-	Ready int32
+	// Wants is how many pods it is to have; Ready is how many of its pods (endpoints) are ready, Available how many for the
+	// Deployment's minReadySeconds.
+	Wants, Ready, Available int32
 	// ReadySince is when the newest of them became ready; zero when that is not known.
 	ReadySince time.Time
+	// Endpoints is how many endpoints its slot has, in any state.
+	Endpoints int32
 	// Unserved says that the Service in front of its pods is not there, so that no data plane can send it a call.
 	Unserved bool
 	// Trouble is what keeps a pod of Revision from running; nil: nothing does, as far as is known.
 	Trouble *Trouble
+	// Waits is what its pods wait for that is nobody's fault, in the words of Kubernetes: quota, room on a node, an image; empty: nothing.
+	Waits string
 }
 
 // TroubleKind is what keeps a pod from running. It is also the reason of a failed revision.
@@ -73,12 +107,8 @@ type TroubleKind string
 const (
 	// TroubleCrashLoop: a container ends again and again (CrashLoopBackOff).
 	TroubleCrashLoop TroubleKind = "CrashLoop"
-	// TroubleImage: an image cannot be pulled (ImagePullBackOff, InvalidImageName, ErrImageNeverPull).
-	TroubleImage TroubleKind = "ImagePull"
-	// TroubleConfig: a container cannot be made from its configuration (CreateContainerConfigError).
-	TroubleConfig TroubleKind = "Config"
-	// TroubleNeverReady: the Deployment's progress deadline has passed.
-	TroubleNeverReady TroubleKind = "NeverReady"
+	// TroubleImage: the name of an image is none (InvalidImageName).
+	TroubleImage TroubleKind = "ImageName"
 )
 
 // Trouble is a hard signal: it rolls back without statistics.

@@ -22,6 +22,21 @@ var beforeApproval = append(slices.Clone(beforeWebhooks), webhooksDisagree)
 // without a proxy fails calls that it gives to a canary of which it has not been told before.
 var beforePods = []obstacle{paused, unknownWorkload, unplanned, rising(outage), rising(doubtful), tooFewReady, rising(refused), rising(notLive)}
 
+// beforeRelease are what keeps a revision that has the calls from being released: with all of them no doubt would ever be dispelled.
+var beforeRelease = []obstacle{paused, unknownWorkload, unplanned, unseen, notAllReady, refused, notLive}
+
+// beforeMore are what keeps the weight from following the pods. A first step may be begun in doubt, which calls dispel.
+var beforeMore = append(slices.Clone(beforeRelease), outage, beyondTheFirst(doubtful))
+
+func beyondTheFirst(check obstacle) obstacle {
+	return func(l *look) string {
+		if l.status.Phase == v1alpha1.RolloutPreparing && l.status.Step <= 1 {
+			return ""
+		}
+		return check(l)
+	}
+}
+
 // rising is an obstacle to giving the canary more calls alone. A step with no more than it has, as after an edit of the spec, is started
 // in spite of it: nothing is gained by waiting, and only within a step do the gates and maxHold apply.
 func rising(check obstacle) obstacle {
@@ -65,7 +80,7 @@ func notLive(l *look) string {
 }
 
 func holding(l *look) string {
-	if hold := l.step().hold; !l.liveFor(hold) {
+	if hold := l.step().hold; !l.liveFor(hold) && !l.skips() {
 		return "holds until " + clock(l.status.LiveSince.Add(hold))
 	}
 	return ""
@@ -73,7 +88,7 @@ func holding(l *look) string {
 
 // outage: stable fails too, so that something else is wrong, which is no time for changes.
 func outage(l *look) string {
-	if l.status.Weight == 0 || l.status.Evidence == nil || !l.status.Evidence.Outage {
+	if l.status.Weight == 0 || l.status.Waiver != "" || l.status.Evidence == nil || !l.status.Evidence.Outage {
 		return ""
 	}
 	return "waits for stable, more than a tenth of whose calls failed within the last moments"
@@ -81,7 +96,7 @@ func outage(l *look) string {
 
 // unproven: the verdict has to be on record, not only in mind.
 func unproven(l *look) string {
-	if l.passed {
+	if l.passed || l.skips() {
 		return ""
 	}
 	e := l.status.Evidence
@@ -151,25 +166,40 @@ func doubtful(l *look) string {
 	return "something speaks against the canary"
 }
 
-// tooFewReady: the pods that the weight takes are not ready, or not of this revision, or nothing leads to them.
-func tooFewReady(l *look) string {
-	c, want := l.seen.Canary, l.status.Replicas
-	if l.ownCanary() {
-		want = 1
-	}
+// unseen: there is no canary of this revision, as far as is known, or nothing leads to it.
+func unseen(l *look) string {
+	c := l.seen.Canary
 	switch {
 	case !c.Known:
 		return "nothing is known of the canary's pods" + because(c.Why)
 	case !c.Found:
 		return "waits for the canary to be made"
 	case !l.ownCanary() && c.Revision != l.status.Revision:
-		return "waits for the canary to get the pod template"
-	case c.Ready < want:
-		return fmt.Sprintf("waits for the canary's pods: %d of %d ready", c.Ready, want)
+		return "waits for the canary's ReplicaSet to be made"
 	case c.Unserved:
 		return "waits for the canary's Service to be made"
 	}
 	return ""
+}
+
+// tooFewReady: the pods without which the step's weight would be more than their fair share are not ready.
+func tooFewReady(l *look) string {
+	want := int32(1)
+	if !l.ownCanary() {
+		want = max(l.seen.Workload.need(l.step().weight), 1)
+	}
+	return or(unseen(l), l.waitsForPods(want))
+}
+
+// notAllReady: pods that the canary is to have now are not ready.
+func notAllReady(l *look) string { return l.waitsForPods(l.status.Replicas) }
+
+func (l *look) waitsForPods(want int32) string {
+	have := l.usable()
+	if have >= want {
+		return ""
+	}
+	return fmt.Sprintf("waits for the canary's pods: %d of %d ready", have, want) + because(l.seen.Canary.Waits)
 }
 
 // refused: something that the rollout stands on is not as it is to be. The message ends with what.
@@ -198,6 +228,9 @@ func webhooksDisagree(l *look) string {
 // unanswered are the webhooks that have not agreed to leaving this step of this revision.
 func (l *look) unanswered() []string {
 	var out []string
+	if l.skips() {
+		return nil
+	}
 	for _, name := range l.settings.webhooks {
 		if a, given := l.answer(name); !given || !a.Agrees {
 			out = append(out, name)
@@ -226,7 +259,18 @@ func (l *look) answer(name string) (Answer, bool) {
 
 // approved: nobody has to agree, or somebody did.
 func (l *look) approved() bool {
-	return !l.step().approval || l.seen.Approve == l.approval()
+	return !l.step().approval || l.seen.Approve == l.approval() || l.skips()
+}
+
+// skips: somebody wants this step of this revision left without proof, in this attempt.
+func (l *look) skips() bool { return l.seen.Skip == l.approval() && l.stepping() }
+
+// by is who has set an annotation, for people.
+func (l *look) by(annotation string) string {
+	if who := l.seen.By[annotation]; who != "" {
+		return " by " + who
+	}
+	return ""
 }
 
 // approval is the value of the annotation that approves of leaving this step of this revision, in this attempt.

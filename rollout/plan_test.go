@@ -174,6 +174,7 @@ func TestANewRolloutMeasuresAnew(t *testing.T) {
 	}
 	s.ship("v1")
 	s.until(idle, time.Minute)
+	s.run(time.Minute)
 	s.rate = 200
 	s.ship("v2")
 	s.until(idle, time.Hour)

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ func TestEverythingThatKeepsAStepIsSaid(t *testing.T) {
 		"nothing known":           {func(s *scene) { s.hidden = true }, "nothing is known of Deployment/greeter: the API server does not answer"},
 		"an outage of both sides": {func(s *scene) { s.rate, s.outage = 20, 0.5 }, "waits for stable, more than a tenth of whose calls failed within the last moments"},
 		"a canary that lacks pods": {func(s *scene) {
-			s.replicas, s.pods["v1"], s.trouble["v2"] = 20, 20, nil
+			s.replicas, s.pods["v1"] = 20, 20
 			s.pace = time.Hour
 		}, "waits for the canary's pods: 1 of 2 ready"},
 		"a canary without its Service": {func(s *scene) { s.unserved = true }, "waits for the canary's Service to be made"},
@@ -286,7 +287,7 @@ func TestTheUsersOwnCanaryWarmsUpFromTheBeginningOfAStep(t *testing.T) {
 
 func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {
 	s := newScene(t)
-	s.trouble["v2"] = &Trouble{Kind: TroubleImage, Words: "ErrImagePull: not found"}
+	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.ship("v2")
 	s.until(idle, time.Minute)
 	s.trouble = map[string]*Trouble{}
@@ -296,7 +297,7 @@ func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {
 	}
 	s.retry = "1"
 	s.until(stepping, time.Minute)
-	s.trouble["v2"] = &Trouble{Kind: TroubleImage, Words: "ErrImagePull: not found"}
+	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.until(idle, time.Minute)
 	s.run(time.Hour)
 	if s.phase() != idle {
@@ -305,8 +306,8 @@ func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {
 	s.trouble = map[string]*Trouble{}
 	s.ship("v1")
 	s.run(time.Second)
-	if s.status.Rollout.Failed != nil || s.canary != nil {
-		t.Errorf("put back, and still there: %+v, %+v", s.status.Rollout.Failed, s.canary)
+	if s.status.Rollout.Failed != nil || s.pods["v2"] != 0 {
+		t.Errorf("put back, and still there: %+v, %+v", s.status.Rollout.Failed, s.pods)
 	}
 	s.ship("v2")
 	if s.phase() != preparing {
@@ -314,60 +315,90 @@ func TestRolledBackRevisionIsTriedAgainOnlyWhenAskedFor(t *testing.T) {
 	}
 }
 
-func TestCanaryThatLosesItsPodsStartsAgainAndFailsTheThirdTime(t *testing.T) {
+// TestEvictionsDelayARolloutAndFailNothing: each time it begins at the first step, and it gets through in the end.
+func TestEvictionsDelayARolloutAndFailNothing(t *testing.T) {
 	s := newScene(t)
 	s.spec.Rollout.Steps = steps("10", "50")
 	s.ship("v2")
-	for n := range 3 {
+	for n := range 5 {
 		s.untilStep(1, time.Minute)
-		s.canary.ready, s.canary.since = 0, s.now.Add(5*time.Second)
+		s.kill("v2", s.now.Add(5*time.Second))
 		s.look()
 		if s.status.Rollout.Weight != 0 {
 			t.Fatalf("death %d: the dead canary keeps weight %d", n+1, s.status.Rollout.Weight)
 		}
 	}
-	if f := s.status.Rollout.Failed; f == nil || f.Reason != FailureLost {
-		t.Errorf("after the third: %s, %+v", s.phase(), f)
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
+	if lost := strings.Count(s.reasons(), "CanaryLost"); lost != 5 {
+		t.Errorf("lost %d times: %s", lost, s.reasons())
 	}
 }
 
-func TestCanaryThatDiesWhenItIsNoLongerNeededIsDropped(t *testing.T) {
-	for _, phase := range []v1alpha1.RolloutPhase{promoting, handingOver} {
-		s := newScene(t)
-		s.ship("v2")
-		s.until(phase, time.Hour)
-		s.canary.ready, s.canary.since = 0, s.now.Add(time.Hour)
-		s.look()
-		if s.phase() != phase || s.status.Rollout.Weight != 0 || s.last.Decisions[0].Reason != v1alpha1.DecisionCanaryDropped {
-			t.Errorf("in %s: %s with weight %d: %s", phase, s.phase(), s.status.Rollout.Weight, s.message())
-		}
-		s.until(idle, time.Minute)
-		s.expectStable("v2")
-	}
-}
-
-func TestCanaryIsSizedByItsShare(t *testing.T) {
+func TestCanaryIsSizedByItsShareOfAllPods(t *testing.T) {
 	tests := map[string]struct {
-		weight          int32
-		ready, replicas int32
-		before, want    int32
+		replicas, surge, missing int32
+		weight                   int32
+		size, need               int32
 	}{
-		"at least one":                           {10_000, 4, 4, 0, 1},
-		"its share, rounded up":                  {250_000, 10, 10, 1, 3},
-		"exactly its share":                      {500_000, 10, 10, 3, 5},
-		"at most the workload's":                 {1_000_000, 6, 4, 1, 4},
-		"smaller when the workload shrinks":      {500_000, 4, 4, 5, 2},
-		"no smaller when the workload lacks":     {500_000, 1, 10, 5, 5},
-		"larger all the same":                    {500_000, 8, 10, 3, 4},
-		"one when nobody knows the workload's":   {500_000, 0, 0, 0, 1},
-		"capped even while the workload lacks":   {500_000, 0, 2, 5, 2},
-		"a millionth is one":                     {1, 1000, 1000, 0, 1},
-		"no overflow with any number of pods":    {1_000_000, 2_000_000_000, 2_000_000_000, 0, 2_000_000_000},
-		"nonsense of a broken counter is a zero": {500_000, -3, 4, 1, 1},
+		"at least one":                         {4, 1, 1, 10_000, 1, 1},
+		"its share of all pods, rounded up":    {10, 3, 2, 250_000, 4, 2},
+		"half":                                 {10, 3, 2, 500_000, 7, 4},
+		"never all of them":                    {4, 1, 0, 1_000_000, 3, 3},
+		"no surge":                             {4, 0, 1, 500_000, 2, 2},
+		"two pods":                             {2, 1, 0, 500_000, 1, 1},
+		"the only one":                         {1, 1, 0, 500_000, 1, 1},
+		"nothing needs no pod":                 {10, 3, 2, 0, 1, 0},
+		"a millionth is one":                   {1000, 250, 250, 1, 1, 0},
+		"no overflow with any number of pods":  {2_000_000_000, 100, 0, 1_000_000, 1_999_999_999, 1_999_999_999},
+		"nonsense of a broken counter is none": {-3, 0, 0, 500_000, 1, 1},
 	}
 	for name, test := range tests {
-		if got := size(test.weight, Workload{Ready: test.ready, Replicas: test.replicas}, test.before); got != test.want {
-			t.Errorf("%s: %d, not %d", name, got, test.want)
+		w := Workload{Replicas: test.replicas, Surge: test.surge, Unavailable: test.missing}
+		if size, need := w.size(test.weight), w.need(test.weight); size != test.size || need != test.need {
+			t.Errorf("%s: size %d and need %d, not %d and %d", name, size, need, test.size, test.need)
+		}
+	}
+}
+
+// TestNoPodHasMoreThanItsShare plays rollouts of all sizes. In each look no ready pod of either side has more calls than it has when a
+// rolling update is at its narrowest, but for canaries of whole pods.
+func TestNoPodHasMoreThanItsShare(t *testing.T) {
+	for _, replicas := range []int32{1, 2, 3, 4, 5, 10, 25, 100} {
+		for _, tight := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d pods, tight %t", replicas, tight), func(t *testing.T) {
+				s := newScene(t)
+				s.replicas, s.pods["v1"], s.tight = replicas, replicas, tight
+				s.spec.Rollout.Steps = steps("10", "50")
+				s.ship("v2")
+				least := float64(max(replicas-s.missing(), 1))
+				worst := 0.0
+				for s.status.Rollout.Stable != "v2" {
+					if s.now.Sub(midnight) > time.Hour {
+						t.Fatalf("%s: %s", s.phase(), s.message())
+					}
+					s.pass(s.now.Add(500 * time.Millisecond))
+					s.look()
+					if s.status.Rollout.Stable == "v2" {
+						break
+					}
+					weight := float64(s.live) / allParts
+					if stable := s.ready("v1"); weight < 1 {
+						worst = max(worst, (1-weight)/float64(stable)*least)
+					}
+					if canary := s.ready("v2"); weight > 0 && s.phase() == promoting {
+						worst = max(worst, weight/float64(canary)*least)
+					}
+				}
+				// Below three pods one of them cannot be spared.
+				if worst > 1.0001 && replicas > 2 {
+					t.Errorf("a pod has %.2f times its share", worst)
+				}
+				s.run(time.Minute)
+				if s.pods["v2"] != replicas || s.pods["v1"] != 0 || s.status.Traffic.StableHash != "" || s.status.Traffic.Slot != v1alpha1.SlotGreen {
+					t.Errorf("pods %v, %+v", s.pods, s.status.Traffic)
+				}
+			})
 		}
 	}
 }
@@ -379,13 +410,13 @@ func TestScalingInTheMiddleScalesTheCanary(t *testing.T) {
 	s.untilStep(1, time.Minute)
 	s.replicas = 10
 	s.run(10 * time.Second)
-	if s.canary.replicas != 5 {
-		t.Errorf("%d canaries of 10 pods at 50 %%", s.canary.replicas)
+	if s.pods["v2"] != 7 {
+		t.Errorf("%d canaries of 13 pods at 50 %%", s.pods["v2"])
 	}
 	s.replicas = 2
 	s.run(10 * time.Second)
-	if s.canary.replicas != 1 {
-		t.Errorf("%d canaries of 2 pods at 50 %%", s.canary.replicas)
+	if s.pods["v2"] != 1 {
+		t.Errorf("%d canaries of 3 pods at 50 %%", s.pods["v2"])
 	}
 	s.until(idle, time.Hour)
 	s.expectStable("v2")
@@ -397,8 +428,8 @@ func TestScalingToZeroSuspendsUntilThereArePods(t *testing.T) {
 	s.untilStep(1, time.Minute)
 	s.replicas = 0
 	s.run(time.Minute)
-	if s.phase() != suspended || s.canary.replicas != 0 {
-		t.Errorf("%s, canary %+v", s.phase(), s.canary)
+	if s.phase() != suspended || s.pods["v2"] != 0 || s.last.Intents.Canary.Present {
+		t.Errorf("%s, canary %+v", s.phase(), s.pods)
 	}
 	s.replicas = 4
 	s.until(idle, time.Hour)
@@ -411,7 +442,7 @@ func TestDeletedDeploymentEndsItsRollout(t *testing.T) {
 	s.untilStep(2, time.Hour)
 	s.exists = false
 	s.run(time.Minute)
-	if s.phase() != idle || s.canary != nil || s.status.Rollout.Stable != "" {
+	if s.phase() != idle || s.pods["v2"] != 0 || s.status.Rollout.Stable != "" {
 		t.Errorf("%s, canary %+v, stable %q", s.phase(), s.canary, s.status.Rollout.Stable)
 	}
 	s.exists, s.template, s.pods = true, "v7", map[string]int32{"v7": 4}
@@ -419,17 +450,36 @@ func TestDeletedDeploymentEndsItsRollout(t *testing.T) {
 	s.expectStable("v7")
 }
 
-func TestRemovedRolloutReleasesTheDeployment(t *testing.T) {
+func TestRemovedRolloutLeavesStableHeld(t *testing.T) {
 	s := newScene(t)
 	s.ship("v2")
 	s.untilStep(2, time.Hour)
 	s.spec.Rollout = nil
 	s.run(time.Minute)
-	if s.status.Rollout != nil || s.held || s.canary != nil || s.last.Condition != nil || s.shares() != "primary 1000000" {
+	if s.status.Rollout != nil || s.held || s.pods["v2"] != 0 || s.last.Condition != nil || s.shares() != "primary 1000000" {
 		t.Errorf("%+v, held %t, canary %+v, %s", s.status.Rollout, s.held, s.canary, s.shares())
 	}
-	if s.pods["v2"] != 4 {
-		t.Errorf("Kubernetes has not rolled out what it has: %v", s.pods)
+	if s.pods["v1"] != 4 || s.pausedBy != "headgate" {
+		t.Errorf("stable is not left held: %v, paused by %q", s.pods, s.pausedBy)
+	}
+}
+
+// TestARemovedRolloutReleasesWhatIsProved: with nothing held, or onRemoval: Release.
+func TestARemovedRolloutReleasesWhatIsAskedFor(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.OnRemoval = ptr.To(v1alpha1.RemovalRelease)
+	s.ship("v2")
+	s.untilStep(1, time.Hour)
+	s.spec.Rollout = nil
+	s.run(time.Minute)
+	if s.status.Rollout != nil || s.held || s.pausedBy != "" || s.pods["v2"] != 4 || s.pods["v1"] != 0 {
+		t.Errorf("%+v, held %t, paused by %q, pods %v", s.status.Rollout, s.held, s.pausedBy, s.pods)
+	}
+	s = newScene(t)
+	s.spec.Rollout = nil
+	s.run(time.Minute)
+	if s.status.Rollout != nil || s.held || s.pausedBy != "" {
+		t.Errorf("%+v, held %t, paused by %q", s.status.Rollout, s.held, s.pausedBy)
 	}
 }
 
@@ -485,7 +535,7 @@ func TestAPauseOfSomebodyElsesIsTheirsToEnd(t *testing.T) {
 	s.until(promoting, time.Hour)
 	s.pausedBy = "gitops"
 	s.run(time.Minute)
-	if s.phase() != promoting || s.last.Condition.Reason != v1alpha1.ReasonWorkloadPaused || s.last.Intents.Workload != WorkloadAsIs {
+	if s.phase() != releasing || s.last.Condition.Reason != v1alpha1.ReasonWorkloadPaused || s.last.Intents.Workload != WorkloadAsIs {
 		t.Fatalf("%s, %s, %s: %s", s.phase(), s.last.Condition.Reason, s.last.Intents.Workload, s.message())
 	}
 	s.pausedBy = ""
@@ -518,60 +568,54 @@ func TestConfigurationThatFailsHasToBePutBackByPeople(t *testing.T) {
 	}
 }
 
-// A promotion that turns out bad is taken back, without anybody putting the template back.
+// A promotion that turns out bad is taken back, without anybody putting the template back. Stable has pods enough all the time.
 func TestPromotionThatTurnsOutBadIsTakenBack(t *testing.T) {
 	s := newScene(t)
+	s.replicas, s.pods["v1"] = 12, 12
 	s.ship("v2")
 	s.until(promoting, time.Hour)
-	s.run(2 * time.Second)
-	if s.pods["v2"] == 0 {
-		t.Fatalf("pods %v", s.pods)
-	}
+	s.runUntil(time.Minute, func() bool { return s.status.Rollout.Weight > 700_000 })
 	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.run(time.Second)
-	if said := s.all[len(s.all)-1].Message; s.phase() != rollingBack || !strings.Contains(said, "Deployment/greeter loses the 2 pods of it that it has already") {
-		t.Fatalf("%s: %s", s.phase(), said)
+	if s.phase() != rollingBack || s.status.Rollout.Weight != 0 {
+		t.Fatalf("%s with weight %d", s.phase(), s.status.Rollout.Weight)
 	}
 	s.run(time.Hour)
-	if s.pods["v1"] != 4 || !s.held {
-		t.Errorf("pods %v, held %t", s.pods, s.held)
+	if s.pods["v1"] != 12 || !s.held || s.status.Traffic.Slot != "" || s.status.Traffic.StableHash != "" {
+		t.Errorf("pods %v, held %t, %+v", s.pods, s.held, s.status.Traffic)
 	}
 }
 
-// A template that comes while another one is promoted goes into pods before anybody can hold it: they are taken back, those of the one
-// that was promoted stay.
-func TestTemplateInTheMiddleOfAPromotionIsShippedStepByStepToo(t *testing.T) {
-	s := newScene(t)
-	s.ship("v2")
-	s.until(promoting, time.Hour)
-	s.run(2 * time.Second)
-	s.ship("v3")
-	s.pods["v1"], s.pods["v3"] = s.pods["v1"]-1, 1
-	s.run(time.Second)
-	if s.pods["v3"] != 0 || s.pods["v2"] == 0 || !s.held {
-		t.Fatalf("pods %v, held %t", s.pods, s.held)
-	}
-	s.until(promoting, time.Hour)
-	s.until(idle, time.Hour)
-	if s.pods["v3"] != 4 || s.status.Rollout.Stable != "v3" {
-		t.Errorf("pods %v, %+v", s.pods, s.status.Rollout)
-	}
-}
-
-// Pods that are made anew read configuration as it is: nothing is won by it.
-func TestPromotionOfConfigurationIsNotTakenBack(t *testing.T) {
-	s := newScene(t)
-	s.template, s.pods = "t1-c1", map[string]int32{"t1-c1": 4}
-	s.status = served("primary", "backup")
-	s.run(2 * time.Second)
-	s.ship("t1-c2")
-	s.until(promoting, time.Hour)
-	s.run(2 * time.Second)
-	mixed := s.pods["t1-c2"]
-	s.trouble["t1-c2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
-	s.run(time.Hour)
-	if s.pods["t1-c2"] != mixed || mixed == 0 || !s.held {
-		t.Errorf("pods %v, held %t", s.pods, s.held)
+// A template that comes while another one is promoted never gets a pod before its turn.
+func TestTemplateInTheMiddleOfAPromotionNeverGetsAPod(t *testing.T) {
+	for _, c := range []struct {
+		phase    v1alpha1.RolloutPhase
+		replicas int32
+		// becomes: the revision has all calls when it is released, which those of two pods can't have before they are all of it.
+		becomes bool
+	}{{promoting, 4, false}, {releasing, 4, true}, {releasing, 2, false}} {
+		phase := c.phase
+		s := newScene(t)
+		s.guarded, s.replicas = true, c.replicas
+		s.ship("v2")
+		s.until(phase, time.Hour)
+		s.ship("v3")
+		for s.status.Rollout.Revision != "v3" {
+			s.pass(s.now.Add(time.Second))
+			s.look()
+			if s.pods["v3"] != 0 && s.status.Rollout.Revision != "v3" {
+				t.Fatalf("in %s: pods %v", s.phase(), s.pods)
+			}
+		}
+		if stable := s.status.Rollout.Stable; (stable == "v2") != c.becomes {
+			t.Errorf("from %s %s is stable", phase, stable)
+		}
+		s.until(idle, time.Hour)
+		s.expectStable("v3")
+		s.run(time.Minute)
+		if s.pods["v3"] != c.replicas || len(s.pods) != 1 || s.held {
+			t.Errorf("pods %v, held %t", s.pods, s.held)
+		}
 	}
 }
 
@@ -604,12 +648,8 @@ func TestConfigOfTheRevisionIsRolledOutWithIt(t *testing.T) {
 	}
 	s.ship("t1-c2")
 	s.untilStep(1, time.Minute)
-	if got := s.last.Intents.Config; got != "c1" {
-		t.Errorf("config %q before the promotion", got)
-	}
-	s.until(promoting, time.Hour)
 	if got := s.last.Intents.Config; got != "c2" {
-		t.Errorf("config %q in the promotion", got)
+		t.Errorf("config %q of the canary", got)
 	}
 	s.until(idle, time.Hour)
 	s.ship("t1") // trackConfig is turned off: no rollout.
@@ -635,7 +675,7 @@ func TestCountsThatOverlapAreTakenOnce(t *testing.T) {
 	s.ship("v2")
 	s.untilStep(1, time.Minute)
 	s.run(30 * time.Second)
-	seen := s.observe()
+	seen := s.observe(s.status)
 	seen.Calls = Calls{Known: true, Start: s.now.Add(-20 * time.Second), End: s.now}
 	seen.Calls.Canary.Calls, seen.Calls.Canary.Errors, seen.Calls.Stable.Calls = 100, 100, 100
 	before := s.status.Rollout.Evidence.Canary
@@ -809,13 +849,13 @@ func TestCanaryKeepsItsPodsUntilItsSmallerShareIsServed(t *testing.T) {
 	s.deaf = true
 	s.spec.Rollout.Steps = steps("10", "60")
 	s.run(time.Minute)
-	if s.status.Rollout.Weight != 100_000 || s.canary.replicas != 5 {
-		t.Errorf("weight %d, %d pods", s.status.Rollout.Weight, s.canary.replicas)
+	if s.status.Rollout.Weight != 100_000 || s.pods["v2"] != 7 {
+		t.Errorf("weight %d, %d pods", s.status.Rollout.Weight, s.pods["v2"])
 	}
 	s.deaf = false
 	s.run(2 * time.Second)
-	if s.canary.replicas != 1 {
-		t.Errorf("%d pods for 10 %% of 10", s.canary.replicas)
+	if s.pods["v2"] != 2 {
+		t.Errorf("%d pods for 10 %% of 13", s.pods["v2"])
 	}
 }
 
@@ -857,7 +897,7 @@ func TestStepIsNotLeftWhileTheDataPlaneServesAnotherWeight(t *testing.T) {
 	s.ship("v2")
 	s.untilStep(1, time.Minute)
 	s.run(59 * time.Second)
-	seen := s.observe()
+	seen := s.observe(s.status)
 	seen.DataPlane.Weight = 0 // Somebody has changed the route.
 	for range 5 {
 		s.now = s.now.Add(time.Minute)
@@ -871,21 +911,42 @@ func TestStepIsNotLeftWhileTheDataPlaneServesAnotherWeight(t *testing.T) {
 func TestTroubleOfAnotherRevisionSaysNothing(t *testing.T) {
 	s := newScene(t)
 	s.ship("v2")
-	seen := s.observe()
+	seen := s.observe(s.status)
 	seen.Canary = Canary{Known: true, Found: true, Revision: "v0", Trouble: &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}}
 	if out := Decide(&s.spec, s.status, seen, s.now); out.Rollout.Phase != preparing {
 		t.Errorf("%s: %s", out.Rollout.Phase, out.Rollout.Message)
 	}
 }
 
-func TestNothingStartsWhileAnotherBackendServes(t *testing.T) {
+// TestNothingStartsWhileSomebodyHasPinnedAnotherBackend: the first one may be well, and is to be compared with.
+func TestNothingStartsWhileSomebodyHasPinnedAnotherBackend(t *testing.T) {
 	s := newScene(t)
+	s.spec.Failover = &v1alpha1.Failover{Pin: "backup"}
 	s.failOver("backup")
 	s.ship("v2")
 	s.run(time.Minute)
-	if s.phase() != idle || !strings.Contains(s.message(), "v2 waits: backup serves instead of primary") || s.canary != nil {
+	if s.phase() != idle || !strings.Contains(s.message(), "v2 waits: backup serves instead of primary") || s.pods["v2"] != 0 {
 		t.Errorf("%s: %s", s.phase(), s.message())
 	}
+	s.spec.Failover = nil
+	s.failOver("primary")
+	s.until(stepping, time.Minute)
+}
+
+// TestAVersionThatComesWhileThereAreNoPodsIsComparedWithStable: a backup serves for as long as the first one has to prove that it is back,
+// and that says nothing against its version.
+func TestAVersionThatComesWhileThereAreNoPodsIsComparedWithStable(t *testing.T) {
+	s := newScene(t)
+	s.failOver("backup")
+	s.status.Failover = &v1alpha1.FailoverStatus{State: &v1alpha1.DeciderState{Backends: []v1alpha1.BackendMemory{{
+		Name: "primary", Standing: v1alpha1.BackendDown, Cause: string(v1alpha1.FaultNoReadyEndpoint), HealthySince: micro(s.now),
+	}}}}
+	s.ship("v2")
+	s.run(time.Minute)
+	if s.phase() != idle || !strings.Contains(s.message(), "v2 waits: backup serves instead of primary") || s.pods["v2"] != 0 {
+		t.Errorf("%s: %s", s.phase(), s.message())
+	}
+	s.status.Failover = nil
 	s.failOver("primary")
 	s.until(stepping, time.Minute)
 }
@@ -913,4 +974,14 @@ func TestWhatIsRefusedIsSaidAndKeepsAStepFromBeginning(t *testing.T) {
 	if got := s.last.Condition; got.Status != metav1.ConditionTrue || strings.Contains(got.Message, words) {
 		t.Errorf("afterwards the condition is %+v", got)
 	}
+}
+
+// Whoever restores or edits a status may leave things out.
+func TestEvidenceThatSaysNothingStartsOver(t *testing.T) {
+	s := newScene(t)
+	s.ship("v2")
+	s.untilStep(1, time.Minute)
+	s.status.Rollout.Evidence = &v1alpha1.RolloutEvidence{}
+	s.until(idle, time.Hour)
+	s.expectStable("v2")
 }

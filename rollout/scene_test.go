@@ -51,7 +51,7 @@ func newScene(t testing.TB) *scene {
 func newOwnCanary(t testing.TB, revision string) *scene {
 	s := newScene(t)
 	s.world.own = true
-	s.world.canary = &canaryWorld{template: revision, replicas: 2, ready: 2, since: midnight}
+	s.world.canary = &canaryWorld{template: revision, ready: 2, since: midnight}
 	s.spec.Rollout.WorkloadRef = nil
 	s.spec.Rollout.Canary = &v1alpha1.CanaryBackend{Service: v1alpha1.ServiceBackend{Name: "greeter-canary", Port: 50051}}
 	s.spec.Rollout.Revision = &revision
@@ -87,7 +87,7 @@ func (s *scene) failOver(active string) {
 }
 
 func (s *scene) ship(template string) {
-	s.template = template
+	s.change(template)
 	s.say("the pod template is %s", template)
 	s.look()
 }
@@ -100,7 +100,7 @@ func (s *scene) fail(revision string, share float64) {
 // look looks once, checks what must always hold, lets the followers follow, and carries on with what JSON has left of the status.
 func (s *scene) look() {
 	s.t.Helper()
-	seen := s.observe()
+	seen := s.observe(s.status)
 	before := s.status
 	if s.memory != nil {
 		seen.Gathered = s.memory.gathered

@@ -31,8 +31,6 @@ const (
 	drainTime = 15 * time.Second
 	// handOverTime is how long each share lasts on the canary's way to zero after a promotion.
 	handOverTime = 5 * time.Second
-	// mostLost is how often a canary may lose its last ready pod in a rollout: evictions happen, dying does too.
-	mostLost = 2
 	// coldTime is for how long the first calls of new pods are left out of what is judged: connections, caches and compilers are made then.
 	coldTime = 5 * time.Second
 	// recheckTime is how long a suspected canary has no calls: longer than the clumps of errors that pass by themselves.
@@ -52,6 +50,12 @@ type settings struct {
 	chosen   bool
 	maxFirst int32
 	paused   bool
+	// fastTrack: revisions that were stable a short time ago need no proof.
+	fastTrack bool
+	restarts  v1alpha1.RestartPolicy
+	onRemoval v1alpha1.RemovalPolicy
+	// protect: the user's own Service is to have the stable version alone.
+	protect bool
 
 	judge           judge.Judge
 	latency         bool
@@ -83,6 +87,10 @@ func settingsOf(spec *v1alpha1.Rollout, plan *v1alpha1.RolloutPlan) settings {
 		warmUp:          duration(analysis.WarmUp, defaultWarmUp),
 		mustHaveTraffic: ptr.Deref(analysis.MustHaveTraffic, false),
 		chosen:          len(spec.Steps) == 0,
+		fastTrack:       ptr.Deref(spec.FastTrack, v1alpha1.FastTrackPrevious) == v1alpha1.FastTrackPrevious,
+		restarts:        ptr.Deref(spec.Restarts, v1alpha1.RestartRelease),
+		onRemoval:       ptr.Deref(spec.OnRemoval, v1alpha1.RemovalKeepStable),
+		protect:         spec.WorkloadRef != nil && ptr.Deref(spec.WorkloadRef.ProtectService, false),
 		maxFirst:        defaultMaxFirst,
 	}
 	if spec.MaxFirstWeight != nil {

@@ -81,6 +81,8 @@ func passes(l *look) (string, bool) {
 	}
 	why := l.promise()
 	switch v.Reason {
+	case v1alpha1.VerdictSkipped:
+		why = "skipped" + l.by(v1alpha1.AnnotationSkip)
 	case v1alpha1.VerdictUndecided:
 		why = "undecided after " + l.settings.maxHold.String() + ", and whenUndecided is Advance"
 	case v1alpha1.VerdictAllCalls:
@@ -128,7 +130,7 @@ func finishing(l *look) (string, bool) {
 	if l.ownCanary() {
 		return "all steps are passed: the canary gets everything", true
 	}
-	return fmt.Sprintf("all steps are passed: %s rolls out %s, while the canary keeps %s", l.status.Target, l.status.Revision, percentOf(l.status.Weight)), true
+	return fmt.Sprintf("all steps are passed: %s gets the other pods of %s, and the calls with them", l.status.Revision, l.status.Target), true
 }
 
 func (l *look) promote() {

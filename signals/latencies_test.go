@@ -179,22 +179,47 @@ func TestPrometheusWithoutLatencies(t *testing.T) {
 func TestQueriesOfSides(t *testing.T) {
 	p := newPromTest(t, func(config *PrometheusConfig) {
 		config.Sides = true
-		config.Calls, config.Errors = "calls {{.Side}} {{.Service}} of {{.Workload}}", "errors {{.Namespace}} {{.Name}}"
+		config.Calls, config.Errors = "calls {{.Side}} {{.Service}} of {{.Workload}}-{{.PodTemplateHash}}", "errors {{.Namespace}} {{.Name}} {{.Side}}"
 	})
 	p.query.Backends = []Backend{
-		{Name: "primary", Side: "stable", Service: "greeter", Workload: "greeter"},
+		{Name: "primary", Side: "stable", Service: "greeter", Workload: "greeter", PodTemplateHash: "5d8f"},
 		{Name: "canary", Side: "canary", Service: "own"},
+		{Name: "untold", Side: "canary", Service: "own", Workload: "greeter"},
 	}
-	for expression, result := range map[string]string{"calls stable greeter of greeter": "9", "errors shop greeter": "0"} {
+	for expression, result := range map[string]string{"calls stable greeter of greeter-5d8f": "9", "errors shop greeter stable": "0"} {
 		p.server.results[expression] = vector(p.server.now, "", result)
 	}
 	reading := p.look()
 	wantUnknown(t, reading, "primary", UnknownFirstLook, "first look")
 	wantUnknown(t, reading, "canary", UnknownEmpty, "backend canary has no Deployment to stand for {{.Workload}}")
+	wantUnknown(t, reading, "untold", UnknownEmpty, "backend untold has no pod-template-hash to stand for {{.PodTemplateHash}}")
 	for _, words := range []string{"calls {{.Backend}}", "{{.Pod}}", "{{if .Side}}x{{end}}"} {
 		_, err := NewPrometheus(PrometheusConfig{Address: "http://a", Calls: words, Errors: "x", Sides: true})
-		if err == nil || !strings.Contains(err.Error(), "only {{.Namespace}}, {{.Name}}, {{.Side}}, {{.Service}} and {{.Workload}} may stand in a query") {
+		if err == nil || !strings.Contains(err.Error(), "only {{.Namespace}}, {{.Name}}, {{.Side}}, {{.Service}}, {{.Workload}} and {{.PodTemplateHash}} may stand in a query") {
 			t.Errorf("%s: %v", words, err)
 		}
+	}
+}
+
+// A version that is compared with itself is always as good as it is.
+func TestQueriesTellTheSidesApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		calls, errors string
+		sides         bool
+		want          string
+	}{
+		"calls of both":             {`c{pod=~"{{.Workload}}-.*"}`, `e{pod=~"{{.Workload}}-{{.PodTemplateHash}}-.*"}`, true, "calls: the query asks the same of both sides"},
+		"errors of both":            {"c {{.Side}}", "e {{.Namespace}}", true, "errors: the query asks the same of both sides"},
+		"by the hash":               {"c {{.PodTemplateHash}}", "e {{.PodTemplateHash}}", true, ""},
+		"by the side":               {"c {{.Side}}", "e {{.Side}}", true, ""},
+		"by the Service":            {"c {{.Service}}", "e {{.Service}}", true, ""},
+		"of backends, not of sides": {"c {{.Namespace}}", "e {{.Namespace}}", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewPrometheus(PrometheusConfig{Address: "http://a", Calls: c.calls, Errors: c.errors, Sides: c.sides})
+			if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) && c.want != "" {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }

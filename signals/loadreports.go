@@ -25,7 +25,7 @@ type ReplicaLoads struct {
 	Replica, Run string
 	// Heard: a client that is connected has reported on the ExposedService, and lately.
 	Heard bool
-	// Loads are by backend.
+	// Loads are by the locality of the backend.
 	Loads map[string]Load
 	// TellsInFlight: the replica says how many calls are under way, so that 0 of them are none. One of an older version does not.
 	TellsInFlight bool
@@ -169,7 +169,7 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 	}
 	out := make(map[string]Counts, len(query.Backends))
 	for _, backend := range query.Backends {
-		load := grown[backend.Name]
+		load := grown[backend.locality()]
 		counts := Counts{
 			Calls: load.Succeeded + load.Failed, Errors: load.Failed, Start: since, End: now,
 			NoLatencies: "clients do not report them",
@@ -185,7 +185,7 @@ func (l *LoadReports) count(query Query, replicas []ReplicaLoads, now time.Time)
 	return out, work.at(replicas, now)
 }
 
-// grow is what a replica's loads grew by since they were last counted, by backend, with what is under way now:
+// grow is what a replica's loads grew by since they were last counted, by the locality of the backend, with what is under way now:
 //   - those of a run that is new are only remembered, because they may be from before the last look;
 //   - a backend that is new in a run that is known had no call before;
 //   - one that is missing is remembered, and one that fell, which none should, starts from there.

@@ -23,8 +23,8 @@ func (w *reportedWork) add(query Query, replica ReplicaLoads, grown map[string]L
 		return
 	}
 	for _, backend := range query.Backends {
-		w.started += grown[backend.Name].Issued
-		w.inFlight += grown[backend.Name].InFlight
+		w.started += grown[backend.locality()].Issued
+		w.inFlight += grown[backend.locality()].InFlight
 	}
 	if w.from.IsZero() || last.Before(w.from) {
 		w.from = last

@@ -28,7 +28,8 @@ type PrometheusConfig struct {
 	// Latencies is the query for a histogram of the latencies of the calls, in seconds: the series _bucket of classic histograms, with
 	// their label le, or native histograms. Empty: nobody asks for them.
 	Latencies string
-	// Sides says that the queries are about the two sides of a rollout: {{.Side}} and {{.Workload}} take the place of {{.Backend}}.
+	// Sides says that the queries are about the two sides of a rollout: {{.Side}}, {{.Workload}} and {{.PodTemplateHash}} take the place of
+	// {{.Backend}}.
 	Sides bool
 	// Credentials gives the bearer token and the CA, at each look. Nil: none are needed. Its errors are shown
 	// to people.
@@ -97,6 +98,9 @@ func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 	if out.errors, err = parseQuery(config.Errors, may); err != nil {
 		return nil, fmt.Errorf("errors: %w", err)
 	}
+	if err := out.checkSides(); err != nil {
+		return nil, err
+	}
 	if out.begun, err = parseOptional(config.Begun, may); err != nil {
 		return nil, fmt.Errorf("begun: %w", err)
 	}
@@ -107,6 +111,20 @@ func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// checkSides refuses queries by which a version would be compared with itself, and always be as good.
+func (p *Prometheus) checkSides() error {
+	if !p.config.Sides {
+		return nil
+	}
+	if err := p.calls.tellsSides(); err != nil {
+		return fmt.Errorf("calls: %w", err)
+	}
+	if err := p.errors.tellsSides(); err != nil {
+		return fmt.Errorf("errors: %w", err)
+	}
+	return nil
 }
 
 // parseOptional is nil for an empty query.
@@ -206,6 +224,8 @@ func (p *Prometheus) timeTrouble(when, now time.Time) *trouble {
 
 // found is what the queries of a backend returned.
 type found struct {
+	// asked is the query for calls.
+	asked         string
 	calls, errors []promSample
 	// begun is nil when it is not asked for, or not known.
 	begun     []promSample
@@ -240,6 +260,7 @@ func (p *Prometheus) askBackend(ctx context.Context, session *session, query Que
 		if err != nil {
 			return nil, &trouble{UnknownEmpty, err.Error()}
 		}
+		out.asked = cmp.Or(out.asked, expression)
 		answer, bad := session.query(ctx, expression, at)
 		out.warnings = append(out.warnings, answer.warnings...)
 		if bad != nil {
@@ -290,11 +311,13 @@ func (p *Prometheus) checkAnswer(answer answerOf, at time.Time) *trouble {
 	return nil
 }
 
-// track counts what was found of a backend.
+// track counts what was found of a backend. Another query than before, as after the two sides of a rollout have exchanged their roles, is
+// about other calls: what a sum of them differs by from that of the former ones is no number of calls.
 func (p *Prometheus) track(name string, found found, now time.Time) Counts {
 	t, known := p.backends[name]
-	if !known {
+	if known = known && t.asked == found.asked; !known {
 		t = newTracker()
+		t.asked = found.asked
 		p.backends[name] = t
 	}
 	gap := now.Sub(t.read)

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -45,8 +46,11 @@ type Backend struct {
 	Service string
 	// Side says which side of a rollout it is, stable or canary; empty: there is no rollout.
 	Side string
-	// Workload is the name of the Deployment that the side's pods are of; empty: not known.
-	Workload string
+	// Workload is the name of the Deployment that the side's pods are of, and PodTemplateHash what tells them from those of the other side;
+	// empty: not known.
+	Workload, PodTemplateHash string
+	// Locality is how clients of Headgate's own xDS call it in their reports; empty: by its name.
+	Locality string
 	// Cluster is the name of the Envoy cluster that is this backend's alone. Empty: it has none.
 	Cluster string
 	// Endpoints are the addresses that it is called at: its pods, and the ClusterIP of its Service
@@ -184,6 +188,9 @@ const withoutLatencies = "latencies are counted from now on"
 
 // unknown is the Counts of a backend that nothing is known of.
 func unknown(why Unknown, message string) Counts { return Counts{Unknown: why, Message: message} }
+
+// locality is how clients call it in their reports.
+func (b Backend) locality() string { return cmp.Or(b.Locality, b.Name) }
 
 // allUnknown gives every backend of a query the same reason.
 func allUnknown(query Query, why Unknown, message string) map[string]Counts {

@@ -16,7 +16,7 @@ var (
 	// ofBackends are those of queries about the backends of an ExposedService.
 	ofBackends = placeholders{"Namespace", "Name", "Backend", "Service"}
 	// ofSides are those of queries about the two sides of a rollout.
-	ofSides = placeholders{"Namespace", "Name", "Side", "Service", "Workload"}
+	ofSides = placeholders{"Namespace", "Name", "Side", "Service", "Workload", "PodTemplateHash"}
 )
 
 // queryTemplate is a query with placeholders such as {{.Namespace}} in it.
@@ -53,6 +53,15 @@ func parseQuery(text string, may placeholders) (queryTemplate, error) {
 	return out, nil
 }
 
+// tellsSides says whether a query about the two sides of a rollout asks each of them something else. Both are of one Deployment.
+func (q queryTemplate) tellsSides() error {
+	if slices.ContainsFunc(q.needs, func(name string) bool { return name == "Side" || name == "Service" || name == "PodTemplateHash" }) {
+		return nil
+	}
+	return errors.New("the query asks the same of both sides: tell their pods apart, " +
+		`by pod=~"{{.Workload}}-(00-)?{{.PodTemplateHash}}-[a-z0-9]+" or by a label that has {{.PodTemplateHash}}`)
+}
+
 func (p placeholders) notOne() error {
 	words := make([]string, len(p))
 	for i, name := range p {
@@ -76,17 +85,20 @@ func (p placeholders) in(node parse.Node) string {
 }
 
 // fill replaces the placeholders. A backend without a Service has no {{.Service}}, and a side that is no Deployment's no
-// {{.Workload}}.
+// {{.Workload}} and no {{.PodTemplateHash}}.
 func (q queryTemplate) fill(query Query, backend Backend) (string, error) {
 	values := map[string]string{
 		"Namespace": query.Namespace, "Name": query.Name, "Backend": backend.Name,
-		"Service": backend.Service, "Side": backend.Side, "Workload": backend.Workload,
+		"Service": backend.Service, "Side": backend.Side, "Workload": backend.Workload, "PodTemplateHash": backend.PodTemplateHash,
 	}
 	for _, name := range q.needs {
 		if values[name] == "" {
 			what := name
-			if name == "Workload" {
+			switch name {
+			case "Workload":
 				what = "Deployment"
+			case "PodTemplateHash":
+				what = "pod-template-hash"
 			}
 			return "", fmt.Errorf("backend %s has no %s to stand for {{.%s}} in the query", backend.Name, what, name)
 		}

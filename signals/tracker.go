@@ -9,6 +9,8 @@ import (
 
 // tracker remembers the counters of one backend that a Prometheus server answered.
 type tracker struct {
+	// asked is the query for calls that is counted.
+	asked string
 	// read is when they were last read, and since from when on calls were counted and not delivered.
 	read, since   time.Time
 	calls, errors map[model.Fingerprint]*tracked

@@ -203,6 +203,25 @@ type TrafficStatus struct {
 	// +optional
 	Settling string `json:"settling,omitempty"`
 
+	// Slot is which of the first backend's two Services of Headgate's own has the stable version, where Headgate rolls its
+	// workload out. The canary is in the other one. Whoever is promoted stays where it is, so that no endpoint changes its place: it
+	// is the slot that changes. The default is Blue.
+	// +optional
+	Slot Slot `json:"slot,omitempty"`
+
+	// StableHash is the pod-template-hash of the stable version's pods, while there may be others: the Service of its slot
+	// selects by it. Without it that Service has the selector of the user's, and so all pods.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	StableHash string `json:"stableHash,omitempty"`
+
+	// CanaryHash is the pod-template-hash of the pods in the other slot. Without it that slot has none.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	CanaryHash string `json:"canaryHash,omitempty"`
+
 	// Reason is why it was decided, one word for programs.
 	// +required
 	Reason DecisionReason `json:"reason"`
@@ -210,6 +229,26 @@ type TrafficStatus struct {
 	// Time is when it was decided.
 	// +required
 	Time metav1.MicroTime `json:"time"`
+}
+
+// Slot is one of the two places of a backend that is rolled out. They take turns.
+//
+// +kubebuilder:validation:Enum=Blue;Green
+type Slot string
+
+const (
+	// SlotBlue is the Service <name>-<backend>-gw.
+	SlotBlue Slot = "Blue"
+	// SlotGreen is the Service <name>-<backend>-green.
+	SlotGreen Slot = "Green"
+)
+
+// Other is the other slot. Empty is Blue.
+func (s Slot) Other() Slot {
+	if s == SlotGreen {
+		return SlotBlue
+	}
+	return SlotGreen
 }
 
 // BackendWeight is a backend's share of the calls.

@@ -25,6 +25,8 @@ const (
 	ReasonRolloutNotSupported Reason = "RolloutNotSupported"
 	// ReasonXDSDisabled: spec.xds is set, and Headgate runs without its xDS server.
 	ReasonXDSDisabled Reason = "XDSDisabled"
+	// ReasonPausedAtRest: the workload is paused between rollouts, because the API server does not hold changed pod templates.
+	ReasonPausedAtRest Reason = "PausedAtRest"
 	// ReasonFieldsIgnored: the data plane cannot do everything that is asked for; the rest works.
 	// It is the one reason with which Accepted is True although something is missing.
 	ReasonFieldsIgnored Reason = "FieldsIgnored"
@@ -177,6 +179,9 @@ const (
 	ReasonRolloutPaused Reason = "RolloutPaused"
 	// ReasonWorkloadPaused: somebody else has paused the workload.
 	ReasonWorkloadPaused Reason = "WorkloadPaused"
+	// ReasonPodsNotReady: the pods of a step are not ready within the Deployment's progress deadline. The message says
+	// what they wait for, in the words of Kubernetes.
+	ReasonPodsNotReady Reason = "PodsNotReady"
 	// ReasonRolloutSuspended: another backend serves, or the workload is scaled to zero.
 	ReasonRolloutSuspended Reason = "RolloutSuspended"
 	// ReasonAwaitingApproval: somebody has to approve.
@@ -216,6 +221,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionAccepted, ReasonRolloutNotSupported, "spec.rollout asks for something that Headgate does not do"},
 		{ConditionAccepted, ReasonXDSDisabled, "spec.xds is set, and Headgate runs without its xDS server"},
 		{ConditionAccepted, ReasonFieldsIgnored, "the data plane cannot do everything that is asked for; the rest works"},
+		{ConditionAccepted, ReasonPausedAtRest, "the spec can be served as it is; its workload is paused between rollouts, because the API server does not hold changed pod templates"},
 		{ConditionAccepted, ReasonApplyFailed, "the API server refused an object of the rollout"},
 		{ConditionAccepted, ReasonNotAccepted, "the spec asks for what no client takes, or names no Gateway"},
 		{ConditionResolvedRefs, ReasonResolvedRefs, "everything that the spec names is there and may be used"},
@@ -268,6 +274,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionProgressing, ReasonRolloutWaiting, "a rollout cannot start yet"},
 		{ConditionProgressing, ReasonRolloutPaused, "spec.rollout.paused holds it"},
 		{ConditionProgressing, ReasonWorkloadPaused, "somebody else has paused the workload"},
+		{ConditionProgressing, ReasonPodsNotReady, "the pods of a step are not ready within the progress deadline"},
 		{ConditionProgressing, ReasonRolloutSuspended, "another backend serves, or the workload is scaled to zero"},
 		{ConditionProgressing, ReasonAwaitingApproval, "somebody has to approve"},
 		{ConditionProgressing, ReasonAwaitingWebhook, "a webhook was asked and does not agree"},
@@ -276,6 +283,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionProgressing, Reason(RolloutStepping), "a step has its share of the calls, and evidence is gathered"},
 		{ConditionProgressing, Reason(RolloutRechecking), "the canary was suspected and has no calls for a while"},
 		{ConditionProgressing, Reason(RolloutPromoting), "the first backend gets the revision"},
+		{ConditionProgressing, Reason(RolloutReleasing), "Kubernetes ends the last pods of the version before"},
 		{ConditionProgressing, Reason(RolloutHandingOver), "the calls go back from the canary"},
 		{ConditionProgressing, Reason(RolloutRollingBack), "the canary is given up"},
 		{ConditionXDSAccepted, ReasonAcknowledged, "every connected client has acknowledged everything that it uses"},

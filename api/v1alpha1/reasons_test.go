@@ -17,8 +17,8 @@ func TestEveryReasonIsInTheTable(t *testing.T) {
 		t.Fatalf("found %d reasons: have they moved?", len(constants))
 	}
 	for _, phase := range []v1alpha1.RolloutPhase{
-		v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutRechecking, v1alpha1.RolloutPromoting, v1alpha1.RolloutHandingOver,
-		v1alpha1.RolloutRollingBack,
+		v1alpha1.RolloutPreparing, v1alpha1.RolloutStepping, v1alpha1.RolloutRechecking, v1alpha1.RolloutPromoting, v1alpha1.RolloutReleasing,
+		v1alpha1.RolloutHandingOver, v1alpha1.RolloutRollingBack,
 	} {
 		constants[string(phase)] = true
 	}

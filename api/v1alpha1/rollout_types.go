@@ -15,10 +15,23 @@ const (
 	AnnotationApprove = "headgate.dev/approve"
 	// AnnotationRetry tries a revision again that was rolled back, each time that its value changes.
 	AnnotationRetry = "headgate.dev/retry"
+	// AnnotationPromote gives a revision all calls at once, without the steps that are left: its value is the
+	// revision. What rolls back still does.
+	AnnotationPromote = "headgate.dev/promote"
+	// AnnotationSkip leaves a step without proof: its value is that of AnnotationApprove.
+	AnnotationSkip = "headgate.dev/skip"
+	// AnnotationAbort rolls a revision back: its value is the revision.
+	AnnotationAbort = "headgate.dev/abort"
+	// AnnotationTrack, with the value "false" on a ConfigMap or Secret, leaves it out of trackConfig.
+	AnnotationTrack = "headgate.dev/track"
 	// AnnotationSwapped holds the revision that the first backend has been changed to after a
 	// rollout with a canary Service of the user's own: the canary can go.
 	AnnotationSwapped = "headgate.dev/swapped"
 )
+
+// LabelRollout marks a Deployment that Headgate ships: its value is the name of the ExposedService. The admission
+// policy that holds changed pod templates selects by it.
+const LabelRollout = "headgate.dev/rollout"
 
 // CanaryName is how status, events and metrics call the canary beside the backends.
 const CanaryName = "canary"
@@ -36,8 +49,8 @@ const ConditionProgressing = "Progressing"
 // +kubebuilder:validation:XValidation:rule="!has(self.trackConfig) || !self.trackConfig || has(self.workloadRef)",message="trackConfig needs workloadRef: remove it, and change revision when the configuration of your canary changes"
 type Rollout struct {
 	// WorkloadRef is the workload behind the first backend. A changed pod template is not rolled out
-	// by Kubernetes any more but starts a rollout: Headgate holds it by spec.paused, which is the one
-	// field of the workload that it owns, and ships it with a canary Deployment of its own.
+	// by Kubernetes at once: it is held by spec.paused, and Headgate gives the Deployment's new ReplicaSet
+	// as many pods as each step asks for.
 	// +optional
 	WorkloadRef *WorkloadReference `json:"workloadRef,omitempty"`
 
@@ -89,11 +102,65 @@ type Rollout struct {
 	Paused *bool `json:"paused,omitempty"`
 
 	// TrackConfig makes the contents of the ConfigMaps and Secrets that the pod template names a part
-	// of the revision: a change of them starts a rollout too. To make the workload take them in the end,
-	// Headgate then also owns the annotation headgate.dev/config of its pod template.
+	// of the revision: a change of them starts a rollout too. Headgate then also owns the annotation
+	// headgate.dev/config of the pod template. One object is left out by the annotation
+	// headgate.dev/track: "false" on it.
 	// +optional
 	TrackConfig *bool `json:"trackConfig,omitempty"`
+
+	// FastTrack says which revisions need no proof. The default is PreviousRevisions: a revision that was
+	// stable within the last 24 hours gets all calls in one step. Only what rolls back stops it.
+	// +optional
+	FastTrack *FastTrackPolicy `json:"fastTrack,omitempty"`
+
+	// Restarts says what becomes of a pod template that differs from the stable one by the time of a
+	// `kubectl rollout restart` alone. The default is Release.
+	// +optional
+	Restarts *RestartPolicy `json:"restarts,omitempty"`
+
+	// OnRemoval says what becomes of a pod template that is held when rollout or the ExposedService is
+	// removed. The default is KeepStable.
+	// +optional
+	OnRemoval *RemovalPolicy `json:"onRemoval,omitempty"`
 }
+
+// FastTrackPolicy says which revisions need no proof.
+//
+// +kubebuilder:validation:Enum=PreviousRevisions;Never
+type FastTrackPolicy string
+
+const (
+	// FastTrackPrevious is for revisions that were stable within the last 24 hours and are in the
+	// Deployment's revision history.
+	FastTrackPrevious FastTrackPolicy = "PreviousRevisions"
+	// FastTrackNever asks for proof of every revision.
+	FastTrackNever FastTrackPolicy = "Never"
+)
+
+// RestartPolicy says what becomes of a restart of all pods.
+//
+// +kubebuilder:validation:Enum=Release;Rollout
+type RestartPolicy string
+
+const (
+	// RestartRelease lets the Deployment replace its pods at once by its own strategy: the version is the same.
+	RestartRelease RestartPolicy = "Release"
+	// RestartRollout ships a restart like a new version.
+	RestartRollout RestartPolicy = "Rollout"
+)
+
+// RemovalPolicy says what becomes of a held pod template when nobody ships it any more.
+//
+// +kubebuilder:validation:Enum=KeepStable;Release
+type RemovalPolicy string
+
+const (
+	// RemovalKeepStable leaves the workload paused on the version that it runs, if its pod template is another
+	// one. An event says how to release it.
+	RemovalKeepStable RemovalPolicy = "KeepStable"
+	// RemovalRelease lets Kubernetes roll out the pod template that the workload has, proved or not.
+	RemovalRelease RemovalPolicy = "Release"
+)
 
 // WorkloadKind is the kind of a workload.
 //
@@ -109,12 +176,18 @@ type WorkloadReference struct {
 	// +optional
 	Kind *WorkloadKind `json:"kind,omitempty"`
 
-	// Name is its name, at most 56 characters, because the canary is called <name>-canary.
+	// Name is its name.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=56
+	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
+
+	// ProtectService puts the stable version's pod-template-hash into the selector of the first backend's
+	// Service for the time of a rollout. Callers inside the cluster then reach the stable version
+	// alone. Without it that Service has the pods of both, as in any rolling update. The default is false.
+	// +optional
+	ProtectService *bool `json:"protectService,omitempty"`
 }
 
 // CanaryBackend is where a canary of the user's own is reached.
@@ -336,7 +409,10 @@ type LatencyTolerance struct {
 
 // AnalysisQueries is a Prometheus server, and what to ask it about each side. In the queries
 // {{.Namespace}} and {{.Name}} are replaced by those of the ExposedService, {{.Side}} by stable or
-// canary, {{.Service}} by the side's Service, and {{.Workload}} by its Deployment, if it has one.
+// canary, {{.Service}} by the side's Service, {{.Workload}} by the Deployment, if there is one, and
+// {{.PodTemplateHash}} by what tells the side's pods from those of the other one: they are called
+// {{.Workload}}-{{.PodTemplateHash}}-xxxxx, with 00- before the hash where somebody resumed the Deployment
+// by hand in the middle of a rollout, and have it as the label pod-template-hash.
 type AnalysisQueries struct {
 	// Address is the base URL of the server, such as https://prometheus.monitoring:9090.
 	//
@@ -473,7 +549,7 @@ type RolloutWebhook struct {
 
 // RolloutPhase is what a rollout is doing.
 //
-// +kubebuilder:validation:Enum=Idle;Preparing;Stepping;AwaitingApproval;Rechecking;Promoting;AwaitingSwap;HandingOver;RollingBack;Suspended
+// +kubebuilder:validation:Enum=Idle;Preparing;Stepping;AwaitingApproval;Rechecking;Promoting;Releasing;AwaitingSwap;HandingOver;RollingBack;Suspended
 type RolloutPhase string
 
 const (
@@ -489,13 +565,17 @@ const (
 	// no calls for 30 seconds; then the rollout starts again at its first step, unless what was counted
 	// until then suffices to roll back.
 	RolloutRechecking RolloutPhase = "Rechecking"
-	// RolloutPromoting: the workload takes the revision by its own rolling update, while the canary
-	// keeps its share; a canary Service of the user's own gets everything.
+	// RolloutPromoting: the revision gets pod after pod, and calls as it has pods that are ready, up to all of
+	// them. A canary Service of the user's own gets everything.
 	RolloutPromoting RolloutPhase = "Promoting"
+	// RolloutReleasing: the revision has the calls, and the workload is released: Kubernetes ends the
+	// last pods of the version before.
+	RolloutReleasing RolloutPhase = "Releasing"
 	// RolloutAwaitingSwap: the user's own canary Service has everything, until the first backend has
 	// been changed to the revision.
 	RolloutAwaitingSwap RolloutPhase = "AwaitingSwap"
-	// RolloutHandingOver: the first backend runs the revision, and the canary's share goes to zero.
+	// RolloutHandingOver: the first backend runs the revision, and the share of the user's own canary goes to
+	// zero.
 	RolloutHandingOver RolloutPhase = "HandingOver"
 	// RolloutRollingBack: the canary's weight is zero; its last calls end, then its pods.
 	RolloutRollingBack RolloutPhase = "RollingBack"
@@ -527,6 +607,17 @@ const (
 	DecisionCanarySuspected DecisionReason = "CanarySuspected"
 	// DecisionCanaryRechecked: it is looked at again, from the first step on.
 	DecisionCanaryRechecked DecisionReason = "CanaryRechecked"
+	// DecisionRestartReleased: the pod template differs from the stable one by the time of a restart alone, and
+	// Kubernetes replaces the pods.
+	DecisionRestartReleased DecisionReason = "RestartReleased"
+	// DecisionProofWaived: no more proof is asked of the canary, for a reason that the message names: it was
+	// stable before, somebody has promoted it, or there is nothing to compare it with.
+	DecisionProofWaived DecisionReason = "ProofWaived"
+	// DecisionRolloutReleased: the revision has the calls, and the workload is released.
+	DecisionRolloutReleased DecisionReason = "RolloutReleased"
+	// DecisionRolloutUpgraded: the rollout was begun by an earlier version of Headgate. It starts again at the
+	// first step.
+	DecisionRolloutUpgraded DecisionReason = "RolloutUpgraded"
 	// DecisionStepStarted: the pods of a step are ready, and the canary gets its weight.
 	DecisionStepStarted DecisionReason = "StepStarted"
 	// DecisionStepPassed: the evidence suffices to leave a step.
@@ -623,7 +714,8 @@ type RolloutStatus struct {
 	// +optional
 	Replicas int32 `json:"replicas,omitempty"`
 
-	// Lost is how often the canary has lost its last ready pod in this rollout.
+	// Lost is how often the canary has lost its last ready pod in this rollout. It starts again at the first
+	// step each time.
 	// +optional
 	Lost int32 `json:"lost,omitempty"`
 
@@ -665,6 +757,35 @@ type RolloutStatus struct {
 	// +optional
 	Evidence *RolloutEvidence `json:"evidence,omitempty"`
 
+	// Waiver is why no more proof is asked of the revision: it was stable before, somebody has promoted it, or
+	// there is nothing to compare it with.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Waiver string `json:"waiver,omitempty"`
+
+	// StableDownSince is since when the stable version has no ready pod.
+	// +optional
+	StableDownSince *metav1.MicroTime `json:"stableDownSince,omitempty"`
+
+	// PodsNotReadySince is since when the canary has fewer ready pods than it is to have. The Deployment's
+	// progressDeadlineSeconds count from then.
+	//
+	// +optional
+	PodsNotReadySince *metav1.MicroTime `json:"podsNotReadySince,omitempty"`
+
+	// OnRemoval is what spec.rollout.onRemoval was last.
+	// +optional
+	OnRemoval RemovalPolicy `json:"onRemoval,omitempty"`
+
+	// Previous are the revisions that were stable before, the newest first.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=revision
+	// +kubebuilder:validation:MaxItems=10
+	Previous []PreviousRevision `json:"previous,omitempty"`
+
 	// Failed is the revision that was rolled back last. It is not tried again until there is another,
 	// or the annotation headgate.dev/retry changes.
 	// +optional
@@ -704,7 +825,7 @@ type RolloutPlan struct {
 
 // VerdictReason is why a step was passed.
 //
-// +kubebuilder:validation:Enum=Evidence;WhenUndecided;AllCalls
+// +kubebuilder:validation:Enum=Evidence;WhenUndecided;AllCalls;Skipped
 type VerdictReason string
 
 const (
@@ -716,6 +837,8 @@ const (
 	// VerdictAllCalls: the canary has all calls, so that there is nothing to compare with; it passed the
 	// steps before.
 	VerdictAllCalls VerdictReason = "AllCalls"
+	// VerdictSkipped: somebody has set the annotation headgate.dev/skip.
+	VerdictSkipped VerdictReason = "Skipped"
 )
 
 // StepVerdict is the verdict that lets a step be left.
@@ -886,6 +1009,19 @@ type CallCount struct {
 	// source knows.
 	// +optional
 	Cancelled int64 `json:"cancelled,omitempty"`
+}
+
+// PreviousRevision is a revision that was stable.
+type PreviousRevision struct {
+	// Revision is the revision.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision"`
+
+	// Until is when another one took its place.
+	// +required
+	Until metav1.MicroTime `json:"until"`
 }
 
 // FailedRevision is a revision that was rolled back.

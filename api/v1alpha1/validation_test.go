@@ -191,7 +191,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		"a canary that is the backup":      {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: b, service: {name: t, namespace: eu, port: 1}}]\nrollout: {canary: {service: {name: t, namespace: eu, port: 1}}, revision: '1'}"), want: []string{"spec", "rollout.canary.service must differ"}},
 		"a canary with tracked config":     {spec: with("rollout: {canary: {service: {name: b, port: 1}}, revision: '1', trackConfig: true}"), want: []string{"spec.rollout", "trackConfig needs workloadRef"}},
 		"a workload of another kind":       {spec: rollout("workloadRef: {kind: StatefulSet, name: a}"), want: []string{"spec.rollout.workloadRef.kind", `"Deployment"`}},
-		"a workload with too long a name":  {spec: rollout("workloadRef: {name: " + strings.Repeat("a", 57) + "}"), want: []string{"spec.rollout.workloadRef.name", "56"}},
+		"a workload with too long a name":  {spec: rollout("workloadRef: {name: " + strings.Repeat("a", 64) + "}"), want: []string{"spec.rollout.workloadRef.name", "63"}},
 		"a rollout of an fqdn":             {spec: with("backends: [{name: a, fqdn: {hostname: a.example.com, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"first backend, which must be a service"}},
 		"a rollout elsewhere":              {spec: with("backends: [{name: a, service: {name: s, namespace: eu, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"remove backends[0].service.namespace"}},
 		"a backend called canary":          {spec: with("backends: [{name: a, service: {name: s, port: 1}}, {name: canary, service: {name: t, port: 1}}]\nrollout: {workloadRef: {name: a}}"), want: []string{"must not be called canary"}},

@@ -12,8 +12,8 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
-	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/signals"
+	"github.com/headgate/headgate/xds/resource"
 )
 
 // Queries makes the questions of counters.
@@ -31,31 +31,32 @@ func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, kno
 	}
 	resolved := gateway.Resolve(exs, known)
 	query.GivesUp = resolved.GivesUp()
-	seen := resolved.Slices()
-	ref := 0
+	seen, indexes := resolved.Slices(), resolved.RouteIndexes()
 	backends := exs.Spec.Backends
-	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
-		// The route names the canary behind the others.
-		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: known.Canary})
+	if canary, takesPart := seen[v1alpha1.CanaryName]; takesPart {
+		service := known.Canary
+		if canary.Slot != "" {
+			service = &v1alpha1.ServiceBackend{Name: gateway.SlotServiceName(exs, canary.Slot)}
+		}
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: service})
 	}
 	for _, b := range backends {
-		facts := known.Backends[b.Name]
 		backend := signals.Backend{
 			Name:      b.Name,
 			Endpoints: signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port),
+			Locality:  resource.LocalityOf(exs, b.Name, seen[b.Name].Slot),
 		}
-		if _, named := known.LiveWeights[b.Name]; named {
+		if index, named := indexes[b.Name]; named {
 			// Where backends cannot share a cluster, Envoy Gateway numbers theirs as the route names them.
-			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, ref)
-			ref++
+			backend.Cluster = fmt.Sprintf("%s/backend/%d", query.Cluster, index)
 		}
 		if b.Service != nil {
 			backend.Service = b.Service.Name
 		}
 		addresses := seen[b.Name].Addresses
-		if facts.OwnService != nil {
+		if own := seen[b.Name].Service; own != nil {
 			// Envoy is given the ClusterIP of the fallback as well.
-			addresses = append(slices.Clip(addresses), facts.OwnService.Spec.ClusterIP)
+			addresses = append(slices.Clip(addresses), own.Spec.ClusterIP)
 		}
 		backend.Endpoints = append(backend.Endpoints, endpointsAt(addresses)...)
 		query.Backends = append(query.Backends, backend)
@@ -67,21 +68,24 @@ func (q Queries) Backends(ctx context.Context, exs *v1alpha1.ExposedService, kno
 // about all backends, whose calls share its statistics.
 func (q Queries) Sides(ctx context.Context, exs *v1alpha1.ExposedService, known gateway.Facts, deployment string) signals.Query {
 	query := q.Backends(ctx, exs, known)
+	seen := gateway.Resolve(exs, known).Slices()
 	stable := exs.Spec.Backends[0].Name
 	for i := range query.Backends {
-		switch side := &query.Backends[i]; side.Name {
+		side := &query.Backends[i]
+		switch side.Name {
 		case stable:
 			side.Side, side.Workload = sideStable, deployment
 		case v1alpha1.CanaryName:
-			side.Side = v1alpha1.CanaryName
-			if deployment != "" {
-				side.Workload = workload.CanaryName(deployment)
-			}
+			side.Side, side.Workload = v1alpha1.CanaryName, deployment
+		}
+		if slot := seen[side.Name].Slot; slot != "" && side.Side != "" {
+			// The user's own Service has the pods of both.
+			side.Service, side.PodTemplateHash = gateway.SlotServiceName(exs, slot), seen[side.Name].Hash
 		}
 	}
 	asked := RolloutSource(exs)
 	if asked.Kind == v1alpha1.AnalysisWorkload && asked.Workload != nil {
-		addPods(known, &query, asked.Workload.Port.String())
+		addPods(known, seen, &query, asked.Workload.Port.String())
 	}
 	if asked.Kind == v1alpha1.AnalysisPrometheus || asked.Kind == v1alpha1.AnalysisWorkload {
 		query.Backends = slices.DeleteFunc(query.Backends, func(b signals.Backend) bool { return b.Side == "" })
@@ -89,9 +93,9 @@ func (q Queries) Sides(ctx context.Context, exs *v1alpha1.ExposedService, known 
 	return query
 }
 
-// addPods adds the pods of both sides, from the EndpointSlices of their Services. That of a canary of Headgate's own has the port of the
-// calls alone, so that a name is looked up at stable's.
-func addPods(known gateway.Facts, query *signals.Query, port string) {
+// addPods adds the pods of both sides, from the EndpointSlices of their Services. Those of slots have the port of the
+// calls alone, so that a name is looked up at the Service that the spec names.
+func addPods(known gateway.Facts, seen map[string]gateway.BackendSlices, query *signals.Query, port string) {
 	named := uint16(0)
 	for i := range query.Backends {
 		side := &query.Backends[i]
@@ -102,8 +106,11 @@ func addPods(known gateway.Facts, query *signals.Query, port string) {
 		if side.Side == sideStable {
 			named = signals.PortOf(slices, port)
 		}
+		if side.PodTemplateHash != "" {
+			slices = seen[side.Name].Slices
+		}
 		otherwise := uint16(0)
-		if side.Side != sideStable {
+		if side.Side != sideStable || side.PodTemplateHash != "" {
 			otherwise = named
 		}
 		var err error

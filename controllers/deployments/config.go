@@ -34,7 +34,7 @@ func (f *Follower) readConfig(exs *v1alpha1.ExposedService, state State) tracked
 	named := configRefs(d)
 	f.Config.follow(key, named)
 	configs, why := f.Config.configs(named)
-	out := trackedConfig{hash: workload.ConfigHash(configs), why: why, stable: stableConfig(exs)}
+	out := trackedConfig{hash: workload.ConfigHash(configs, string(exs.UID)), why: why, stable: stableConfig(exs)}
 	if why != "" {
 		out.hash = ""
 	}

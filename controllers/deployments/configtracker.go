@@ -60,6 +60,8 @@ type watchedConfig struct {
 	// read: it was read, and digest is of its contents; empty: it does not exist.
 	read   bool
 	digest string
+	// left: its annotation leaves it out of revisions.
+	left bool
 	// trouble is why it cannot be read now; what was read before stands.
 	trouble string
 }
@@ -145,7 +147,7 @@ func (t *ConfigTracker) configs(refs []configRef) (out []workload.Config, why st
 		case have.trouble != "":
 			return nil, have.trouble
 		}
-		out = append(out, workload.Config{Kind: ref.kind, Name: ref.Name, Digest: have.digest})
+		out = append(out, workload.Config{Kind: ref.kind, Name: ref.Name, Digest: have.digest, Left: have.left})
 	}
 	return out, ""
 }
@@ -167,7 +169,7 @@ func (t *ConfigTracker) note(ref configRef, change func(*watchedConfig)) {
 	if have := t.watched[ref]; have != nil {
 		before := *have
 		change(have)
-		if before.read != have.read || before.digest != have.digest || before.trouble != have.trouble {
+		if before.read != have.read || before.digest != have.digest || before.left != have.left || before.trouble != have.trouble {
 			tell = slices.Collect(maps.Keys(have.users))
 		}
 	}
@@ -183,8 +185,8 @@ type configStore struct {
 
 // Add implements cache.ReflectorStore.
 func (s configStore) Add(object any) error {
-	digest := digestOf(object)
-	s.tracker.note(s.ref, func(c *watchedConfig) { c.read, c.digest, c.trouble = true, digest, "" })
+	digest, left := digestOf(object)
+	s.tracker.note(s.ref, func(c *watchedConfig) { c.read, c.digest, c.left, c.trouble = true, digest, left, "" })
 	return nil
 }
 
@@ -243,14 +245,14 @@ func (s configStore) blame(ctx context.Context, err error) {
 	})
 }
 
-func digestOf(object any) string {
+func digestOf(object any) (digest string, left bool) {
 	switch o := object.(type) {
 	case *corev1.ConfigMap:
-		return workload.ConfigMapDigest(o)
+		return workload.ConfigMapDigest(o), workload.IsLeft(o.Annotations)
 	case *corev1.Secret:
-		return workload.SecretDigest(o)
+		return workload.SecretDigest(o), workload.IsLeft(o.Annotations)
 	}
-	return ""
+	return "", false
 }
 
 func newConfigObject(kind string) client.Object {

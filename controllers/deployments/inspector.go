@@ -2,21 +2,17 @@ package deployments
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/controllers/queue"
-	"github.com/headgate/headgate/rollout"
 )
 
 const (
@@ -29,11 +25,13 @@ const (
 	lastReadRetry  = time.Minute
 )
 
-// Inspector reads the pods of canaries and the ReplicaSets of held Deployments. Both matter seldom, and there are
-// many more of them than matter, so that they are not watched. It reads beside those who decide, who are answered
-// from memory, and wakes them when there is news. It runs on the leader only, like them.
+// Inspector reads the ReplicaSets and pods of Deployments that are rolled out. They matter seldom, and there are many more of them than
+// matter, so that they are not watched. It also asks the API server whether it holds changed pod templates. It does so beside
+// those who decide, who are answered from memory, and wakes them when there is news. It runs on the leader only, like them.
 type Inspector struct {
 	reader client.Reader
+	// writer asks what a write would come to, and writes nothing.
+	writer client.Writer
 	clock  clock.PassiveClock
 	queue  queue.Queue[inspection]
 	// wake tells the reconciler that there is news.
@@ -53,61 +51,57 @@ type inspection struct {
 type inspectedKind string
 
 const (
-	inspectPods        inspectedKind = "pods"
-	inspectReplicaSets inspectedKind = "ReplicaSets"
+	inspectVersions inspectedKind = "versions"
+	inspectGuard    inspectedKind = "guard"
 )
 
 // subject is a Deployment in one of its versions.
 type subject struct {
-	name     types.NamespacedName
-	uid      types.UID
-	version  string
-	selector *metav1.LabelSelector
+	name    types.NamespacedName
+	uid     types.UID
+	version string
 }
 
 func subjectOf(d *appsv1.Deployment) subject {
-	return subject{name: client.ObjectKeyFromObject(d), uid: d.UID, version: d.ResourceVersion, selector: d.Spec.Selector}
+	return subject{name: client.ObjectKeyFromObject(d), uid: d.UID, version: d.ResourceVersion}
 }
 
 func (s subject) is(other subject) bool { return s.uid == other.uid && s.version == other.version }
 
-// inspected is what is known of a Deployment's pods or ReplicaSets.
+// inspected is what is known of a Deployment.
 type inspected struct {
-	// wanted is the Deployment as it was asked about last, the first time at since.
+	// wanted is the Deployment as it was asked about last.
 	wanted subject
-	since  time.Time
-	// seen is the Deployment of which finding is, from the time at; without a version nothing has been read.
-	seen    subject
-	at      time.Time
-	finding finding
+	// seen is the Deployment of which finding is, from the time at; without a version nothing has been read. It was known at the time came.
+	seen     subject
+	at, came time.Time
+	finding  finding
 	// err is why the last reading failed; nil: it did not.
 	err error
 }
 
 // finding is what was read.
 type finding struct {
-	// trouble is what keeps a pod from running; nil: nothing does.
-	trouble *rollout.Trouble
-	// readySince is when the newest of the ready pods became so; zero: none is.
-	readySince time.Time
-	// running are the pod templates of the ReplicaSets that have pods.
-	running []corev1.PodTemplateSpec
+	// versions are those of a Deployment; nil: it is gone.
+	versions *versions
+	// guard says whether the API server holds changed pod templates.
+	guard guard
 }
 
 // answer is what is known now.
 type answer struct {
 	finding
 
-	// read: the finding is of the Deployment as it is. Otherwise it is awaited for that long, or cannot be read.
-	read    bool
-	awaited time.Duration
-	err     error
+	// read: the finding is of the Deployment as it is. Otherwise it is of an earlier one, which was known at the time came; zero: there is none.
+	read bool
+	came time.Time
+	err  error
 }
 
 // NewInspector knows of nothing yet. Start reads.
-func NewInspector(reader client.Reader, clock clock.WithTicker, wake *queue.WakeUps) *Inspector {
+func NewInspector(reader client.Reader, writer client.Writer, clock clock.WithTicker, wake *queue.WakeUps) *Inspector {
 	return &Inspector{
-		reader: reader, clock: clock, wake: wake, known: map[inspection]*inspected{},
+		reader: reader, writer: writer, clock: clock, wake: wake, known: map[inspection]*inspected{},
 		queue: queue.New[inspection](firstReadRetry, lastReadRetry, clock),
 	}
 }
@@ -122,8 +116,8 @@ func (i *Inspector) Start(ctx context.Context) error {
 
 // look answers from memory what is known of a Deployment as it is now, and has it read if that is nothing. It has
 // it read again, while the answer stands, if that is older than period; 0: nothing can be new before the Deployment is.
-func (i *Inspector) look(key inspection, d *appsv1.Deployment, period time.Duration) answer {
-	want, now := subjectOf(d), i.clock.Now()
+func (i *Inspector) look(key inspection, want subject, period time.Duration) answer {
+	now := i.clock.Now()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	have := i.known[key]
@@ -131,17 +125,31 @@ func (i *Inspector) look(key inspection, d *appsv1.Deployment, period time.Durat
 		have = &inspected{}
 		i.known[key] = have
 	}
-	if !have.wanted.is(want) {
-		have.wanted, have.since = want, now
-	}
+	have.wanted = want
 	read := have.seen.is(want)
 	if have.err == nil && (!read || period > 0 && now.Sub(have.at).Abs() >= period) {
 		i.queue.Add(key) // What failed is tried again by the queue.
 	}
-	if !read {
-		return answer{awaited: now.Sub(have.since), err: have.err}
+	return answer{finding: have.finding, read: read, came: have.came, err: have.err}
+}
+
+// last is what was read last; an empty one: nothing.
+func (i *Inspector) last(key inspection) answer {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if have := i.known[key]; have != nil {
+		return answer{finding: have.finding, came: have.came, err: have.err}
 	}
-	return answer{finding: have.finding, read: true}
+	return answer{}
+}
+
+// rest forgets what was read, of which there is much, but not that it was.
+func (i *Inspector) rest(key inspection) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if have := i.known[key]; have != nil {
+		have.finding, have.seen = finding{}, subject{}
+	}
 }
 
 // drop forgets what nobody asks about any more.
@@ -153,15 +161,15 @@ func (i *Inspector) drop(key inspection) {
 
 // forget drops all that is known for an ExposedService.
 func (i *Inspector) forget(exs types.NamespacedName) {
-	i.drop(inspection{exs, inspectPods})
-	i.drop(inspection{exs, inspectReplicaSets})
+	i.drop(inspection{exs, inspectVersions})
+	i.drop(inspection{exs, inspectGuard})
 }
 
 // failure is why something cannot be read for an ExposedService; nil: nothing failed.
 func (i *Inspector) failure(exs types.NamespacedName) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, what := range []inspectedKind{inspectPods, inspectReplicaSets} {
+	for _, what := range []inspectedKind{inspectVersions} {
 		if have := i.known[inspection{exs, what}]; have != nil && have.err != nil {
 			return have.err
 		}
@@ -177,9 +185,12 @@ func (i *Inspector) inspect(ctx context.Context, key inspection) {
 		return
 	}
 	began := i.clock.Now()
-	found, err := i.read(ctx, key.what, want)
+	found, err := i.read(ctx, key, want)
 	if ctx.Err() != nil {
 		return // It was broken off, and says nothing.
+	}
+	if found.versions != nil {
+		want = subjectOf(found.versions.deployment) // It was read as it is now.
 	}
 	if i.note(key, want, began, found, err) {
 		i.wake.Wake(key.exs)
@@ -215,62 +226,20 @@ func (i *Inspector) note(key inspection, of subject, at time.Time, found finding
 		have.err = err
 		return first
 	}
-	news := have.err != nil || !have.seen.is(of) || !reflect.DeepEqual(have.finding, found)
-	have.seen, have.at, have.finding, have.err = of, at, found, nil
+	// Whoever asked while the reading before was old was told nothing, and may not ask again.
+	now := i.clock.Now()
+	news := have.err != nil || !have.seen.is(of) || now.Sub(have.came).Abs() > versionsStale || !reflect.DeepEqual(have.finding, found)
+	have.seen, have.at, have.came, have.finding, have.err = of, at, now, found, nil
 	return news
 }
 
-func (i *Inspector) read(ctx context.Context, what inspectedKind, of subject) (finding, error) {
+func (i *Inspector) read(ctx context.Context, key inspection, of subject) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if what == inspectReplicaSets {
-		sets, err := replicaSets(ctx, i.reader, of)
-		return finding{running: running(sets)}, err
+	if key.what == inspectGuard {
+		found, err := i.probe(ctx, of, key.exs.Name)
+		return finding{guard: found}, err
 	}
-	pods, err := podsOf(ctx, i.reader, of)
-	return finding{trouble: podsTrouble(pods), readySince: newestReady(pods)}, err
-}
-
-// podsOf reads the pods of a canary from the API server's own cache.
-func podsOf(ctx context.Context, reader client.Reader, canary subject) ([]corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(canary.selector)
-	if err != nil {
-		return nil, fmt.Errorf("read the selector of Deployment %s: %w", canary.name, err)
-	}
-	var list corev1.PodList
-	if err := reader.List(ctx, &list, client.InNamespace(canary.name.Namespace), client.MatchingLabelsSelector{Selector: selector},
-		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}); err != nil {
-		return nil, fmt.Errorf("list the pods of Deployment %s: %w", canary.name, err)
-	}
-	return list.Items, nil
-}
-
-// replicaSets reads those of a Deployment.
-func replicaSets(ctx context.Context, reader client.Reader, of subject) ([]appsv1.ReplicaSet, error) {
-	selector, err := metav1.LabelSelectorAsSelector(of.selector)
-	if err != nil {
-		return nil, fmt.Errorf("read the selector of Deployment %s: %w", of.name, err)
-	}
-	var list appsv1.ReplicaSetList
-	if err := reader.List(ctx, &list, client.InNamespace(of.name.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return nil, fmt.Errorf("list the ReplicaSets of Deployment %s: %w", of.name, err)
-	}
-	own := list.Items[:0]
-	for i := range list.Items {
-		if owner := metav1.GetControllerOfNoCopy(&list.Items[i]); owner != nil && owner.UID == of.uid {
-			own = append(own, list.Items[i])
-		}
-	}
-	return own, nil
-}
-
-// running are the pod templates of the ReplicaSets that have pods.
-func running(sets []appsv1.ReplicaSet) []corev1.PodTemplateSpec {
-	var out []corev1.PodTemplateSpec
-	for i := range sets {
-		if sets[i].Status.Replicas > 0 {
-			out = append(out, sets[i].Spec.Template)
-		}
-	}
-	return out
+	found, err := readVersions(ctx, i.reader, of.name, key.exs)
+	return finding{versions: found}, err
 }

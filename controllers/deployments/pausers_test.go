@@ -5,6 +5,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
 func TestPausersAreWhoOwnsSpecPaused(t *testing.T) {
@@ -14,20 +16,27 @@ func TestPausersAreWhoOwnsSpecPaused(t *testing.T) {
 	const paused = `{"f:spec":{"f:paused":{},"f:replicas":{}}}`
 	for name, test := range map[string]struct {
 		paused  bool
+		marked  bool
 		entries []metav1.ManagedFieldsEntry
 		ours    bool
 		other   string
 	}{
-		"not paused":                  {false, []metav1.ManagedFieldsEntry{owns("kubectl", paused)}, false, ""},
-		"by Headgate":                 {true, []metav1.ManagedFieldsEntry{owns(FieldManager, paused)}, true, ""},
-		"by somebody":                 {true, []metav1.ManagedFieldsEntry{owns("kubectl-rollout", paused)}, false, "kubectl-rollout"},
-		"by both":                     {true, []metav1.ManagedFieldsEntry{owns(FieldManager, paused), owns("argocd", paused)}, true, "argocd"},
-		"others own other fields":     {true, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:spec":{"f:replicas":{}}}`), owns(FieldManager, paused)}, true, ""},
-		"an annotation called paused": {true, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:metadata":{"f:annotations":{"f:paused":{}}}}`), owns(FieldManager, paused)}, true, ""},
-		"by nobody who says so":       {true, nil, false, "somebody"},
+		"not paused":                  {false, false, []metav1.ManagedFieldsEntry{owns("kubectl", paused)}, false, ""},
+		"by Headgate":                 {true, false, []metav1.ManagedFieldsEntry{owns(FieldManager, paused)}, true, ""},
+		"by somebody":                 {true, false, []metav1.ManagedFieldsEntry{owns("kubectl-rollout", paused)}, false, "kubectl-rollout"},
+		"by both":                     {true, false, []metav1.ManagedFieldsEntry{owns(FieldManager, paused), owns("argocd", paused)}, true, "argocd"},
+		"others own other fields":     {true, false, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:spec":{"f:replicas":{}}}`), owns(FieldManager, paused)}, true, ""},
+		"an annotation called paused": {true, false, []metav1.ManagedFieldsEntry{owns("kubectl", `{"f:metadata":{"f:annotations":{"f:paused":{}}}}`), owns(FieldManager, paused)}, true, ""},
+		"by nobody who says so":       {true, false, nil, false, "somebody"},
+		"by the admission policy":     {true, true, nil, true, ""},
+		"by somebody, and marked":     {true, true, []metav1.ManagedFieldsEntry{owns("kubectl-rollout", paused)}, false, "kubectl-rollout"},
+		"by a rollout that left it":   {true, false, []metav1.ManagedFieldsEntry{owns(leftManager, paused)}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{ManagedFields: test.entries}, Spec: appsv1.DeploymentSpec{Paused: test.paused}}
+			if test.marked {
+				d.Labels = map[string]string{v1alpha1.LabelRollout: "greeter"}
+			}
 			for range 2 { // as caches do
 				if _, err := KeepPausers(d); err != nil {
 					t.Fatal(err)

@@ -13,28 +13,30 @@ import (
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/controllers/stripped"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/rollout"
+	"github.com/headgate/headgate/rollout/workload"
 )
 
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;patch;delete
 
 // whyOff is why nothing is known of any Deployment.
 const whyOff = "Headgate runs without rollouts of Deployments"
 
-// State is what is known of the Deployments of a rollout.
+// State is what is known of the Deployment of a rollout.
 type State struct {
 	// deployment is the user's; nil: it does not exist, or the canary is a Service of the user's own.
 	deployment *appsv1.Deployment
-	// canary is the canary Deployment; nil: it does not exist.
-	canary *appsv1.Deployment
 	// off: Headgate has no rights to Deployments.
 	off bool
 	// rival is who else manages the Deployment; nil: nobody.
 	rival *rival
 	// config is that of the revision, with trackConfig.
 	config trackedConfig
+	// guard says whether the API server holds changed pod templates.
+	guard guard
 }
 
-// Read reads both Deployments from the cache, and who else rolls out the first.
+// Read reads the Deployment from the cache, and who else rolls it out.
 func (f *Follower) Read(ctx context.Context, exs *v1alpha1.ExposedService) (State, error) {
 	var out State
 	name := refs.Workload(exs)
@@ -48,14 +50,24 @@ func (f *Follower) Read(ctx context.Context, exs *v1alpha1.ExposedService) (Stat
 	if out.deployment, err = f.get(ctx, name); err != nil {
 		return out, err
 	}
-	if out.canary, err = f.get(ctx, refs.CanaryName(name)); err != nil {
-		return out, err
-	}
 	if out.rival, err = f.rivalFor(ctx, exs, out.deployment, name); err != nil {
 		return out, err
 	}
 	out.config = f.readConfig(exs, out) //nolint:contextcheck // watches outlive the run
+	if d := out.deployment; d != nil && out.rival == nil && exs.Spec.Rollout != nil && workload.Rolls(d) {
+		out.guard = f.guarded(exs, d, slipped(exs, d))
+	}
 	return out, nil
+}
+
+// slipped: a pod template has come that nobody held, although the Deployment has the mark by which the policy knows it.
+func slipped(exs *v1alpha1.ExposedService, d *appsv1.Deployment) bool {
+	status := exs.Status.Rollout
+	if status == nil || status.Stable == "" || status.Phase != v1alpha1.RolloutIdle || d.Spec.Paused || d.Labels[v1alpha1.LabelRollout] != exs.Name {
+		return false
+	}
+	revision, err := workload.Revision(&d.Spec.Template, "")
+	return err == nil && revision != rollout.TemplateOf(status.Stable)
 }
 
 // get reads a Deployment with its pod template, which the cache keeps packed; nil: it does not exist.
@@ -80,6 +92,9 @@ func (f *following) sayIgnored() {
 	case rival != nil:
 		f.problem(v1alpha1.ReasonWorkloadConflict, "Deployment "+refs.Workload(f.exs).Name+
 			" is managed by "+rival.name+", and left alone: "+rival.remedy)
+	case f.state.deployment != nil && recreates(f.exs, f.state.deployment):
+		f.problem(v1alpha1.ReasonWorkloadNotSupported, "Deployment "+f.state.deployment.Name+" has spec.strategy.type: Recreate, with which "+
+			"two versions never run beside each other: set it to RollingUpdate (maxSurge: 0 if there is no room for more pods), or remove rollout")
 	case f.state.deployment == nil:
 		f.problem(v1alpha1.ReasonWorkloadNotFound, "Deployment "+f.exs.Namespace+"/"+spec.WorkloadRef.Name+
 			" does not exist: create it, or correct the name")

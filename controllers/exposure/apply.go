@@ -73,7 +73,7 @@ func (r *run) prune(ctx context.Context) {
 	seen := r.routeSeen()
 	r.exposing.Merge(r.inventory.Prune(ctx, r.wants, func(k kube.Kind) bool {
 		switch {
-		case !seen && isBehindRoute(k):
+		case !seen && (isBehindRoute(k) || k.GVK == kube.KindDeployment.GVK):
 			// Its status will change when it is seen, which leads here again.
 			return true
 		case !r.shipping.Went() && (k.GVK == kube.KindDeployment.GVK || k.GVK == kube.KindService.GVK):

@@ -164,7 +164,7 @@ func (r *run) decideRollout(
 		r.exposing.RunAgain(max(shipping.Next.Sub(now), time.Millisecond))
 	}
 	if shipping.Intents.Canary.Replicas > 0 {
-		r.exposing.RunAgain(deployments.PodsPeriod)
+		r.exposing.RunAgain(deployments.VersionsPeriod)
 	}
 	return shipping, taken
 }
@@ -176,14 +176,16 @@ func (r *run) observeRollout(compared rollout.Calls) rollout.Observation {
 		DataPlane: r.servedShare(), Calls: compared, Answers: r.Deployments.Webhooks.Answers(r.exs),
 		Refused: r.Deployments.Refused(r.exs),
 		Approve: annotations[v1alpha1.AnnotationApprove], Retry: annotations[v1alpha1.AnnotationRetry],
-		Swapped: annotations[v1alpha1.AnnotationSwapped],
+		Swapped: annotations[v1alpha1.AnnotationSwapped], Promote: annotations[v1alpha1.AnnotationPromote],
+		Skip: annotations[v1alpha1.AnnotationSkip], Abort: annotations[v1alpha1.AnnotationAbort], By: speakers(r.exs),
 	}
 	if refs.Workload(r.exs).Name == "" {
 		out.Canary = r.observeOwnCanary()
 		return out
 	}
 	out.Workload, out.Canary = r.Deployments.Observe(r.exs, r.workloads)
-	out.Canary.Unserved = r.found.Backends[v1alpha1.CanaryName].Service == nil
+	slot := r.resolved.CanarySlot()
+	out.Canary.Endpoints, out.Canary.Unserved = slot.Endpoints, !slot.Served
 	return out
 }
 

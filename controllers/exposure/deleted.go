@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/deployments"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
@@ -18,25 +20,20 @@ import (
 
 // reconcileDeleted removes what is in other namespaces, then the finalizer. Everything else goes by
 // owner references. It needs neither facts nor an expansion, so that nothing can be missing for it.
-func (r *Reconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.ExposedService) error {
+func (r *Reconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.ExposedService) (time.Duration, error) {
 	r.forget(client.ObjectKeyFromObject(exs))
 	if !controllerutil.ContainsFinalizer(exs, v1alpha1.Finalizer) {
-		return nil
+		return 0, nil
 	}
-	if refs.HoldsWorkload(exs) {
-		ends, err := r.namespaceEnds(ctx, exs.Namespace)
-		if err != nil {
-			return err
-		}
-		if !ends {
-			if err := r.Deployments.GiveUp(ctx, exs); err != nil {
-				return err
-			}
-		}
+	if done, err := r.giveUp(ctx, exs); err != nil {
+		return 0, err
+	} else if !done {
+		// The pods of a version that was not proved are taken back.
+		return deployments.VersionsPeriod, nil
 	}
 	inventory := r.NewInventory(exs)
 	if err := inventory.ReadElsewhere(ctx, r.Namespaces); err != nil {
-		return err
+		return 0, err
 	}
 	for _, ref := range inventory.Elsewhere() {
 		object := inventory.Get(ref)
@@ -44,12 +41,12 @@ func (r *Reconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.Exposed
 			continue
 		}
 		if err := inventory.Remove(ctx, kube.KindPatchPolicy, object); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	// What somebody's finalizer holds is still there after its removal.
 	if err := inventory.ReadElsewhere(ctx, r.Namespaces); err != nil {
-		return err
+		return 0, err
 	}
 	if left := inventory.Elsewhere(); len(left) > 0 {
 		// Its end leads here again.
@@ -57,10 +54,21 @@ func (r *Reconciler) reconcileDeleted(ctx context.Context, exs *v1alpha1.Exposed
 		for _, ref := range left {
 			names = append(names, fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
 		}
-		return r.Report.Write(ctx, exs, gateway.Expansion{}, gateway.Deleting(exs, "waiting for the removal of "+strings.Join(names, ", ")+
+		return 0, r.Report.Write(ctx, exs, gateway.Expansion{}, gateway.Deleting(exs, "waiting for the removal of "+strings.Join(names, ", ")+
 			": if it stays, look at its finalizers"))
 	}
-	return kube.ReleaseFinalizer(ctx, r.Client, exs)
+	return 0, kube.ReleaseFinalizer(ctx, r.Client, exs)
+}
+
+// giveUp gives up the Deployment that was rolled out, unless it goes as well, and says whether that is done.
+func (r *Reconciler) giveUp(ctx context.Context, exs *v1alpha1.ExposedService) (bool, error) {
+	if !refs.HoldsWorkload(exs) {
+		return true, nil
+	}
+	if ends, err := r.namespaceEnds(ctx, exs.Namespace); err != nil || ends {
+		return err == nil, err
+	}
+	return r.Deployments.GiveUp(ctx, exs)
 }
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get

@@ -3,9 +3,12 @@ package exposure
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -25,11 +28,21 @@ func (r *run) judge() gateway.Verdict {
 		r.silences.set(key, verdict.SilentSince)
 		r.exposing.RunAgain(verdict.Again)
 	}
+	verdict.Conditions = withNotes(verdict.Conditions, r.shipping.Notes)
 	if r.exs.Spec.XDS != nil {
 		verdict.Conditions = append(verdict.Conditions, judgeClients(r.exs, r.served))
 		verdict.XDSHosts, verdict.XDSPort = r.hosts()
 	}
 	return verdict
+}
+
+// withNotes says what everything works in spite of, where there is nothing else to say.
+func withNotes(conditions []metav1.Condition, notes []kube.Note) []metav1.Condition {
+	accepted := meta.FindStatusCondition(conditions, v1alpha1.ConditionAccepted)
+	if accepted != nil && accepted.Reason == string(v1alpha1.ReasonAccepted) && len(notes) > 0 {
+		accepted.Reason, accepted.Message = string(notes[0].Reason), notes[0].Message
+	}
+	return conditions
 }
 
 // hosts are those that clients of xds find it by, and its port. While the newest spec has not been taken in, it has what it had.

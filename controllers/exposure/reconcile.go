@@ -156,7 +156,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key types.NamespacedName) (t
 		return 0, fmt.Errorf("read ExposedService %s: %w", key, err)
 	}
 	if exs.DeletionTimestamp != nil {
-		return 0, r.reconcileDeleted(ctx, exs)
+		return r.reconcileDeleted(ctx, exs)
 	}
 	run := &run{Reconciler: r, exs: exs, noted: r.takeNoted(key)}
 

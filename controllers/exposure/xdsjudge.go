@@ -49,19 +49,15 @@ func (r *run) xdsVerdict() xdsVerdict {
 	return out
 }
 
-// expandXDS is what there is to make for an ExposedService without a Gateway: nothing, so that whatever
-// was made for one that it had is removed.
+// expandXDS is what there is to make for an ExposedService without a Gateway: the Services of its slots, if it has any, and nothing
+// else, so that whatever was made for a Gateway that it had is removed.
 func expandXDS(exs *v1alpha1.ExposedService, resolved gateway.Resolved) gateway.Expansion {
-	out := gateway.Expansion{
-		Problems: resolved.Problems(),
-		Failover: v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities},
-		// Envoys and gRPC clients know all backends, not one fallback.
-		FailoverReason: v1alpha1.ReasonPriorities,
-		FailoverMessage: "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy; gRPC clients without a " +
-			"proxy check no health, so that calls to an endpoint that freezes wait until Kubernetes finds it unready",
-		Backends: resolved.Count(),
-		Gateway:  gateway.GatewayRef(exs),
-	}
+	out := resolved.ExpandSlots()
+	out.Failover = v1alpha1.FailoverStatus{Mode: v1alpha1.FailoverPriorities}
+	// Envoys and gRPC clients know all backends, not one fallback.
+	out.FailoverReason = v1alpha1.ReasonPriorities
+	out.FailoverMessage = "Envoys and gRPC clients turn to the next backend by themselves when no endpoint of one is healthy; gRPC clients without a " +
+		"proxy check no health, so that calls to an endpoint that freezes wait until Kubernetes finds it unready"
 	if len(exs.Spec.Overrides) > 0 {
 		out.Ignored = append(out.Ignored, "spec.overrides")
 	}

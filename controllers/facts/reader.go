@@ -47,7 +47,7 @@ type Asked struct {
 	Gateway bool
 	// XDS: hosts come to stand in clusters of Headgate's own xDS, which hold addresses only.
 	XDS bool
-	// Own finds the Service that Headgate made for a backend, by its name; nil: there is none.
+	// Own finds a Service that Headgate made for a backend, or for a slot, by its name; nil: there is none.
 	Own func(name string) *corev1.Service
 }
 
@@ -171,6 +171,9 @@ func (l *look) backends(ctx context.Context) error {
 		}
 		l.out.Backends[backend.Name] = facts
 	}
+	if err := l.slots(ctx); err != nil {
+		return err
+	}
 	return l.canary(ctx)
 }
 
@@ -191,7 +194,26 @@ func (l *look) throughEnvoyGateway() bool {
 	return l.out.Class != nil && l.out.Class.Spec.ControllerName == gateway.EnvoyGatewayController
 }
 
-// canary reads the Service of the canary, with its endpoints, as that of a backend.
+// slots reads the Services of the slots of the first backend. What they say of the pods' probes matters when they have different pods.
+func (l *look) slots(ctx context.Context) error {
+	if !gateway.Slotted(l.exs) {
+		return nil
+	}
+	l.out.Slots = map[v1alpha1.Slot]gateway.SlotFacts{}
+	for _, slot := range []v1alpha1.Slot{v1alpha1.SlotBlue, v1alpha1.SlotGreen} {
+		facts, err := l.own(ctx, gateway.SlotServiceName(l.exs, slot))
+		if err != nil {
+			return fmt.Errorf("slot %s: %w", slot, err)
+		}
+		if l.asksForProbes() && facts.Service != nil && facts.Service.Spec.Selector[gateway.LabelPodTemplateHash] != "" {
+			facts.Probe = l.probe(facts.Service, facts.Slices, int32(l.exs.Spec.Backends[0].Service.Port))
+		}
+		l.out.Slots[slot] = facts
+	}
+	return nil
+}
+
+// canary reads the canary Service of the user's own, with its endpoints, as that of a backend.
 func (l *look) canary(ctx context.Context) error {
 	if l.exs.Status.Rollout == nil {
 		return nil
@@ -222,14 +244,20 @@ func (l *look) service(ctx context.Context, backend *v1alpha1.Backend) (gateway.
 		return facts, err
 	}
 	if l.asksForProbes() && facts.Service != nil {
-		found := l.Probes.probe(l.user(), facts.Service, facts.Slices, int32(backend.Service.Port))
-		facts.Probe, l.out.Awaited = found.probe, l.out.Awaited || found.awaited
-		if found.err != nil {
-			// Unknown probes leave things as they are, which is better than to stop for them.
-			l.out.Errs = append(l.out.Errs, fmt.Errorf("read the pods of Service %s: %w", name, found.err))
-		}
+		facts.Probe = l.probe(facts.Service, facts.Slices, int32(backend.Service.Port))
 	}
 	return facts, nil
+}
+
+// probe asks what the pods behind a port of a Service declare.
+func (l *look) probe(service *corev1.Service, slices []discoveryv1.EndpointSlice, port int32) gateway.Probe {
+	found := l.Probes.probe(l.user(), service, slices, port)
+	l.out.Awaited = l.out.Awaited || found.awaited
+	if found.err != nil {
+		// Unknown probes leave things as they are, which is better than to stop for them.
+		l.out.Errs = append(l.out.Errs, fmt.Errorf("read the pods of Service %s/%s: %w", service.Namespace, service.Name, found.err))
+	}
+	return found.probe
 }
 
 func (l *look) serviceImport(ctx context.Context, backend *v1alpha1.Backend) (gateway.BackendFacts, error) {
@@ -262,21 +290,24 @@ const NewServiceAge = 3 * time.Second
 
 // ownService reads the Service that Headgate made for a backend, and its EndpointSlices.
 func (l *look) ownService(ctx context.Context, backend *v1alpha1.Backend, facts *gateway.BackendFacts) error {
-	name := types.NamespacedName{Namespace: l.exs.Namespace, Name: gateway.ServiceName(l.exs, backend.Name)}
-	own := l.asked.Own(name.Name)
-	if own == nil {
-		return nil
+	own, err := l.own(ctx, gateway.ServiceName(l.exs, backend.Name))
+	facts.OwnService, facts.OwnServiceIsNew, facts.OwnSlices = own.Service, own.IsNew, own.Slices
+	return err
+}
+
+// own reads a Service that Headgate made, by its name.
+func (l *look) own(ctx context.Context, name string) (out gateway.SlotFacts, err error) {
+	if out.Service = l.asked.Own(name); out.Service == nil {
+		return out, nil
 	}
-	facts.OwnService = own
-	if rest := NewServiceAge - l.Clock.Since(own.CreationTimestamp.Time); rest > 0 {
-		facts.OwnServiceIsNew = true
+	if rest := NewServiceAge - l.Clock.Since(out.Service.CreationTimestamp.Time); rest > 0 {
+		out.IsNew = true
 		if l.out.Again == 0 || rest < l.out.Again {
 			l.out.Again = rest
 		}
 	}
-	var err error
-	facts.OwnSlices, err = l.slicesOf(ctx, name, index.ByService)
-	return err
+	out.Slices, err = l.slicesOf(ctx, types.NamespacedName{Namespace: l.exs.Namespace, Name: name}, index.ByService)
+	return out, err
 }
 
 // slicesOf reads the EndpointSlices of a Service, or of a ServiceImport.

@@ -8,6 +8,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/refs"
 )
 
 // DecisionMatters lets through changes of the spec, and of the decision in the status, whoever made
@@ -86,7 +87,7 @@ func withoutRouteCounts(gateway *gwapiv1.Gateway) *gwapiv1.Gateway {
 func PeopleSpoke() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
-		for _, name := range []string{v1alpha1.AnnotationApprove, v1alpha1.AnnotationRetry, v1alpha1.AnnotationSwapped} {
+		for _, name := range refs.Spoken() {
 			if before[name] != after[name] {
 				return true
 			}

@@ -51,3 +51,16 @@ func TestWhatWakesAnExposedService(t *testing.T) {
 		})
 	}
 }
+
+func TestWhateverPeopleSayToARolloutWakesIt(t *testing.T) {
+	for _, name := range []string{
+		v1alpha1.AnnotationApprove, v1alpha1.AnnotationSkip, v1alpha1.AnnotationPromote, v1alpha1.AnnotationAbort, v1alpha1.AnnotationRetry,
+		v1alpha1.AnnotationSwapped,
+	} {
+		before, after := &v1alpha1.ExposedService{}, &v1alpha1.ExposedService{}
+		after.Annotations = map[string]string{name: "something"}
+		if !PeopleSpoke().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after}) {
+			t.Errorf("%s does not wake it", name)
+		}
+	}
+}

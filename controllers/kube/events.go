@@ -20,8 +20,8 @@ const (
 	ReasonRewritten = "Rewritten"
 	// ReasonNotGivenUp: a Deployment may stay paused, because Headgate has no rights to it any more.
 	ReasonNotGivenUp = "NotGivenUp"
-	// ReasonScaled: a ReplicaSet of a Deployment was scaled, to undo what Kubernetes has begun to roll out.
-	ReasonScaled = "ReplicaSetScaled"
+	// ReasonLeftHeld: a Deployment stays paused, because its pod template was not proved and nobody ships it any more.
+	ReasonLeftHeld = "LeftHeld"
 	// ReasonRemoved: an object of ours was removed because it is no longer wanted.
 	ReasonRemoved = "Removed"
 )

@@ -72,7 +72,7 @@ var (
 		discoveryv1.SchemeGroupVersion, gateway.KindEndpointSlice, "", true)
 	KindService = newKind[corev1.Service, corev1.ServiceList](
 		corev1.SchemeGroupVersion, gateway.KindService, "", true)
-	// KindDeployment is that of the canary of a rollout.
+	// KindDeployment is that of what is rolled out. Headgate itself makes none: those of its making are canaries of versions before this one.
 	KindDeployment = newKind[appsv1.Deployment, appsv1.DeploymentList](
 		appsv1.SchemeGroupVersion, "Deployment", "", true)
 	KindGateway = newKind[gwapiv1.Gateway, gwapiv1.GatewayList](

@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -21,6 +22,8 @@ const (
 type Step struct {
 	// Problems are what a user has to settle.
 	Problems []gateway.Problem
+	// Notes are what everything works in spite of.
+	Notes []Note
 	// Kept names objects that are to be left as they are.
 	Kept []gateway.Ref
 	// Failures are objects that could not be applied.
@@ -35,6 +38,12 @@ type Step struct {
 	Refusal bool
 	// Conflicted: an object was changed under our hands; the run is repeated soon, quietly.
 	Conflicted bool
+}
+
+// Note is what people should know of the condition Accepted while it is True.
+type Note struct {
+	Reason  v1alpha1.Reason
+	Message string
 }
 
 // Fail notes an error after which the run goes on. A lost race is no error: it is run again.
@@ -58,6 +67,7 @@ func (s *Step) RunAgain(d time.Duration) {
 // Merge takes in what another step has come to.
 func (s *Step) Merge(other Step) {
 	s.Problems = append(s.Problems, other.Problems...)
+	s.Notes = append(s.Notes, other.Notes...)
 	s.Kept = append(s.Kept, other.Kept...)
 	s.Failures = append(s.Failures, other.Failures...)
 	s.WaitsFor = append(s.WaitsFor, other.WaitsFor...)

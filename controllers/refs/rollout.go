@@ -8,7 +8,6 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout"
-	"github.com/headgate/headgate/rollout/workload"
 )
 
 // Prefixes of a rollout's target, as the status has it.
@@ -27,19 +26,10 @@ func Workload(exs *v1alpha1.ExposedService) types.NamespacedName {
 	return types.NamespacedName{Namespace: exs.Namespace, Name: name}
 }
 
-// CanaryName is the name of the canary Deployment and of its Service.
-func CanaryName(deployment types.NamespacedName) types.NamespacedName {
-	return types.NamespacedName{Namespace: deployment.Namespace, Name: workload.CanaryName(deployment.Name)}
-}
-
-// CanaryService is the Service in front of the canary; nil: there is no rollout.
+// CanaryService is the canary Service of the user's own that a rollout is about; nil: it is about none.
 func CanaryService(exs *v1alpha1.ExposedService) *v1alpha1.ServiceBackend {
-	target := rollout.Target(&exs.Spec, &exs.Status)
-	if own, isService := strings.CutPrefix(target, targetService); isService {
+	if own, isService := strings.CutPrefix(rollout.Target(&exs.Spec, &exs.Status), targetService); isService {
 		return serviceFrom(own)
-	}
-	if name, isDeployment := strings.CutPrefix(target, targetDeployment); isDeployment && exs.Spec.Backends[0].Service != nil {
-		return &v1alpha1.ServiceBackend{Name: workload.CanaryName(name), Port: exs.Spec.Backends[0].Service.Port}
 	}
 	return nil
 }
@@ -74,4 +64,12 @@ func Workloads(exs *v1alpha1.ExposedService) []string {
 // HoldsWorkload says whether a Deployment may have fields of Headgate's.
 func HoldsWorkload(exs *v1alpha1.ExposedService) bool {
 	return exs.Status.Rollout != nil && strings.HasPrefix(exs.Status.Rollout.Target, targetDeployment)
+}
+
+// Spoken are the annotations by which people speak to a rollout.
+func Spoken() []string {
+	return []string{
+		v1alpha1.AnnotationApprove, v1alpha1.AnnotationSkip, v1alpha1.AnnotationPromote, v1alpha1.AnnotationAbort, v1alpha1.AnnotationRetry,
+		v1alpha1.AnnotationSwapped,
+	}
 }

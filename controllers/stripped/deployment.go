@@ -23,7 +23,7 @@ func (s *Stripper) StripDeployment(object any) (any, error) {
 	fields, owners := deployment.ManagedFields, deployment.OwnerReferences
 	s.stripMetadata(deployment)
 	deployment.ManagedFields, deployment.OwnerReferences = fields, owners
-	// Only what the canary's conditions say is read, and that is Headgate's.
+	// Nobody reads what its conditions say.
 	deployment.Status.Conditions = nil
 	packed, err := deployment.Spec.Template.Marshal()
 	if err != nil {

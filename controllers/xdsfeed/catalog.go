@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/hedging"
 	"github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/resource"
@@ -257,6 +258,7 @@ func portDiffers(a, b catalogEntry) bool {
 // DecisionMoved says whether the decision that is followed over xDS is another one.
 func DecisionMoved(before, after *v1alpha1.ExposedService) bool {
 	return !equality.Semantic.DeepEqual(before.Status.Traffic, after.Status.Traffic) || rampOf(before) != rampOf(after) ||
+		gateway.Slotted(before) != gateway.Slotted(after) || resource.IsPromoting(before) != resource.IsPromoting(after) ||
 		hedging.Delay(before.Status.Hedging) != hedging.Delay(after.Status.Hedging) ||
 		!equality.Semantic.DeepEqual(before.Status.CheckInterval, after.Status.CheckInterval)
 }

@@ -152,14 +152,22 @@ func (f *Feed) gather(ctx context.Context, exs *v1alpha1.ExposedService) (facts.
 	return found, nil
 }
 
-// ownServices reads the Services that Headgate made for a Gateway: they know the pods of a Service that is gone.
+// ownServices reads the Services that Headgate made: those for a Gateway know the pods of a Service that is gone, and those of slots
+// the pods of each version.
 func (f *Feed) ownServices(ctx context.Context, exs *v1alpha1.ExposedService) (map[string]*corev1.Service, error) {
-	if exs.Spec.Gateway == nil {
-		return nil, nil
+	var names []string
+	if exs.Spec.Gateway != nil {
+		for _, b := range exs.Spec.Backends {
+			names = append(names, gateway.ServiceName(exs, b.Name))
+		}
 	}
+	if gateway.Slotted(exs) {
+		names = append(names, gateway.SlotServiceName(exs, v1alpha1.SlotBlue), gateway.SlotServiceName(exs, v1alpha1.SlotGreen))
+	}
+	slices.Sort(names)
 	out := map[string]*corev1.Service{}
-	for _, b := range exs.Spec.Backends {
-		name := types.NamespacedName{Namespace: exs.Namespace, Name: gateway.ServiceName(exs, b.Name)}
+	for _, name := range slices.Compact(names) {
+		name := types.NamespacedName{Namespace: exs.Namespace, Name: name}
 		own, err := kube.Get[corev1.Service](ctx, f.facts.Client, name)
 		if err != nil {
 			return nil, err
@@ -185,6 +193,14 @@ func (f *Feed) rememberProbes(exs *v1alpha1.ExposedService, found *facts.Found) 
 		}
 		now[name] = known.Probe
 		unknown = unknown || known.Probe.State == gateway.ProbeUnknown && len(found.Errs) > 0
+	}
+	for slot, known := range found.Slots {
+		// No backend has such a name.
+		if known.Probe.State == gateway.ProbeUnknown {
+			known.Probe = last[string(slot)]
+			found.Slots[slot] = known
+		}
+		now[string(slot)] = known.Probe
 	}
 	f.probes[key] = now
 	return unknown

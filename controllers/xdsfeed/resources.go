@@ -55,11 +55,16 @@ func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Ex
 	out := resource.Exposure{Service: exs, Backends: make(map[string]resource.Backend, len(exs.Spec.Backends))}
 	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
-		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName, Service: facts.Canary})
+		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName})
 	}
 	for i := range backends {
 		b := &backends[i]
-		known := facts.Backends[b.Name]
+		if slot := seen[b.Name].Slot; slot != "" {
+			if out.Slots == nil {
+				out.Slots = map[string]v1alpha1.Slot{}
+			}
+			out.Slots[b.Name] = slot
+		}
 		backend := resource.Backend{Port: seen[b.Name].Number}
 		for _, endpoint := range signals.EndpointsOf(seen[b.Name].Slices, seen[b.Name].Port) {
 			backend.Endpoints = append(backend.Endpoints, resource.Endpoint(endpoint))
@@ -67,8 +72,8 @@ func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Ex
 		if b.FQDN != nil {
 			backend.Endpoints = endpointsOfHost(seen[b.Name].Addresses, uint16(b.FQDN.Port)) //nolint:gosec // a PortNumber is at most 65535
 		}
-		if known.Probe.State == gateway.ProbeGRPC {
-			backend.Probe = &known.Probe.Service
+		if probe := seen[b.Name].Probe; probe.State == gateway.ProbeGRPC {
+			backend.Probe = &probe.Service
 		}
 		out.Backends[b.Name] = backend
 	}

@@ -7,14 +7,16 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/test/apiserver"
 )
@@ -63,34 +65,41 @@ func TestRevisionSurvivesTheDefaultsOfTheAPIServer(t *testing.T) {
 	}
 }
 
-// A real API server takes the canary, its Service and what is applied to the Deployment, and gives back what is given up.
+// A real API server takes the canary as it is built, so that Kubernetes finds the Deployment's template in it, and what is applied to the
+// Deployment; it gives back what is given up.
 func TestTheAPIServerTakesWhatIsBuilt(t *testing.T) {
 	kube := apiserver.Client(t)
 	deployment := deploy(t, kube)
 	name := revision(t, deployment)
-	canary, err := workload.Canary(deployment, workload.Plan{Owner: "greeter", Revision: name, Replicas: 1})
-	if err != nil {
+	if err := kube.Create(context.Background(), workload.Canary(deployment, name, "greeter", nil)); err != nil {
 		t.Fatal(err)
 	}
-	service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 50051}}}}
-	front, err := workload.Service(service, 50051, canary)
-	if err != nil {
+	var canary appsv1.ReplicaSet
+	if err := kube.Get(context.Background(), client.ObjectKey{Namespace: deployment.Namespace, Name: "greeter-" + name}, &canary); err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range []client.Object{canary, front} {
-		apply(t, kube, "headgate", typed(t, object))
+	sets := []*appsv1.ReplicaSet{&canary}
+	if workload.FindVersion(&deployment.Spec.Template, sets) == nil || workload.Find(&deployment.Spec.Template, sets) == nil || !metav1.IsControlledBy(&canary, deployment) {
+		t.Errorf("canary: %+v", canary)
 	}
-	var live appsv1.Deployment
-	get(t, kube, canary, &live)
-	if got := live.Spec.Template.Labels["app"]; got != "greeter-canary" || *live.Spec.Replicas != 1 {
-		t.Errorf("canary: label %s, %d replicas", got, *live.Spec.Replicas)
-	}
-	apply(t, kube, "headgate", typed(t, workload.Kept(&live, 0)))
 
-	apply(t, kube, "headgate", workload.Hold(deployment, true, "0badcafe"))
+	// Both may have been made in the same second.
+	standIn := workload.StandIn(deployment, name, "greeter")
+	if err := kube.Create(context.Background(), standIn); err != nil {
+		t.Fatal(err)
+	}
+	standIn.CreationTimestamp = canary.CreationTimestamp
+	if workload.Find(&deployment.Spec.Template, append(sets, standIn)) != standIn {
+		t.Errorf("%s does not stand in for %s", standIn.Name, canary.Name)
+	}
+
+	held := workload.Owned{Mark: "greeter", Paused: ptr.To(true), Config: "0badcafe"}
+	apply(t, kube, "headgate", workload.Own(deployment, held))
+	var live appsv1.Deployment
 	get(t, kube, deployment, &live)
-	if !live.Spec.Paused || live.Spec.Template.Annotations[workload.AnnotationConfig] != "0badcafe" || *live.Spec.Replicas != 2 {
-		t.Errorf("held: %+v", live.Spec)
+	if !live.Spec.Paused || live.Spec.Template.Annotations[workload.AnnotationConfig] != "0badcafe" || *live.Spec.Replicas != 2 ||
+		live.Labels[v1alpha1.LabelRollout] != "greeter" {
+		t.Errorf("held: %+v", live)
 	}
 	if got := revision(t, &live); got != name {
 		t.Errorf("holding it has changed the revision from %s to %s", name, got)
@@ -100,16 +109,20 @@ func TestTheAPIServerTakesWhatIsBuilt(t *testing.T) {
 	if !live.Spec.Paused {
 		t.Error("somebody who applies the Deployment without paused has released it")
 	}
-	apply(t, kube, "headgate", workload.GiveUp(deployment))
+	held.Paused, held.Version = ptr.To(false), deployment.ResourceVersion
+	if err := patch(kube, "headgate", workload.Own(deployment, held)); !apierrors.IsConflict(err) {
+		t.Errorf("a Deployment that has changed meanwhile is released: %v", err)
+	}
+	apply(t, kube, "headgate", workload.Own(deployment, workload.Owned{}))
 	get(t, kube, deployment, &live)
-	if live.Spec.Paused || live.Spec.Template.Annotations[workload.AnnotationConfig] != "" {
-		t.Errorf("given up: %+v", live.Spec)
+	if live.Spec.Paused || live.Spec.Template.Annotations[workload.AnnotationConfig] != "" || live.Labels[v1alpha1.LabelRollout] != "" {
+		t.Errorf("given up: %+v", live)
 	}
 
 	if err := kube.Delete(context.Background(), deployment); err != nil {
 		t.Fatal(err)
 	}
-	if err := patch(kube, "headgate", workload.Hold(deployment, true, "")); err == nil {
+	if err := patch(kube, "headgate", workload.Own(deployment, held)); err == nil {
 		t.Error("a Deployment that was deleted has been made again")
 	}
 }

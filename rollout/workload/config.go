@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
 // ConfigNames are the ConfigMaps and Secrets that a pod template takes configuration from, in order of their names: volumes, single
@@ -76,29 +78,40 @@ type Config struct {
 	Kind, Name string
 	// Digest is of ConfigMapDigest or SecretDigest; empty: it does not exist.
 	Digest string
+	// Left: its annotation says that it does not belong to a revision.
+	Left bool
+}
+
+// IsLeft says whether the annotations of an object leave it out of the configuration.
+func IsLeft(annotations map[string]string) bool {
+	return annotations[v1alpha1.AnnotationTrack] == "false"
 }
 
 // ConfigMapDigest is a hash of the contents, in hexadecimal digits.
 func ConfigMapDigest(c *corev1.ConfigMap) string { return digest(c.Data, c.BinaryData) }
 
-// SecretDigest is a hash of the contents, in hexadecimal digits. It is salted with the UID, which nobody knows who may not read the
-// Secret: what is made of it stands in the status, and must not let anybody try out guesses.
-func SecretDigest(s *corev1.Secret) string {
-	return digest(map[string]string{"": string(s.UID)}, s.Data)
-}
+// SecretDigest is a hash of the contents, in hexadecimal digits. It is for memory alone: who knows it can try out guesses.
+func SecretDigest(s *corev1.Secret) string { return digest(nil, s.Data) }
 
 // ConfigHash is a hash of ConfigMaps and Secrets, in any order: 8 hexadecimal digits, or nothing without any. To be made or deleted
 // changes it, as a change of contents does.
-func ConfigHash(configs []Config) string {
-	if len(configs) == 0 {
-		return ""
-	}
+//
+// The salt is the UID of the ExposedService. The hash stands in the status, and goes from there into events, metrics, and the labels and
+// annotations of pods. Who reads it there cannot try out guesses of what a Secret holds, and nobody sees that two namespaces have the same.
+// Who may read the ExposedService knows the salt, and can: a Secret that can be guessed is not safe from them. Nothing that they do
+// not know stays the same when a Secret is made again, as tools do that copy Secrets, and equal contents are to be an equal revision.
+func ConfigHash(configs []Config, salt string) string {
 	parts := make([]string, 0, len(configs))
 	for _, c := range configs {
-		parts = append(parts, c.Kind+"/"+c.Name+"="+c.Digest)
+		if !c.Left {
+			parts = append(parts, c.Kind+"/"+c.Name+"="+c.Digest)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
 	}
 	slices.Sort(parts)
-	return shortHash(fmt.Append(nil, parts), configBytes)
+	return shortHash(fmt.Append(nil, salt, parts), configBytes)
 }
 
 // digest is a hash of texts and bytes by key. Lengths keep one from running into the next.

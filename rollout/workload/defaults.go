@@ -13,7 +13,8 @@ type fields = map[string]any
 func withoutDefaults(template fields) {
 	withoutNulls(template)
 	if metadata, ok := template["metadata"].(fields); ok {
-		removeKey(metadata, "labels", labelTemplateHash)
+		removeKey(metadata, "labels", LabelTemplateHash)
+		removeKey(metadata, "annotations", AnnotationCanaryOf)
 		removeKey(metadata, "annotations", AnnotationConfig)
 	}
 	dropEmpty(template, "metadata")

@@ -13,8 +13,8 @@ import (
 // AnnotationConfig is put on the Deployment's pod template with trackConfig: it makes a rolling update of changed configuration.
 const AnnotationConfig = "headgate.dev/config"
 
-// labelTemplateHash is what Kubernetes adds to the pod templates of ReplicaSets.
-const labelTemplateHash = "pod-template-hash"
+// LabelTemplateHash is what Kubernetes adds to the pod templates of ReplicaSets.
+const LabelTemplateHash = "pod-template-hash"
 
 const (
 	// templateBytes is how much of a template's hash is in a revision: 10 hexadecimal digits. A Deployment sees a few thousand

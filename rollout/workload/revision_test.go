@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 )
 
@@ -111,7 +110,7 @@ func TestRevisionChangesWithTheTemplate(t *testing.T) {
 func TestRevisionLeavesTheTemplateAlone(t *testing.T) {
 	p := template(t, spelledOut)
 	revisionOf(t, p)
-	if p.Labels[labelTemplateHash] == "" || p.Annotations[AnnotationConfig] == "" || p.Spec.RestartPolicy == "" {
+	if p.Labels[LabelTemplateHash] == "" || p.Annotations[AnnotationConfig] == "" || p.Spec.RestartPolicy == "" {
 		t.Error("the template has changed")
 	}
 }
@@ -159,43 +158,46 @@ func TestConfigHashIsOfContentsAlone(t *testing.T) {
 	b := corev1.ConfigMap{BinaryData: map[string][]byte{"k": {0, 1}}}
 	s := corev1.Secret{Data: map[string][]byte{"k": []byte("v")}}
 	s.UID = "one"
-	hash := func(a, b corev1.ConfigMap, s corev1.Secret) string {
-		return ConfigHash([]Config{
-			{"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)}, {"ConfigMap", "b", ConfigMapDigest(&b)},
-		})
-	}
-	before := hash(a, b, s)
+	configA, configB := Config{Kind: "ConfigMap", Name: "a", Digest: ConfigMapDigest(&a)}, Config{Kind: "ConfigMap", Name: "b", Digest: ConfigMapDigest(&b)}
+	secret := Config{Kind: "Secret", Name: "a", Digest: SecretDigest(&s)}
+	before := ConfigHash([]Config{configA, secret, configB}, "salt")
 	if len(before) != 8 {
 		t.Fatalf("%q", before)
 	}
 	touched := a
 	touched.ResourceVersion, touched.Annotations = "7", map[string]string{"a": "b"}
-	if got := hash(touched, b, s); got != before {
-		t.Errorf("metadata changes it: %s, %s", before, got)
-	}
-	if got := ConfigHash([]Config{
-		{"ConfigMap", "b", ConfigMapDigest(&b)}, {"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)},
-	}); got != before {
-		t.Errorf("the order changes it: %s, %s", before, got)
+	again := s
+	again.UID = "two"
+	left := Config{Kind: "ConfigMap", Name: "c", Digest: "any", Left: true}
+	for name, got := range map[string]string{
+		"metadata":            ConfigHash([]Config{{Kind: "ConfigMap", Name: "a", Digest: ConfigMapDigest(&touched)}, secret, configB}, "salt"),
+		"the order":           ConfigHash([]Config{configB, configA, secret}, "salt"),
+		"a Secret made again": ConfigHash([]Config{configA, configB, {Kind: "Secret", Name: "a", Digest: SecretDigest(&again)}}, "salt"),
+		"one that is left":    ConfigHash([]Config{configA, left, configB, secret}, "salt"),
+	} {
+		if got != before {
+			t.Errorf("%s changes it: %s, %s", name, before, got)
+		}
 	}
 	moved := a
 	moved.Data = map[string]string{"k": "vl", "": "w"}
-	other := s
-	other.UID = types.UID("two")
 	for name, got := range map[string]string{
-		"contents that moved":     hash(moved, b, s),
-		"contents of another":     hash(b, a, s),
-		"a Secret made again":     hash(a, b, other),
-		"one that is missing":     ConfigHash([]Config{{"ConfigMap", "a", ConfigMapDigest(&a)}, {"ConfigMap", "b", ""}, {"Secret", "a", SecretDigest(&s)}}),
-		"one that is not named":   ConfigHash([]Config{{"ConfigMap", "a", ConfigMapDigest(&a)}, {"Secret", "a", SecretDigest(&s)}}),
-		"nothing that is tracked": ConfigHash(nil),
+		"contents that moved":     ConfigHash([]Config{{Kind: "ConfigMap", Name: "a", Digest: ConfigMapDigest(&moved)}, configB, secret}, "salt"),
+		"contents of another":     ConfigHash([]Config{{Kind: "ConfigMap", Name: "b", Digest: configA.Digest}, {Kind: "ConfigMap", Name: "a", Digest: configB.Digest}, secret}, "salt"),
+		"one that is missing":     ConfigHash([]Config{configA, {Kind: "ConfigMap", Name: "b"}, secret}, "salt"),
+		"one that is not named":   ConfigHash([]Config{configA, secret}, "salt"),
+		"another salt":            ConfigHash([]Config{configA, configB, secret}, "pepper"),
+		"nothing that is tracked": ConfigHash(nil, "salt"),
 	} {
 		if got == before {
 			t.Errorf("%s: the same hash", name)
 		}
 	}
-	if ConfigHash([]Config{{"ConfigMap", "a", ""}}) == "" {
+	if ConfigHash([]Config{{Kind: "ConfigMap", Name: "a"}}, "salt") == "" {
 		t.Error("one that is missing hashes to nothing, and making it would pass for turning trackConfig on")
+	}
+	if ConfigHash([]Config{left}, "salt") != "" {
+		t.Error("one that is left out makes a configuration")
 	}
 }
 

@@ -51,6 +51,10 @@ var shared struct {
 	environment *envtest.Environment
 	config      *rest.Config
 	err         error
+
+	// controllers are those of Kubernetes, once a test has asked for them.
+	controllers    *controllers
+	controllersErr error
 }
 
 // testsAtOnce is how many tests run side by side, whatever the number of processors: mostly they wait for the API server.
@@ -79,6 +83,11 @@ func MainAtOnce(m *testing.M, tests int) int {
 	code := m.Run()
 	shared.Lock()
 	defer shared.Unlock()
+	if shared.controllers != nil {
+		if err := shared.controllers.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the controllers:", err)
+		}
+	}
 	if shared.environment != nil {
 		if err := shared.environment.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stopping the API server:", err)

@@ -37,6 +37,8 @@ type demo struct {
 	exs     *v1alpha1.ExposedService
 	step    int
 	results []result
+	// canary is the pod-template-hash of the version that is shipped, or was last.
+	canary string
 	// live are the calls of one's own clients, by what they are.
 	live map[string]*load.Run
 }

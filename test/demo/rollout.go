@@ -103,18 +103,26 @@ func (d *demo) shipBad(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	calls, failed := ofCanary(report)
+	calls, failed := d.ofCanary(report)
 	say("the bad version had %d calls in all, and %d of them failed: its calls were taken away whenever it looked worse", calls, failed)
 	d.excuse(failed, "were answered by the bad version")
 	say("kubectl get exs %s:  ROLLOUT  %s", d.exs.Name, d.exs.Status.Rollout.Progress)
-	say("put back, with kubectl rollout undo, it is forgotten:")
+	say("the template is put back, and it is forgotten:")
 	return d.putBack(ctx)
 }
 
-// ofCanary counts the calls that the canary answered.
-func ofCanary(report load.Report) (calls, failed int) {
+// noteCanary keeps the hash of the version that is shipped. When that is over, what was before may still have pods that end.
+func (d *demo) noteCanary() {
+	status, traffic := d.exs.Status.Rollout, d.exs.Status.Traffic
+	if status != nil && traffic != nil && status.Phase != v1alpha1.RolloutIdle && traffic.CanaryHash != "" {
+		d.canary = traffic.CanaryHash
+	}
+}
+
+// ofCanary counts the calls that the last canary answered.
+func (d *demo) ofCanary(report load.Report) (calls, failed int) {
 	for call := range report.Calls() {
-		if !strings.HasPrefix(call.Pod, primary+"-"+v1alpha1.CanaryName+"-") {
+		if d.canary == "" || scene.HashOf(call.Pod, primary) != d.canary {
 			continue
 		}
 		calls++
@@ -147,6 +155,7 @@ func (d *demo) untilRollout(ctx context.Context, what string, live *load.Run, is
 		if err := d.Get(ctx, client.ObjectKeyFromObject(d.exs), d.exs); err != nil {
 			return err
 		}
+		d.noteCanary()
 		for _, decision := range d.exs.Status.History {
 			if !decision.Time.After(told.Time) {
 				continue

@@ -41,6 +41,8 @@ type trial struct {
 	live  *load.Run
 	// rate is that of the live calls, in calls per second.
 	rate int
+	// canary is the pod-template-hash of the version that is shipped, or was last; empty: none was.
+	canary string
 	// printed: the report has been.
 	printed bool
 }

@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/scene"
@@ -72,7 +74,7 @@ func TestAVersionThatIsAsGoodAsFastIsPromoted(t *testing.T) {
 const second = "second"
 
 // TestWithoutItsSourceARolloutHolds: Prometheus is down for the whole rollout, which holds and says so; when it is back the rollout goes on. The
-// canary is the user's own, so that Prometheus can find its pods by a Service.
+// canary is the user's own, with a Service by which Prometheus knows it.
 func TestWithoutItsSourceARolloutHolds(t *testing.T) {
 	trial := try(t, "sourceless", v1alpha1.StrategyAuto, nil)
 	must(t, cluster.Deploy(trial.ctx, trial.space, scene.App{Name: second, Replicas: 2}))
@@ -83,7 +85,7 @@ func TestWithoutItsSourceARolloutHolds(t *testing.T) {
 		spec.Rollout = &v1alpha1.Rollout{
 			Canary:   &v1alpha1.CanaryBackend{Service: v1alpha1.ServiceBackend{Name: second, Port: scene.GRPCPort}},
 			Revision: ptr.To("2"),
-			Analysis: &v1alpha1.Analysis{Prometheus: prometheus.Queries(), Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}}},
+			Analysis: &v1alpha1.Analysis{Prometheus: prometheus.ServiceQueries(), Errors: &v1alpha1.ErrorTolerance{Prove: &v1alpha1.Tolerance{Percent: ptr.To("5")}}},
 		}
 		for _, weight := range []int{25, 50} {
 			spec.Rollout.Steps = append(spec.Rollout.Steps, v1alpha1.RolloutStep{
@@ -110,4 +112,28 @@ func TestWithoutItsSourceARolloutHolds(t *testing.T) {
 	})
 	t.Logf("all steps passed %.1f s after it was asked to come back", time.Since(back).Seconds())
 	trial.nothingFailed()
+}
+
+// TestPrometheusTellsTheVersionsApartByTheirPods: they have one name, one label and one Service.
+func TestPrometheusTellsTheVersionsApartByTheirPods(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CLUSTER_COMMAND") == "" {
+		t.Skip("pods can reach this process on a local cluster only: CLUSTER_COMMAND is not set")
+	}
+	trial := try(t, "prom-versions", v1alpha1.StrategyAuto, nil)
+	discovery := trial.serve(cluster.PodTargets(client.InNamespace(trial.space), client.MatchingLabels{"app": primary}))
+	prometheus, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Discovery: discovery})
+	must(t, err)
+	trial.ships(func(r *v1alpha1.Rollout) { r.Analysis.Prometheus = prometheus.Queries() }, 25, 50)
+	trial.promotes(newVersion)
+	if history := strings.Join(scene.History(trial.exs), "\n"); !strings.Contains(history, "Prometheus") {
+		t.Errorf("the history does not say who has counted:\n%s", history)
+	}
+	trial.atRest()
+	trial.ship(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","args":["-error-share","0.2","-error-code","INTERNAL"]}]}}}}`)
+	// Were they not told apart, both would fail as often, and nobody would be suspected.
+	trial.rollout("the canary is suspected", func(status v1alpha1.RolloutStatus) bool { return status.Suspicions > 0 || status.Failed != nil })
+	if history := trial.exs.Status.History; !strings.Contains(history[len(history)-1].Message, "counted by Prometheus") {
+		t.Errorf("the last decision is %+v", history[len(history)-1])
+	}
 }

@@ -68,11 +68,48 @@ func TestAChangedConfigMapIsShippedOnceAWebhookAgrees(t *testing.T) {
 	t.Logf("the webhook was asked %d times", asked.Load())
 }
 
-// mayTrack lets Headgate read a ConfigMap, as rbac.trackConfig of the chart does.
-func (t *trial) mayTrack(name string) error {
+// TestWhatIsNotTrackedStartsNoRollout: a token that is renewed all the time, and contents that are as they were.
+func TestWhatIsNotTrackedStartsNoRollout(t *testing.T) {
+	t.Parallel()
+	trial := try(t, "untracked", v1alpha1.StrategyAuto, nil)
+	object := func(name, value string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: trial.space, Name: name}, Data: map[string]string{strings.ToUpper(name): value}}
+	}
+	token := object("token", "1")
+	token.Annotations = map[string]string{v1alpha1.AnnotationTrack: "false"}
+	must(t, cluster.Put(trial.ctx, token, object("settings", "1")))
+	must(t, trial.mayTrack("token", "settings"))
+	trial.ship(`{"spec":{"template":{"spec":{"containers":[{"name":"greeter","envFrom":[` +
+		`{"configMapRef":{"name":"settings"}},{"configMapRef":{"name":"token"}}]}]}}}}`)
+	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
+	trial.ships(func(r *v1alpha1.Rollout) { r.TrackConfig = ptr.To(true) }, 10, 50)
+	trial.atRest()
+
+	trial.mark("token renewed, settings made again")
+	token.Data["TOKEN"] = "2"
+	must(t, cluster.Put(trial.ctx, token))
+	// While they are away the contents are others.
+	trial.changeRollout(func(r *v1alpha1.Rollout) { r.Paused = ptr.To(true) })
+	_, err := cluster.UntilCondition(trial.ctx, trial.exs, v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonRolloutComplete)
+	must(t, err)
+	must(t, cluster.Delete(trial.ctx, object("settings", "1")))
+	must(t, cluster.Create(trial.ctx, object("settings", "1")))
+	trial.made(2 * calm)
+	trial.changeRollout(func(r *v1alpha1.Rollout) { r.Paused = nil })
+	trial.made(3 * calm)
+	// What is tracked is noticed, so that what came before it was as well.
+	trial.mark("settings changed")
+	must(t, cluster.Put(trial.ctx, object("settings", "2")))
+	trial.rollout("a rollout", func(status v1alpha1.RolloutStatus) bool { return status.Revision != "" && isPromoted(status) })
+	once(trial, v1alpha1.DecisionRolloutStarted)
+	trial.nothingFailed()
+}
+
+// mayTrack lets Headgate read ConfigMaps, as rbac.trackConfig of the chart does.
+func (t *trial) mayTrack(names ...string) error {
 	meta := metav1.ObjectMeta{Namespace: t.space, Name: "headgate-config"}
 	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{name}, Verbs: []string{"get", "list", "watch"},
+		APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: names, Verbs: []string{"get", "list", "watch"},
 	}}}
 	if err := cluster.Create(t.ctx, role); err != nil {
 		return err

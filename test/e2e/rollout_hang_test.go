@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/grpcapp/load"
-	"github.com/headgate/headgate/test/scene"
 )
 
 // TestAVersionThatHangsIsRolledBack: a part of the canary's calls has no answer before the deadline of its caller. To Envoy these are neither
@@ -18,13 +15,7 @@ func TestAVersionThatHangsIsRolledBack(t *testing.T) {
 	trial := tryWith(t, calm, "hanging", v1alpha1.StrategyAuto, nil, func(config *load.Config) { config.Timeout = time.Second })
 	trial.ships(nil, 20, 50)
 	trial.ship(newVersion)
-	must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 20*time.Millisecond, "the canary hangs", func(ctx context.Context) error {
-		pods, err := cluster.Pods(ctx, trial.space, primary+"-canary")
-		if err != nil || len(pods) == 0 {
-			return errors.Join(errUnderWay, err)
-		}
-		return cluster.Order(ctx, trial.space, primary+"-canary", "latency", "distribution", "uniform", "min", "0s", "max", "1600ms")
-	}))
+	trial.whenThereIsACanary("latency", "distribution", "uniform", "min", "0s", "max", "1600ms")
 	trial.rollout("the rollback", func(status v1alpha1.RolloutStatus) bool { return status.Failed != nil })
 	status := trial.exs.Status.Rollout
 	calls, failed := trial.fromCanary()

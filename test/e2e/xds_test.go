@@ -37,6 +37,8 @@ type xdsTrial struct {
 	live  map[string]*load.Run
 	// crew are twenty callers that each wait for an answer before they call again, through the same Envoy.
 	crew *workers.Crew
+	// canary is the pod-template-hash of the version that is shipped, or was last; empty: none was.
+	canary string
 }
 
 // overXDS sets a stage of three primaries and three backups, and calls them through an Envoy of the
@@ -165,11 +167,11 @@ func (t *xdsTrial) print() {
 }
 
 // headgateHas scales Headgate, and waits for it.
-func (t *xdsTrial) headgateHas(replicas int32) {
+func headgateHas(t *testing.T, replicas int32) {
 	t.Helper()
 	ctx := context.Background() // also after the test
-	must(t.T, cluster.Scale(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment, replicas))
-	must(t.T, cluster.UntilReady(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment))
+	must(t, cluster.Scale(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment, replicas))
+	must(t, cluster.UntilReady(ctx, scene.HeadgateNamespace, scene.HeadgateDeployment))
 }
 
 // firstAnswer is how long after a time the first call ended that an application has answered well.
@@ -237,15 +239,15 @@ func TestXDSClientsNeedNoHeadgate(t *testing.T) {
 	must(t, cluster.KillHeadgate(trial.ctx))
 	trial.liveOnAll()
 
-	t.Cleanup(func() { trial.headgateHas(2) })
+	t.Cleanup(func() { headgateHas(t, 2) })
 	trial.mark("no Headgate")
-	trial.headgateHas(0)
+	headgateHas(t, 0)
 	trial.mark("all primaries killed")
 	must(t, cluster.Kill(trial.ctx, trial.space, primary))
 	trial.answered(backup, steady)
 	must(t, cluster.UntilReady(trial.ctx, trial.space, primary))
 	trial.mark("Headgate again")
-	trial.headgateHas(2)
+	headgateHas(t, 2)
 	trial.answered(primary, steady)
 	trial.liveOnAll()
 	trial.nothingFailed()

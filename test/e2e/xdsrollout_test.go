@@ -1,13 +1,8 @@
 package e2e
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/scene"
@@ -27,15 +22,7 @@ func shippingOverXDS(t *testing.T, name string) *xdsTrial {
 // rollout waits until the status of the rollout is as it is to be.
 func (t *xdsTrial) rollout(what string, is func(v1alpha1.RolloutStatus) bool) {
 	t.Helper()
-	must(t.T, scene.UntilWithin(t.ctx, 2*rolloutPatience, 50*time.Millisecond, what, func(ctx context.Context) error {
-		if err := cluster.Get(ctx, client.ObjectKeyFromObject(t.exs), t.exs); err != nil {
-			return err
-		}
-		if status := t.exs.Status.Rollout; status == nil || !is(*status) {
-			return fmt.Errorf("%w: %+v; %s", errUnderWay, status, strings.Join(scene.History(t.exs), "; "))
-		}
-		return nil
-	}))
+	must(t.T, untilRollout(t.ctx, t.exs, &t.canary, 2*rolloutPatience, what, is))
 }
 
 // ship changes the primary's pod template.
@@ -47,6 +34,10 @@ func (t *xdsTrial) ship(patch string) {
 
 func TestAGoodVersionIsPromotedToXDSClientsAndLosesNoCall(t *testing.T) {
 	trial := shippingOverXDS(t, "promoted")
+	pods, err := cluster.Count(trial.ctx, trial.space, primary)
+	must(t, err)
+	places, err := cluster.FollowPlacesOfOwnEnvoy(trial.ctx, trial.exs)
+	must(t, err)
 	trial.ship(newVersion)
 	trial.rollout("the rollout is over", func(status v1alpha1.RolloutStatus) bool {
 		return status.Phase == v1alpha1.RolloutIdle && status.Revision != "" && status.Stable == status.Revision
@@ -54,6 +45,14 @@ func TestAGoodVersionIsPromotedToXDSClientsAndLosesNoCall(t *testing.T) {
 	trial.answered(primary, steady)
 	trial.liveOnAll()
 	trial.nothingFailed()
+	if started := pods.Pods(trial.canary); len(started) != 3 {
+		t.Errorf("%d pods of the new version were started, want 3: %+v", len(started), started)
+	}
+	moved, err := places.Moved(pods.Addresses(), 6)
+	must(t, err)
+	if len(moved) > 0 {
+		t.Errorf("endpoints changed their places: %s", strings.Join(moved, "\n"))
+	}
 }
 
 func TestABadVersionIsRolledBackByTheReportsOfXDSClients(t *testing.T) {
@@ -65,10 +64,13 @@ func TestABadVersionIsRolledBackByTheReportsOfXDSClients(t *testing.T) {
 		t.Errorf("failed is %+v", failed)
 	}
 	trial.answered(primary, steady)
+	if trial.canary == "" {
+		t.Fatal("no canary has been seen")
+	}
 	for name, live := range trial.live {
 		calls, failures := 0, 0
 		for call := range live.Stop().Calls() {
-			fromCanary := strings.HasPrefix(call.Pod, primary+"-canary-")
+			fromCanary := scene.HashOf(call.Pod, primary) == trial.canary
 			if fromCanary {
 				calls++
 			}

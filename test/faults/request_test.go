@@ -13,6 +13,8 @@ type request struct {
 	// resource has its subresource, as in exposedservices/status; empty: the request is about the API itself.
 	resource string
 	name     string
+	// dry: it asks what a write would come to.
+	dry bool
 }
 
 // kindOfRequest is what a rule of the matrix of refusals is about.
@@ -20,7 +22,7 @@ func (r request) kindOfRequest() kindOfRequest { return kindOfRequest{r.verb, r.
 
 // isWrite leaves out events, which say what was done and do nothing.
 func (r request) isWrite() bool {
-	return r.resource != "" && r.resource != "events" && !slices.Contains([]string{"get", "list", "watch"}, r.verb)
+	return r.resource != "" && r.resource != "events" && !r.dry && !slices.Contains([]string{"get", "list", "watch"}, r.verb)
 }
 
 // kindOfRequest is a verb and a resource.
@@ -42,7 +44,7 @@ func requestOf(r *http.Request) request {
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		parts = parts[2:]
 	}
-	out := request{resource: parts[0]}
+	out := request{resource: parts[0], dry: r.URL.Query().Has("dryRun")}
 	if len(parts) > 1 {
 		out.name = parts[1]
 	}

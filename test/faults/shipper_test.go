@@ -5,12 +5,11 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	versions "github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/test/shop"
 )
 
@@ -22,13 +21,17 @@ type shipper struct {
 	counts     *shop.Counts
 }
 
-// newShipper makes the Deployment and all that plays with it, until the test ends.
+// newShipper makes the Services, whose endpoints are pods, the Deployment, and all that plays with it, until the test ends.
 func newShipper(w *world) *shipper {
 	w.Helper()
-	s := &shipper{w: w, deployment: shop.Deployment(w.namespace, shop.Primary), counts: shop.NewCounts(w.namespace)}
-	w.create(s.deployment, shop.Proxies(w.namespace, shop.Name))
+	s := &shipper{w: w, deployment: shop.Deployment(w.namespace, shop.Primary), workloads: shop.StartWorkloads(w.T, w.kube, w.namespace)}
+	s.workloads.MakeBackends()
+	w.create(
+		shop.Service(w.namespace, spareSvc), shop.Pod(w.namespace, spareSvc, shop.Address(2, 1)), shop.Pod(w.namespace, spareSvc, shop.Address(2, 2)),
+		s.deployment, shop.Proxies(w.namespace, shop.Name),
+	)
+	s.counts = shop.NewCounts(s.workloads)
 	w.pages = s.counts
-	s.workloads = shop.StartWorkloads(w.T, w.kube, w.namespace)
 	return s
 }
 
@@ -64,26 +67,27 @@ func (s *shipper) promoted(image string) error {
 	if err := errors.Join(s.isOver(isStable), s.runs(image)); err != nil {
 		return err
 	}
-	canary := metav1.ObjectMeta{Name: shop.Canary, Namespace: s.w.namespace}
-	for _, object := range []client.Object{&appsv1.Deployment{ObjectMeta: canary}, &corev1.Service{ObjectMeta: canary}} {
-		if err := s.w.read(object); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("%T of the canary: %w", object, errors.Join(err, errors.New("it is there")))
-		}
-	}
-	return nil
+	return s.nothingIsLeft()
 }
 
-// rolledBack is nil when the canary has failed and has no pods, and those of the Deployment are the old ones.
+// rolledBack is nil when the canary has failed and is deleted, and the pods of the Deployment are the old ones.
 func (s *shipper) rolledBack() error {
 	if err := errors.Join(s.isOver(func(r *v1alpha1.RolloutStatus) bool { return r.Failed != nil }), s.runs(shop.FirstImage)); err != nil {
 		return err
 	}
-	canary := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: shop.Canary, Namespace: s.w.namespace}}
-	if err := s.w.read(canary); err != nil {
+	return s.nothingIsLeft()
+}
+
+// nothingIsLeft is nil when no ReplicaSet is a canary or was one.
+func (s *shipper) nothingIsLeft() error {
+	var sets appsv1.ReplicaSetList
+	if err := s.w.kube.List(s.w.Context(), &sets, client.InNamespace(s.w.namespace)); err != nil {
 		return err
 	}
-	if n := *canary.Spec.Replicas; n > 0 {
-		return fmt.Errorf("the canary has %d pods", n)
+	for i := range sets.Items {
+		if set := &sets.Items[i]; set.Annotations[versions.AnnotationCanaryOf] != "" || set.Annotations[versions.AnnotationStandInOf] != "" || versions.IsMarked(set) {
+			return fmt.Errorf("ReplicaSet %s is a canary", set.Name)
+		}
 	}
 	return nil
 }
@@ -95,6 +99,9 @@ func (s *shipper) isOver(as func(*v1alpha1.RolloutStatus) bool) error {
 	}
 	if r := exs.Status.Rollout; r == nil || r.Phase != v1alpha1.RolloutIdle || r.Revision == "" || !as(r) {
 		return fmt.Errorf("rollout %+v", r)
+	}
+	if t := exs.Status.Traffic; t == nil || t.StableHash != "" || t.CanaryHash != "" {
+		return fmt.Errorf("traffic %+v", t)
 	}
 	return nil
 }

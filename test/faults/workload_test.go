@@ -119,7 +119,7 @@ var workloads = []*workload{
 	{
 		name: "roll down", ships: true, over: func(s *stage) error { return s.shipper.rolledBack() },
 		begin: func(s *stage) {
-			s.shipper.counts.SpoilCanary()
+			s.shipper.counts.Spoil("app:2")
 			s.shipper.ship("app:2")
 		},
 	},
@@ -207,7 +207,7 @@ func (s *stage) pin(backend string) {
 // newStage brings a world to where a workload begins.
 func newStage(t *testing.T, wl *workload) *stage {
 	t.Helper()
-	w := newSilentWorld(t, newHastyClock()).withServices()
+	w := newSilentWorld(t, newHastyClock())
 	s := &stage{world: w, workload: wl}
 	if wl.shared {
 		w.shareGateway()
@@ -219,6 +219,8 @@ func newStage(t *testing.T, wl *workload) *stage {
 	if wl.ships {
 		s.shipper = newShipper(w)
 		with = append([]func(*v1alpha1.ExposedService){shop.ShipQuickly}, with...)
+	} else {
+		w.withServices()
 	}
 	if wl.counts {
 		s.source = w.startPrometheus()

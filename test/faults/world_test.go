@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -175,7 +179,7 @@ func (w *world) eventuallyAt(every time.Duration, what string, f func() error) {
 	}
 }
 
-// messages are what conditions say to people.
+// messages are what conditions say to people, and the pods and endpoints that there are.
 func (w *world) messages() string {
 	var list v1alpha1.ExposedServiceList
 	if err := w.kube.List(context.Background(), &list, client.InNamespace(w.namespace)); err != nil {
@@ -189,6 +193,21 @@ func (w *world) messages() string {
 		for _, d := range exs.Status.History {
 			fmt.Fprintf(&out, "%s: %s %s: %s\n", exs.Name, d.Time.Format(time.TimeOnly), d.Reason, d.Message)
 		}
+	}
+	var pods corev1.PodList
+	var sets discoveryv1.EndpointSliceList
+	if err := errors.Join(w.kube.List(context.Background(), &pods, client.InNamespace(w.namespace)), w.kube.List(context.Background(), &sets, client.InNamespace(w.namespace))); err != nil {
+		return out.String() + err.Error()
+	}
+	for _, pod := range pods.Items {
+		fmt.Fprintf(&out, "pod %s at %q on %q, %s, being deleted %t\n", pod.Name, pod.Status.PodIP, pod.Spec.NodeName, pod.Status.Phase, pod.DeletionTimestamp != nil)
+	}
+	for _, slice := range sets.Items {
+		fmt.Fprintf(&out, "EndpointSlice %s of %s by %s:", slice.Name, slice.Labels[discoveryv1.LabelServiceName], slice.Labels[discoveryv1.LabelManagedBy])
+		for _, e := range slice.Endpoints {
+			fmt.Fprintf(&out, " %v ready %t", e.Addresses, ptr.Deref(e.Conditions.Ready, true))
+		}
+		out.WriteString("\n")
 	}
 	return out.String()
 }

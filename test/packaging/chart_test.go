@@ -44,6 +44,7 @@ func TestChartRefusesWrongValues(t *testing.T) {
 		"configuration by *":       "rbac.trackConfig[0].namespace=shop,rbac.trackConfig[0].configMaps={*}",
 		"Secrets by a wildcard":    "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={*}",
 		"egress without a list":    "networkPolicy.extraEgress=all",
+		"a policy that may be":     "rollouts.admissionPolicy=Maybe",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if output, err := helmTemplate(t, "--set", value); err == nil {
@@ -114,7 +115,7 @@ func TestWithWatchNamespacesOnlyWhatHasNoNamespaceIsBoundClusterWide(t *testing.
 		"pods", "services", "endpointslices", "gateways", "grpcroutes", "referencegrants",
 		"backends", "backendtrafficpolicies", "envoypatchpolicies", "envoyproxies",
 		"exposedservices", "exposedservices/status", "exposedservices/finalizers", "serviceimports", "events", "leases",
-		"deployments", "replicasets", "replicasets/scale", "poddisruptionbudgets", "canaries", "rollouts",
+		"deployments", "replicasets", "controllerrevisions", "canaries", "rollouts",
 	}
 	var all []string
 	for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
@@ -177,6 +178,46 @@ func TestChartAndKustomizeInstallTheSame(t *testing.T) {
 		}
 		if diff := cmp.Diff(stripped(object), stripped(fromKustomize[name])); diff != "" {
 			t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
+		}
+	}
+}
+
+// policyKind is how the chart is told that the API server serves the kind.
+const policyKind = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
+
+func TestChartAndKustomizeHaveTheSameAdmissionPolicy(t *testing.T) {
+	want := kustomize(t, repository("config", "admission-policy"))
+	fromChart := render(t, "--set", "rollouts.admissionPolicy=true")
+	if len(want) != 2 {
+		t.Errorf("there are %v", slices.Sorted(maps.Keys(want)))
+	}
+	for name, object := range want {
+		if diff := cmp.Diff(stripped(fromChart.get(t, name)), stripped(object)); diff != "" {
+			t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
+		}
+	}
+}
+
+// The kind cannot be installed where the API server does not serve it.
+func TestTheAdmissionPolicyIsInstalledWhereItCanBe(t *testing.T) {
+	const name = "MutatingAdmissionPolicy headgate-rollouts"
+	for _, c := range []struct {
+		set    string
+		served bool
+		want   bool
+	}{
+		{"rollouts.admissionPolicy=Auto", true, true},
+		{"rollouts.admissionPolicy=Auto", false, false},
+		{"rollouts.admissionPolicy=true", false, true},
+		{"rollouts.admissionPolicy=false", true, false},
+		{"rollouts.enabled=false", true, false},
+	} {
+		args := []string{"--set", c.set}
+		if c.served {
+			args = append(args, "--api-versions", policyKind)
+		}
+		if _, got := render(t, args...)[name]; got != c.want {
+			t.Errorf("%s, served %t: installed %t", c.set, c.served, got)
 		}
 	}
 }
@@ -376,7 +417,7 @@ func TestTheChartLetsTheOperatorTrackTheNamedConfigurationOnly(t *testing.T) {
 func TestTheChartTakesTheRightsToDeploymentsAway(t *testing.T) {
 	for _, more := range []string{"watchNamespaces=null", "watchNamespaces={shop}"} {
 		rendered := render(t, "--set", "rollouts.enabled=false", "--set", more)
-		for _, name := range []string{"deployments", "replicasets", "poddisruptionbudgets", "canaries", "rollouts"} {
+		for _, name := range []string{"deployments", "replicasets", "controllerrevisions", "canaries", "rollouts"} {
 			for _, rule := range rules(t, rendered.get(t, "ClusterRole headgate")) {
 				if slices.Contains(rule.Resources, name) {
 					t.Errorf("%s: there are rights to %s: %v", more, name, rule)
@@ -473,7 +514,7 @@ func TestEveryTemplateIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "replicas=2") {
+	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "rollouts.admissionPolicy=true") {
 		output, err := helmTemplate(t, "--set", values)
 		if err != nil {
 			t.Fatalf("helm template: %v\n%s", err, output)

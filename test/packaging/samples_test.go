@@ -6,11 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/apiserver"
 )
 
@@ -67,6 +73,66 @@ func TestTheAPIServerAcceptsWhatIsInstalled(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A changed pod template of a Deployment with the mark is held in the write that changes it; every other write goes through as it is.
+func TestTheAdmissionPolicyHoldsChangedTemplates(t *testing.T) {
+	kube := apiserver.Client(t)
+	for _, object := range decodeFile(t, repository("config", "admission-policy", "policy.yaml")) {
+		if err := kube.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marked, plain := newDeployment(t, kube, "marked"), newDeployment(t, kube, "plain")
+	marked.Labels = map[string]string{v1alpha1.LabelRollout: "greeter"}
+	marked.Spec.Replicas = ptr.To[int32](3)
+	if err := kube.Update(t.Context(), marked); err != nil || marked.Spec.Paused {
+		t.Fatalf("without a changed template: paused %t, %v", marked.Spec.Paused, err)
+	}
+	restart := func(d *appsv1.Deployment, options ...client.UpdateOption) *appsv1.Deployment {
+		t.Helper()
+		d = d.DeepCopy()
+		d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": time.Now().String()}
+		if err := kube.Update(t.Context(), d, options...); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	// The API server takes a new policy in by itself, at its time.
+	for deadline := time.Now().Add(time.Minute); !restart(marked, client.DryRunAll).Spec.Paused; {
+		if time.Now().After(deadline) {
+			t.Fatal("the policy is not in force")
+		}
+	}
+	if restart(plain).Spec.Paused {
+		t.Error("a Deployment without the mark is held")
+	}
+	held := restart(marked)
+	if !held.Spec.Paused {
+		t.Error("a changed template is not held")
+	}
+	held.Spec.Paused = false
+	if err := kube.Update(t.Context(), held); err != nil || held.Spec.Paused {
+		t.Errorf("released without a changed template: paused %t, %v", held.Spec.Paused, err)
+	}
+}
+
+func newDeployment(t *testing.T, kube client.Client, name string) *appsv1.Deployment {
+	t.Helper()
+	labels := map[string]string{"app": name}
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: apiserver.Namespace(t, kube), Name: name},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app"}}},
+			},
+		},
+	}
+	if err := kube.Create(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // kustomization reads the files that a kustomization without changes of its own lists.

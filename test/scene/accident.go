@@ -29,6 +29,11 @@ func (c *Cluster) atEachPod(ctx context.Context, namespace, app string, f func(c
 	if err != nil {
 		return err
 	}
+	return atEach(pods, f)
+}
+
+// atEach calls f for all pods at once.
+func atEach(pods []corev1.Pod, f func(corev1.Pod) error) error {
 	var group errgroup.Group
 	for _, pod := range pods {
 		group.Go(func() error { return f(pod) })

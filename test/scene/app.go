@@ -169,12 +169,20 @@ func (c *Cluster) Pods(ctx context.Context, namespace, app string) ([]string, er
 
 // livePods are an application's pods that are not being deleted.
 func (c *Cluster) livePods(ctx context.Context, namespace, app string) ([]corev1.Pod, error) {
+	return c.livePodsBy(ctx, namespace, labelsOf(app))
+}
+
+// livePodsBy are the pods with the labels that are not being deleted.
+func (c *Cluster) livePodsBy(ctx context.Context, namespace string, labels client.MatchingLabels) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{"app": app}); err != nil {
+	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !pod.DeletionTimestamp.IsZero() }), nil
 }
+
+// labelsOf are those of an application's pods.
+func labelsOf(app string) client.MatchingLabels { return client.MatchingLabels{"app": app} }
 
 // RemoveService deletes the Service of an application; its pods stay.
 func (c *Cluster) RemoveService(ctx context.Context, namespace, app string) error {

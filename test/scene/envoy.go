@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sort"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/portforward"
@@ -87,11 +88,9 @@ type host struct {
 			Port    int    `json:"port_value"`
 		} `json:"socket_address"`
 	} `json:"address"`
-	Priority int `json:"priority"`
-	Locality struct {
-		Region string `json:"region"`
-	} `json:"locality"`
-	Stats []struct {
+	Priority int      `json:"priority"`
+	Locality locality `json:"locality"`
+	Stats    []struct {
 		Name  string      `json:"name"`
 		Value json.Number `json:"value"`
 	} `json:"stats"`
@@ -101,6 +100,14 @@ type host struct {
 		First  bool   `json:"pending_active_hc"`
 	} `json:"health_status"`
 }
+
+type locality struct {
+	Region string `json:"region"`
+	Zone   string `json:"zone"`
+	Part   string `json:"sub_zone"`
+}
+
+func (l locality) name() string { return strings.TrimRight(l.Region+"/"+l.Zone+"/"+l.Part, "/") }
 
 func (h host) endpoint() EnvoyEndpoint {
 	out := EnvoyEndpoint{

@@ -112,9 +112,19 @@ func (p *Prometheus) ErrorBound(maxPercent string) *v1alpha1.ErrorBound {
 	}
 }
 
-// Queries ask for the calls of both sides of a rollout, by the metrics of the sample application's pods.
+// Queries ask for the calls of both sides of a rollout, by the metrics of the sample application's pods, whose names tell the sides apart.
 func (p *Prometheus) Queries() *v1alpha1.AnalysisQueries {
-	const of = `{namespace="{{.Namespace}}",service="{{.Service}}",grpc_service="helloworld.Greeter"`
+	return p.queries(`pod=~"{{.Workload}}-(00-)?{{.PodTemplateHash}}-[a-z0-9]+"`)
+}
+
+// ServiceQueries are Queries where each side has a Service of the user's own.
+func (p *Prometheus) ServiceQueries() *v1alpha1.AnalysisQueries {
+	return p.queries(`service="{{.Service}}"`)
+}
+
+// queries ask for the calls of what has the label.
+func (p *Prometheus) queries(label string) *v1alpha1.AnalysisQueries {
+	of := `{namespace="{{.Namespace}}",` + label + `,grpc_service="helloworld.Greeter"`
 	return &v1alpha1.AnalysisQueries{
 		Address:   fmt.Sprintf("http://%s.%s:%d", PrometheusApp, p.namespace, prometheusPort),
 		Calls:     `grpc_server_handled_total` + of + `}`,

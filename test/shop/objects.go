@@ -112,6 +112,17 @@ func Deployment(namespace, name string) *appsv1.Deployment {
 	}
 }
 
+// Pod is one of no Deployment's, which the Service of that name selects.
+func Pod(namespace, service, address string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: service + "-", Namespace: namespace,
+			Labels: map[string]string{"app": service}, Annotations: map[string]string{AnnotationAddress: address},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: service + ":1"}}},
+	}
+}
+
 // SharedGateway is a Gateway of somebody else's, which takes routes of all namespaces.
 func SharedGateway(namespace, name, class string) *gwapiv1.Gateway {
 	return &gwapiv1.Gateway{

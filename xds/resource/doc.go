@@ -12,6 +12,7 @@
 //
 //	Cluster, ClusterLoadAssignment  shop/greeter            every backend, in the order of the spec
 //	                                shop/greeter/<backend>  a backend or canary with a share of its own, then the others
+//	                                shop/greeter/Green      the slot Green of the first backend, then the others
 //	Listener                        shop/9090               where Envoys take calls
 //	                                greeter.shop            where gRPC clients do, that dial xds:///greeter.shop
 //	                                greeter.example.com     the same for each host name that is no wildcard
@@ -51,6 +52,17 @@
 // fallback where failing calls count, which may be tried; for a canary with weight 0. Envoy has then checked
 // its endpoints. For gRPC clients a route that takes no call names it, since they get only what a route
 // names, and grpc-go fails calls that meet a cluster in the moment in which a route first names it.
+//
+// # Slots
+//
+// Where a workload is rolled out, the first backend has two places, and its versions take turns in them. Each slot is
+// a locality (Blue is called as the backend, Green is called Green) and has a cluster in which it comes first: for Blue that
+// is shop/greeter. The other slot comes second, and then the others in the order of the spec, always, with endpoints or without. The
+// slot of the stable version is served as above: its cluster is the main one. The canary's cluster is that of a share, in which the stable
+// version comes second, to which calls turn when the canary dies. A promotion changes which of both is called the main one, and
+// nothing else: the route names the same cluster, and no endpoint is anywhere else than before. In the main cluster the canary's slot is
+// empty, except while it is promoted, when the stable version may lose its last endpoint before its last call. In the clusters of
+// other shares both slots come in the order Blue, Green, and that of the canary is empty.
 //
 // # Rules of both kinds of client
 //

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/headgate/headgate/api/v1alpha1"
 )
 
 // endpoint is an Endpoint with addresses that nobody else has.
@@ -16,10 +18,13 @@ type endpoint struct {
 
 // ownEndpoints gives every address to one backend. Where two have the same, it is the earlier one's in the spec, and
 // any backend's of the spec rather than a canary's: so where an address belongs does not depend on the
-// decision. An address may stand once in an assignment (gRPC refuses the whole otherwise, Envoy
+// decision. A canary in a slot comes first: its endpoints are told by their version, and those of the stable one may not be yet. An address may stand once in an assignment (gRPC refuses the whole otherwise, Envoy
 // keeps the first and says nothing), and an endpoint of which one address is taken is that other endpoint.
 func ownEndpoints(e Exposure) map[string][]endpoint {
 	var names []string
+	if e.Slots[v1alpha1.CanaryName] != "" {
+		names = append(names, v1alpha1.CanaryName)
+	}
 	for _, b := range e.Service.Spec.Backends {
 		names = append(names, b.Name)
 	}

@@ -17,6 +17,9 @@ type Exposure struct {
 	// the spec that is missing here has no endpoints. A name in the decision that is neither here nor in
 	// the spec is not followed: its share is that of the serving backend.
 	Backends map[string]Backend
+	// Slots are those of the first backend and of the canary, by name, where versions of the first backend take turns in two slots. A slot
+	// that is nobody's has no name here. Nil: there are none.
+	Slots map[string]v1alpha1.Slot
 	// Lost are the hosts that it claims and that another one has ([Conflicts]).
 	Lost []string
 }

@@ -28,12 +28,13 @@ type input struct {
 type exposure struct {
 	Service  v1alpha1.ExposedService     `json:"service"`
 	Backends map[string]resource.Backend `json:"backends"`
+	Slots    map[string]v1alpha1.Slot    `json:"slots,omitempty"`
 }
 
 func (in input) build() resource.Result {
 	exposures := make([]resource.Exposure, len(in.Exposures))
 	for i := range in.Exposures {
-		exposures[i] = resource.Exposure{Service: &in.Exposures[i].Service, Backends: in.Exposures[i].Backends}
+		exposures[i] = resource.Exposure{Service: &in.Exposures[i].Service, Backends: in.Exposures[i].Backends, Slots: in.Exposures[i].Slots}
 	}
 	return resource.Build(exposures)
 }

@@ -13,12 +13,37 @@ import (
 )
 
 // ClusterName is the name of the cluster that holds every backend in the order of the spec, and of its
-// assignment.
+// assignment. Where the first backend has slots, it is that of the slot Blue.
 func ClusterName(exs *v1alpha1.ExposedService) string { return exs.Namespace + "/" + exs.Name }
 
 // ShareName is the name of the cluster of a backend, or canary, that has a share beside the serving one.
 func ShareName(exs *v1alpha1.ExposedService, backend string) string {
 	return ClusterName(exs) + "/" + backend
+}
+
+// placeOf is how a slot of the first backend is called among the backends: Blue by the name of the backend, Green by one that no backend
+// can have. It is the name of its locality.
+func placeOf(exs *v1alpha1.ExposedService, slot v1alpha1.Slot) string {
+	if slot == v1alpha1.SlotGreen {
+		return string(slot)
+	}
+	return exs.Spec.Backends[0].Name
+}
+
+// LocalityOf is the name of the locality of a backend or canary, which may be in a slot. It is what clients report its calls by.
+func LocalityOf(exs *v1alpha1.ExposedService, name string, slot v1alpha1.Slot) string {
+	if slot == "" {
+		return name
+	}
+	return placeOf(exs, slot)
+}
+
+// slotClusterName is the name of the cluster in which a slot of the first backend comes first.
+func slotClusterName(exs *v1alpha1.ExposedService, slot v1alpha1.Slot) string {
+	if slot == v1alpha1.SlotGreen {
+		return ShareName(exs, string(slot))
+	}
+	return ClusterName(exs)
 }
 
 // PortName is the name of the listener of Envoy on a port, and of its route configuration. It is no

@@ -30,8 +30,8 @@ const (
 type plan struct {
 	// standings are those of the backends of the spec, in its order.
 	standings []standing
-	// main is the weight of the cluster that holds them in this order.
-	main uint32
+	// main is the cluster that holds them in this order.
+	main cluster
 	// shares are the backends and canaries that have a share beside the serving backend, or may be given one
 	// next. Each has a cluster in which it comes first.
 	shares []share
@@ -39,15 +39,20 @@ type plan struct {
 
 // share is a part of the calls for a cluster of its own.
 type share struct {
-	// name is the backend's or canary's.
-	name string
+	// name is the backend's or canary's, and cluster that of its cluster.
+	name, cluster string
 	// weight is its part; 0: its cluster is there before its first call, and of a canary after its last.
 	weight uint32
 }
 
 func planFor(e Exposure) plan {
 	d := decisionOf(e.Service)
-	p := plan{main: allParts}
+	shipped := d.weights[v1alpha1.CanaryName]
+	if e.Slots[v1alpha1.CanaryName] == "" {
+		shipped = 0
+	}
+	d = d.gather(shipped)
+	p := plan{main: cluster{slotClusterName(e.Service, stableSlot(e)), allParts}}
 	serving := d.serving()
 	for i, backend := range d.backends {
 		p.standings = append(p.standings, d.standing(i, serving))
@@ -55,22 +60,31 @@ func planFor(e Exposure) plan {
 		switch {
 		case i == serving:
 		case weight > netWeight:
-			p.shares = append(p.shares, share{backend.Name, weight})
+			if i == 0 {
+				weight -= shipped
+			}
+			p.shares = append(p.shares, share{backend.Name, ShareName(e.Service, backend.Name), weight})
 		case d.mayGetShare(i, serving):
-			p.shares = append(p.shares, share{backend.Name, 0})
+			p.shares = append(p.shares, share{backend.Name, ShareName(e.Service, backend.Name), 0})
 		}
+	}
+	if slot := e.Slots[v1alpha1.CanaryName]; slot != "" {
+		p.shares = append(p.shares, share{v1alpha1.CanaryName, slotClusterName(e.Service, slot), shipped})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.weights)) {
 		_, known := e.Backends[name]
-		if known && d.index(name) < 0 {
-			p.shares = append(p.shares, share{name, d.weights[name]})
+		if known && d.index(name) < 0 && e.Slots[name] == "" {
+			p.shares = append(p.shares, share{name, ShareName(e.Service, name), d.weights[name]})
 		}
 	}
 	for _, s := range p.shares {
-		p.main -= min(s.weight, p.main)
+		p.main.weight -= min(s.weight, p.main.weight)
 	}
 	return p
 }
+
+// stableSlot is that of the first backend; empty: it has none.
+func stableSlot(e Exposure) v1alpha1.Slot { return e.Slots[e.Service.Spec.Backends[0].Name] }
 
 // decision is what the status of an ExposedService says.
 type decision struct {
@@ -95,6 +109,13 @@ func decisionOf(exs *v1alpha1.ExposedService) decision {
 	if f := exs.Status.Failover; f != nil && f.State != nil && f.State.Ramp != nil {
 		d.rampTo = f.State.Ramp.To
 	}
+	return d
+}
+
+// gather gives the weight of a canary in a slot back to the first backend: which backend serves is not about versions.
+func (d decision) gather(canary uint32) decision {
+	d.weights = maps.Clone(d.weights)
+	d.weights[d.backends[0].Name] += canary
 	return d
 }
 

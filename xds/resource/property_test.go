@@ -3,6 +3,7 @@ package resource_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -138,8 +139,9 @@ func TestWhoHasAllTheCallsGetsThem(t *testing.T) {
 			}
 			for cluster := range shares {
 				a := assignment(t, resources, cluster)
-				if got, want := firstHealthy(a), firstReady(e, a, backends[serving].Name); want && got != backends[serving].Name {
-					t.Fatalf("%q serves instead of %q: %v", got, backends[serving].Name, a)
+				place := resource.LocalityOf(e.Service, backends[serving].Name, e.Slots[backends[serving].Name])
+				if got, want := firstHealthy(a), firstReady(e, a, place); want && got != place {
+					t.Fatalf("%q serves instead of %q: %v", got, place, a)
 				}
 			}
 		}
@@ -433,7 +435,84 @@ func drawExposure(t *rapid.T) resource.Exposure {
 		}
 		e.Backends[name] = b
 	}
+	drawSlots(t, &e)
 	return e
+}
+
+// drawSlots lets versions of the first backend take turns in two slots, or not.
+func drawSlots(t *rapid.T, e *resource.Exposure) {
+	first := e.Service.Spec.Backends[0].Name
+	slot := rapid.SampledFrom([]v1alpha1.Slot{"", v1alpha1.SlotBlue, v1alpha1.SlotGreen}).Draw(t, "slot")
+	if slot == "" {
+		return
+	}
+	e.Slots = map[string]v1alpha1.Slot{first: slot}
+	if _, known := e.Backends[v1alpha1.CanaryName]; known && rapid.Bool().Draw(t, "the canary has a slot") {
+		e.Slots[v1alpha1.CanaryName] = slot.Other()
+	}
+	if rapid.Bool().Draw(t, "it is promoted") {
+		e.Service.Status.Rollout = &v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPromoting}
+	}
+}
+
+// TestAPromotionMovesNothing: the roles of two slots are exchanged, and whatever the endpoints are, those that are still there are where they
+// were, and the calls go where they went.
+func TestAPromotionMovesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawExposure(t)
+		stable, canary := e.Service.Spec.Backends[0].Name, v1alpha1.CanaryName
+		slot := rapid.SampledFrom([]v1alpha1.Slot{v1alpha1.SlotBlue, v1alpha1.SlotGreen}).Draw(t, "stable slot")
+		e.Slots = map[string]v1alpha1.Slot{stable: slot, canary: slot.Other()}
+		exs := *e.Service
+		exs.Status = v1alpha1.ExposedServiceStatus{
+			Rollout: &v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutReleasing},
+			Traffic: &v1alpha1.TrafficStatus{Weights: []v1alpha1.BackendWeight{{Name: stable}, {Name: canary, Weight: allParts}}},
+		}
+		e.Service = &exs
+		before := mustBuild(t, e)
+
+		after := e
+		promoted := exs
+		promoted.Status = v1alpha1.ExposedServiceStatus{Traffic: &v1alpha1.TrafficStatus{Weights: []v1alpha1.BackendWeight{{Name: stable, Weight: allParts}}}}
+		after.Service = &promoted
+		after.Slots = map[string]v1alpha1.Slot{stable: slot.Other(), canary: slot}
+		after.Backends = maps.Clone(e.Backends)
+		after.Backends[stable], after.Backends[canary] = e.Backends[canary], e.Backends[stable]
+		then := mustBuild(t, after)
+
+		if a, b := fmt.Sprint(sharesOf(t, before)), fmt.Sprint(sharesOf(t, then)); a != b {
+			t.Fatalf("the calls went to %s and go to %s", a, b)
+		}
+		placed := map[string]string{}
+		for _, resources := range [][]resource.Resource{before, then} {
+			for cluster := range sharesOf(t, before)[0] {
+				for _, l := range assignment(t, resources, cluster).GetEndpoints() {
+					for _, ep := range l.GetLbEndpoints() {
+						for _, address := range addressesOf(ep) {
+							is := fmt.Sprint(l.GetLocality().GetZone(), " ", l.GetPriority())
+							if was, known := placed[address]; known && was != is && !sharedAddress(e, address) {
+								t.Fatalf("%s: %s was in %s and is in %s", cluster, address, was, is)
+							}
+							placed[address] = is
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// sharedAddress: two backends have the address. A pod is in one slot, but drawn ones may be in two.
+func sharedAddress(e resource.Exposure, address string) bool {
+	owners := 0
+	for _, b := range e.Backends {
+		if slices.ContainsFunc(b.Endpoints, func(ep resource.Endpoint) bool {
+			return slices.ContainsFunc(ep.Addresses, func(a netip.AddrPort) bool { return a.String() == address })
+		}) {
+			owners++
+		}
+	}
+	return owners > 1
 }
 
 func drawPod(t *rapid.T, i byte) resource.Endpoint {

@@ -64,12 +64,12 @@ func (s *service) forGRPC() *routev3.RouteConfiguration {
 // moment in which a route first names it ("unknown cluster selected for RPC").
 func (s *service) announcement() []*routev3.Route {
 	var waiting []cluster
-	if s.plan.main == 0 {
-		waiting = append(waiting, cluster{ClusterName(s.exs), 1})
+	if s.plan.main.weight == 0 {
+		waiting = append(waiting, cluster{s.plan.main.name, 1})
 	}
 	for _, share := range s.plan.shares {
 		if share.weight == 0 {
-			waiting = append(waiting, cluster{ShareName(s.exs, share.name), 1})
+			waiting = append(waiting, cluster{share.cluster, 1})
 		}
 	}
 	if len(waiting) == 0 {
@@ -93,9 +93,9 @@ func (s *service) routes(action *routev3.RouteAction) []*routev3.Route {
 
 // action sends calls to the main cluster and to those of the shares.
 func (s *service) action() *routev3.RouteAction {
-	all := []cluster{{ClusterName(s.exs), s.plan.main}}
+	all := []cluster{s.plan.main}
 	for _, share := range s.plan.shares {
-		all = append(all, cluster{ShareName(s.exs, share.name), share.weight})
+		all = append(all, cluster{share.cluster, share.weight})
 	}
 	used := slices.DeleteFunc(all, func(c cluster) bool { return c.weight == 0 })
 	out := &routev3.RouteAction{HashPolicy: s.hashPolicies()}

@@ -72,20 +72,32 @@ type ordered struct {
 // clusters are the main one, and one for each share, in which its backend or canary comes first. Behind it
 // come the backends of the main one, as they are there.
 func (s *service) clusters(e Exposure) []ordered {
+	if stableSlot(e) != "" {
+		return s.slotClusters(e)
+	}
 	endpoints := ownEndpoints(e)
 	main := make([]tier, len(s.exs.Spec.Backends))
 	for i, b := range s.exs.Spec.Backends {
-		main[i] = tier{b.Name, s.plan.standings[i], endpoints[b.Name], s.check.covers(e.Backends[b.Name].Probe)}
+		main[i] = s.tier(e, endpoints, b.Name, s.plan.standings[i])
 	}
-	out := []ordered{{ClusterName(s.exs), main}}
+	out := []ordered{{s.plan.main.name, main}}
 	for _, share := range s.plan.shares {
-		tiers := []tier{{share.name, serves, endpoints[share.name], s.check.covers(e.Backends[share.name].Probe)}}
-		for _, t := range main {
-			if t.name != share.name {
-				tiers = append(tiers, t)
-			}
+		out = append(out, ordered{share.cluster, leadBy(s.tier(e, endpoints, share.name, serves), main)})
+	}
+	return out
+}
+
+func (s *service) tier(e Exposure, endpoints map[string][]endpoint, name string, as standing) tier {
+	return tier{name, as, endpoints[name], s.check.covers(e.Backends[name].Probe)}
+}
+
+// leadBy are tiers behind another one, which is not among them then.
+func leadBy(first tier, behind []tier) []tier {
+	out := []tier{first}
+	for _, t := range behind {
+		if t.name != first.name {
+			out = append(out, t)
 		}
-		out = append(out, ordered{ShareName(s.exs, share.name), tiers})
 	}
 	return out
 }

@@ -15,6 +15,8 @@ type Config struct {
 	Version string
 	// Seed starts the draws of errors and latencies; 0 takes a random seed.
 	Seed uint64
+	// Work is the processor's time that each call to the Greeter takes, whatever else it waits for.
+	Work time.Duration
 	// TLS serves gRPC over TLS; nil serves plaintext.
 	TLS *tls.Config
 	// DrainDelay is how long the server stays up, not ready, before it refuses new

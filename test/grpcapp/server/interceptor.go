@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/headgate/headgate/test/grpcapp/greeter"
 )
@@ -19,6 +22,8 @@ func identityOf(cfg Config) metadata.MD {
 type interceptor struct {
 	identity metadata.MD
 	faults   *faults
+	// work is Config.Work.
+	work time.Duration
 }
 
 func (i *interceptor) unary(
@@ -48,6 +53,10 @@ func (i *interceptor) before(ctx context.Context, method string) error {
 	letGo, err := i.faults.limit().take(ctx)
 	if err != nil {
 		return err
+	}
+	if err := burn(i.work); err != nil {
+		letGo()
+		return status.Errorf(codes.Internal, "spend %s on the processor: %s", i.work, err)
 	}
 	verdict := i.faults.draw()
 	err = pause(ctx, verdict.delay)

@@ -42,7 +42,7 @@ func New(cfg Config) *Server {
 		httpGate: newGate(),
 	}
 	metrics := newMetrics()
-	interceptor := &interceptor{identity: identityOf(cfg), faults: s.faults}
+	interceptor := &interceptor{identity: identityOf(cfg), faults: s.faults, work: cfg.Work}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(metrics.server.UnaryServerInterceptor(), interceptor.unary),
 		grpc.ChainStreamInterceptor(metrics.server.StreamServerInterceptor(), interceptor.stream),

@@ -93,6 +93,7 @@ func parseOptions(args []string) (options, error) {
 	})
 	flags.DurationVar(&parsed.latency.Mean, "latency", 0, "how `long` calls take on average from the start, by a log-normal distribution; 0 adds nothing")
 	flags.DurationVar(&parsed.latency.StdDev, "latency-stddev", 0, "standard `deviation` of that")
+	flags.DurationVar(&parsed.server.Work, "work", 0, "processor `time` that each call takes")
 	flags.StringVar(&certificate, "tls-cert", "", "PEM `file` of the certificate chain; with -tls-key, gRPC is served over TLS")
 	flags.StringVar(&key, "tls-key", "", "PEM `file` of the private key")
 	if err := flags.Parse(args); err != nil {
