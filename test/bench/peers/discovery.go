@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,16 +14,10 @@ import (
 )
 
 // discovery tells Prometheus over HTTP which pods there are, as its discovery of Kubernetes would, which the local cluster's
-// has not. A Service for each group of pods would do as well, but Headgate refuses a Service that catches its canary's pods.
+// has not. The label workload sets Flagger's canaries apart, version those of Argo Rollouts, and the pod's name those of Headgate.
 type discovery struct {
 	*scene.Cluster
 	address string
-}
-
-// targets is an element of what HTTP service discovery answers (https://prometheus.io/docs/prometheus/latest/http_sd/).
-type targets struct {
-	Targets []string          `json:"targets"`
-	Labels  map[string]string `json:"labels"`
 }
 
 const (
@@ -76,33 +68,8 @@ func (d *discovery) answer(to http.ResponseWriter, request *http.Request) {
 	// A Prometheus that is taken away in the middle is no reason for the client of the API to complain.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(request.Context()), requestTime)
 	defer cancel()
-	var pods corev1.PodList
-	if err := d.List(ctx, &pods, client.InNamespace(request.PathValue("namespace")), client.HasLabels{instanceLabel}); err != nil {
-		http.Error(to, err.Error(), http.StatusBadGateway)
-		return
-	}
-	to.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(to).Encode(targetsOf(pods.Items)) //nolint:errcheck,errchkjson // whoever asked is gone
+	d.PodTargets(client.InNamespace(request.PathValue("namespace")), client.HasLabels{instanceLabel})(to, request.WithContext(ctx))
 }
 
-// Labels of the pods of all services.
-const (
-	instanceLabel = "app.kubernetes.io/instance"
-	versionLabel  = "app.kubernetes.io/version"
-)
-
-// targetsOf are the pods that run, with the labels workload, the value of their label app, which sets Flagger's and
-// Headgate's canaries apart, and version, which does so for Argo Rollouts.
-func targetsOf(pods []corev1.Pod) []targets {
-	out := []targets{}
-	for _, pod := range pods {
-		if pod.Status.PodIP == "" || pod.Status.Phase != corev1.PodRunning {
-			continue
-		}
-		out = append(out, targets{
-			Targets: []string{net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(scene.ControlPort))},
-			Labels:  map[string]string{"namespace": pod.Namespace, "workload": pod.Labels["app"], "version": pod.Labels[versionLabel]},
-		})
-	}
-	return out
-}
+// instanceLabel is on the pods of all services.
+const instanceLabel = "app.kubernetes.io/instance"

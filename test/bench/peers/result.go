@@ -29,6 +29,10 @@ type result struct {
 	// Unanswered are those of them that no version answered, and Failures says what they got instead, most frequent first.
 	Unanswered int      `json:"unansweredCalls"`
 	Failures   []string `json:"failures,omitempty"`
+	// Started is how many pods of the service were started from the change to the verdict, and PodSeconds how long there were pods, all
+	// together, in that time. Pods that are told to end are none.
+	Started    int     `json:"podsStarted"`
+	PodSeconds float64 `json:"podSeconds"`
 	// Weight is the canary's share in percent at the verdict, by the tool's own account, and Words are the tool's.
 	Weight float64 `json:"weight"`
 	Words  string  `json:"words,omitempty"`

@@ -28,6 +28,13 @@ func (r *results) markdown() string {
 			}
 		}
 	}
+	for _, s := range shipped() {
+		for _, kind := range uses {
+			if cells, some := r.cells(func(c string) string { return kind.of(s, promotedOf(r.of(c, s.name))) }); some {
+				row(append([]string{s.title + ": " + kind.title}, cells...)...)
+			}
+		}
+	}
 	for _, kind := range costs {
 		if cells, some := r.cells(func(c string) string { return kind.of(r.idleOf(c)) }); some {
 			row(append([]string{kind.title}, cells...)...)
@@ -109,6 +116,43 @@ func median(sorted []float64) float64 {
 		return sorted[half]
 	}
 	return (sorted[half-1] + sorted[half]) / 2
+}
+
+// shipped are the scenarios in which a good version is shipped while nothing happens: what they take is what a rollout takes.
+func shipped() (out []scenario) {
+	for _, stage := range stages() {
+		for _, s := range stage {
+			if s.rate > 0 && s.stable == 0 && s.canary == 0 && s.accident == "" {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// promotedOf are the runs of which the pods were counted, and which ended with a promotion.
+func promotedOf(runs []result) []result {
+	return slices.DeleteFunc(slices.Clone(runs), func(r result) bool { return r.Outcome != promoted || r.PodSeconds == 0 })
+}
+
+// uses are the rows about the pods of the application.
+var uses = []struct {
+	title string
+	of    func(scenario, []result) string
+}{
+	{"pods started until then", func(s scenario, runs []result) string {
+		if len(runs) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%s for the %d of the new version", spread(runs, "%.0f", func(r result) float64 { return float64(r.Started) }), s.replicas)
+	}},
+	{"pod-seconds until then", func(s scenario, runs []result) string {
+		if len(runs) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%s, %s of them beside the %d pods that there are at rest", spread(runs, "%.0f", func(r result) float64 { return r.PodSeconds }),
+			spread(runs, "%.0f", func(r result) float64 { return r.PodSeconds - float64(s.replicas)*r.Seconds }), s.replicas)
+	}},
 }
 
 // costs are the rows about a tool that has nothing to do.

@@ -51,6 +51,24 @@ func TestATableHasNoRowOfWhatNobodyRan(t *testing.T) {
 	}
 }
 
+func TestThePodsOfARolloutAreARowEach(t *testing.T) {
+	r := results{
+		Runs: 1, Contenders: []contenderResult{{Name: "argo", Title: "Argo Rollouts"}, {Name: "headgate", Title: "Headgate"}},
+		Results: []result{
+			{Contender: "argo", Scenario: "healthy", Outcome: rolledBack, Seconds: 60, Started: 9, PodSeconds: 900},
+			{Contender: "headgate", Scenario: "healthy", Outcome: promoted, Seconds: 60, Started: 2, PodSeconds: 180},
+		},
+	}
+	for _, want := range []string{
+		"| healthy, 200 calls/s: pods started until then | – | 2 for the 2 of the new version |\n",
+		"| healthy, 200 calls/s: pod-seconds until then | – | 180, 60 of them beside the 2 pods that there are at rest |\n",
+	} {
+		if table := r.markdown(); !strings.Contains(table, want) {
+			t.Errorf("%s is not in\n%s", want, table)
+		}
+	}
+}
+
 func TestGoalsAreMetByEveryRunOrNotAtAll(t *testing.T) {
 	good := result{Contender: "headgate", Scenario: "errors-100", Outcome: rolledBack, Exposed: 3, Failed: 60}
 	bad := good

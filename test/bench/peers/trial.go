@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/headgate/headgate/test/grpcapp/load"
 	"github.com/headgate/headgate/test/scene"
 )
@@ -74,6 +76,12 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	out := result{Contender: t.contender.name, Scenario: t.scenario.name, Run: t.number, Outcome: held}
 	next := t.service
 	next.Version, next.ErrorShare = newVersion, t.scenario.canary
+	counted, end := context.WithCancel(ctx)
+	defer end()
+	pods, err := t.CountBy(counted, t.service.Namespace, client.MatchingLabels{instanceLabel: t.service.Name})
+	if err != nil {
+		return out, err
+	}
 	shipped := time.Now()
 	if err := t.ship(ctx, t.contender.tool.workload(), next); err != nil {
 		return out, err
@@ -84,7 +92,7 @@ func (t *trial) play(ctx context.Context) (result, error) {
 
 	last := progress{}
 	// A look is not cut short when the time is over.
-	err := until(ctx, t.scenario.watch, "a verdict on "+t.service.Name, func(context.Context) error {
+	err = until(ctx, t.scenario.watch, "a verdict on "+t.service.Name, func(context.Context) error {
 		object, err := t.read(ctx, t.contender.tool.object(), t.service.Namespace, t.service.Name)
 		if err != nil {
 			return err
@@ -99,6 +107,8 @@ func (t *trial) play(ctx context.Context) (result, error) {
 		return out, err
 	}
 	out.Seconds, out.Weight, out.Words = time.Since(shipped).Seconds(), last.weight, last.words
+	started, there := pods.Used(shipped)
+	out.Started, out.PodSeconds = started, there.Seconds()
 	if out.Outcome == rolledBack {
 		if err := t.untilQuiet(ctx); err != nil {
 			return out, err

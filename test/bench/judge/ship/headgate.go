@@ -64,6 +64,17 @@ type world struct {
 	result     Result
 }
 
+// The Deployment, with the defaults of Kubernetes for rolling updates: a quarter more, a quarter less.
+const replicas, surge, unavailable = 10, 3, 2
+
+// stablePods are those of the version before.
+func (w *world) stablePods() int32 {
+	if w.pods == 0 {
+		return replicas
+	}
+	return replicas + surge - w.pods
+}
+
 func (w *world) second() {
 	w.served = w.intents.Weight
 	canary, stable, _, ok := w.run.Second(float64(w.served)/1e6, int(w.pods))
@@ -82,9 +93,11 @@ func (w *world) second() {
 	for range 4 {
 		out := rollout.Decide(w.spec, w.status, rollout.Observation{
 			Workload: rollout.Workload{
-				Known: true, Found: true, Settled: true, Held: true, Revision: "v2", Running: "v1", Others: 10, Replicas: 10, Ready: 10, Available: 10,
+				Known: true, Found: true, Settled: true, Held: true, Revision: "v2", Running: "v1", Others: replicas,
+				Replicas: replicas, Surge: surge, Unavailable: unavailable, Ready: replicas, Available: replicas,
+				Stable: rollout.ReplicaSet{Hash: "v1", Wants: w.stablePods(), Ready: w.stablePods(), Available: w.stablePods()}, Next: "v2",
 			},
-			Canary:    rollout.Canary{Known: true, Found: w.pods > 0, Revision: "v2", Ready: w.pods, ReadySince: w.since},
+			Canary:    rollout.Canary{Known: true, Found: w.pods > 0, Revision: "v2", Wants: w.pods, Ready: w.pods, Available: w.pods, ReadySince: w.since},
 			DataPlane: rollout.DataPlane{Known: true, Weight: w.served},
 			Calls:     calls,
 		}, w.now)
