@@ -28,6 +28,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/gateway"
+	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/shop"
 )
 
@@ -180,7 +181,7 @@ func untilNotServed(t *testing.T, config *rest.Config, groupVersion string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := poll(context.Background(), patience, func() error {
+	if err := apiserver.Poll(context.Background(), patience, func() error {
 		switch _, err := client.ServerResourcesForGroupVersion(groupVersion); {
 		case apierrors.IsNotFound(err):
 			return nil

@@ -110,26 +110,8 @@ func (w *world) delete(object client.Object) {
 // eventually asks again and again until there is no error.
 func (w *world) eventually(what string, f func() error) {
 	w.t.Helper()
-	if err := poll(w.t.Context(), patience, f); err != nil {
+	if err := apiserver.Poll(w.t.Context(), patience, f); err != nil {
 		w.t.Fatalf("%s: %v", what, err)
-	}
-}
-
-func poll(ctx context.Context, within time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-ticker.C:
-		}
 	}
 }
 

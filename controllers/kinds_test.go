@@ -50,7 +50,7 @@ func TestKindsComeAndGo(t *testing.T) {
 	apiserver.InstallOtherCRDs(t, config)
 	startDataPlane(w)
 	// The watch of the kind is tried again with growing pauses while it is away.
-	if err := poll(t.Context(), time.Minute, func() error {
+	if err := apiserver.Poll(t.Context(), time.Minute, func() error {
 		return w.conditionIs(exs, v1alpha1.ConditionPriorityFailover, metav1.ConditionTrue, v1alpha1.ReasonPriorities)
 	}); err != nil {
 		t.Fatalf("the kind is back and is not used: %v", err)

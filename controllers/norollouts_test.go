@@ -2,14 +2,11 @@ package controllers
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
@@ -20,22 +17,9 @@ func withoutRollouts(config *Config, _ *transport) { config.NoRollouts = true }
 // TestWithoutRolloutsNoRightsToDeploymentsAreNeeded: everything else works, and the refusal says what to do.
 func TestWithoutRolloutsNoRightsToDeploymentsAreNeeded(t *testing.T) {
 	w := newWorld(t).withDataPlane().withBackends()
-	user := "headgate-in-" + w.namespace
-	fewer := slices.DeleteFunc(generatedRules(t), func(rule rbacv1.PolicyRule) bool {
+	forbidden := w.mayDo(slices.DeleteFunc(generatedRules(t), func(rule rbacv1.PolicyRule) bool {
 		return slices.Contains([]string{"apps", "policy", "flagger.app", "argoproj.io"}, rule.APIGroups[0])
-	})
-	w.create(
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: fewer},
-		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: user},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
-		},
-	)
-	w.config = rest.CopyConfig(w.config)
-	w.config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	forbidden := &forbiddenRequests{}
-	w.config.Wrap(func(next http.RoundTripper) http.RoundTripper { forbidden.next = next; return forbidden })
+	}))
 	o := w.startOperator(withoutRollouts)
 	d := w.deployment("primary-svc")
 	w.create(d)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
+	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/test/shop"
 )
 
@@ -119,7 +120,7 @@ func TestADeploymentThatOthersShipIsLeftToThem(t *testing.T) {
 		}
 		// An operator that starts while a kind goes would wait for its objects.
 		for _, version := range []string{kube.KindFlaggerCanary.GVK.GroupVersion().String(), kube.KindArgoRollout.GVK.GroupVersion().String()} {
-			if err := poll(context.Background(), patience, func() error { return notServed(w.config, version) }); err != nil {
+			if err := apiserver.Poll(context.Background(), patience, func() error { return notServed(w.config, version) }); err != nil {
 				t.Error(err)
 			}
 		}

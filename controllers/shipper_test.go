@@ -141,7 +141,7 @@ func (s *shipper) scale(replicas int32) {
 // until waits until the rollout is as a test wants it.
 func (s *shipper) until(what string, is func(*v1alpha1.RolloutStatus) bool) {
 	s.t.Helper()
-	err := poll(s.t.Context(), rolloutPatience, func() error {
+	err := apiserver.Poll(s.t.Context(), rolloutPatience, func() error {
 		if err := s.read(s.exs); err != nil {
 			return err
 		}

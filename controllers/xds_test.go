@@ -22,6 +22,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/xdsfeed"
+	"github.com/headgate/headgate/test/apiserver"
 	"github.com/headgate/headgate/xds/cache"
 	"github.com/headgate/headgate/xds/server"
 )
@@ -342,7 +343,7 @@ func TestSettledClientsCostNoWrites(t *testing.T) {
 	c := p.connect(w, address, "envoy-1", nil)
 	c.until("all are there", func() bool { return len(c.names(cache.Clusters)) == services })
 	// A hundred of them are a few hundred writes at first, one after the other.
-	err := poll(t.Context(), 5*patience, func() error {
+	err := apiserver.Poll(t.Context(), 5*patience, func() error {
 		var list v1alpha1.ExposedServiceList
 		if err := w.kube.List(t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
 			return err

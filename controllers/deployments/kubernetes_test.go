@@ -2,7 +2,6 @@ package deployments
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +33,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
 
-const (
-	// waitsFor is how long a test waits for what should take a moment, on a machine with other things to do.
-	waitsFor    = time.Minute
-	secondImage = "app:2"
-)
+const secondImage = "app:2"
 
 // ship is a Deployment of shop.FirstImage whose pods Kubernetes' own controllers make, and a follower that is told what to make true of it.
 type ship struct {
@@ -235,20 +230,8 @@ func (s *ship) onlyFirst(intents rollout.Intents) {
 
 func (s *ship) eventually(what string, f func() error) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), waitsFor)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			s.Fatalf("%s: %v", what, err)
-		case <-ticker.C:
-		}
+	if err := apiserver.Poll(s.Context(), apiserver.Patience, f); err != nil {
+		s.Fatalf("%s: %v", what, err)
 	}
 }
 

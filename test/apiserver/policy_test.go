@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,25 +19,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
-// patience is how long a test waits for what should take a moment, on a machine with other things to do.
-const patience = time.Minute
-
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: %v", what, err)
-		case <-ticker.C:
-		}
+	if err := Poll(t.Context(), Patience, f); err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 }
 

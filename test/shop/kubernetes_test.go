@@ -1,7 +1,6 @@
 package shop
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,9 +18,6 @@ import (
 
 	"github.com/headgate/headgate/test/apiserver"
 )
-
-// patience is how long a test waits for what should take a moment, on a machine with other things to do.
-const patience = time.Minute
 
 const secondImage = "app:2"
 
@@ -174,20 +170,8 @@ func (r *release) wantStarted(images string) {
 
 func (r *release) eventually(what string, f func() error) {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			r.Fatalf("%s: %v", what, err)
-		case <-ticker.C:
-		}
+	if err := apiserver.Poll(r.Context(), apiserver.Patience, f); err != nil {
+		r.Fatalf("%s: %v", what, err)
 	}
 }
 
