@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/refs"
 	"github.com/headgate/headgate/gateway"
@@ -129,15 +131,20 @@ func (r *run) routeSeen() bool {
 	return false
 }
 
-// releaseFinalizer takes the finalizer away when nothing is left in other namespaces.
+// releaseFinalizer takes the finalizer away when nothing is left in other namespaces. What a cache has not seen yet is left
+// there too, so that the last look is past it.
 func (r *run) releaseFinalizer(ctx context.Context) {
-	if r.expansion.Blocked || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
+	if !controllerutil.ContainsFinalizer(r.exs, v1alpha1.Finalizer) || r.expansion.Blocked || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
 		return
 	}
 	for _, object := range r.expansion.Objects {
 		if object.GetNamespace() != r.exs.Namespace {
 			return
 		}
+	}
+	if err := r.inventory.ReadElsewhere(ctx, r.Namespaces); err != nil || len(r.inventory.Elsewhere()) > 0 {
+		r.exposing.Fail(err)
+		return
 	}
 	r.exposing.Fail(kube.ReleaseFinalizer(ctx, r.Client, r.exs))
 }

@@ -16,7 +16,14 @@ const staleFor = 30 * time.Second
 // else. What one has written oneself is waited for; what others have written is not, and without a watch the same
 // write would be refused again and again.
 func NoteConflict(reader client.Reader, object client.Object, err error) {
-	if f, ok := reader.(*freshReads); ok && apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
+		noteStale(reader, object)
+	}
+}
+
+// noteStale has an object read past the cache for a while. It takes a client of NewFreshReads; others read as they do.
+func noteStale(reader client.Reader, object client.Object) {
+	if f, ok := reader.(*freshReads); ok {
 		f.noteStale(object)
 	}
 }

@@ -26,19 +26,21 @@ func ReleaseFinalizer(ctx context.Context, writer client.Client, exs *v1alpha1.E
 }
 
 // patchFinalizer changes the finalizers, with the resource version as a precondition: a patch
-// replaces the whole list, and others may have put something into it.
+// replaces the whole list, and others may have put something into it. Then the ExposedService is read past the cache for a
+// while: a run that still saw the finalizer of before would make something that nobody removes. After an error the
+// ExposedService is as it was read.
 func patchFinalizer(
 	ctx context.Context, writer client.Client, exs *v1alpha1.ExposedService, change func(client.Object, string) bool,
 ) error {
-	before := exs.DeepCopy()
-	if !change(exs, v1alpha1.Finalizer) {
-		return nil
-	}
 	// The answer overwrites what it is decoded into; the status that was read must stay.
 	answer := exs.DeepCopy()
-	if err := writer.Patch(ctx, answer, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	if !change(answer, v1alpha1.Finalizer) {
+		return nil
+	}
+	if err := writer.Patch(ctx, answer, client.MergeFromWithOptions(exs, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("patch the finalizers of ExposedService %s: %w", client.ObjectKeyFromObject(exs), err)
 	}
 	exs.ObjectMeta = answer.ObjectMeta
+	noteStale(writer, exs)
 	return nil
 }
