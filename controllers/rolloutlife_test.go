@@ -245,43 +245,49 @@ func TestABadCanaryIsTakenOutAndItsTemplateStaysHeld(t *testing.T) {
 	})
 }
 
-// Each operator dies after its first write, and another one comes, until the version is promoted: a crash after
-// every single write of a rollout; in the short run, with the race detector, after every fifth.
+// Each operator dies after its fifth write, and another one comes, until the version is promoted.
+func TestARolloutEndsThoughTheOperatorDiesAtEachFifthWrite(t *testing.T) {
+	inBothModes(t, func(s *shipper) { s.shipThoughOperatorsDieAfter(5) })
+}
+
+// A crash after every single write of a rollout.
 func TestARolloutEndsThoughTheOperatorDiesAtEachWrite(t *testing.T) {
-	inBothModes(t, func(s *shipper) {
-		s.scale(3)
-		s.create(s.exs)
-		writes := 1
-		if testing.Short() {
-			writes = 5
+	if !runs(false) {
+		t.Skip("make test-long has it")
+	}
+	inModes(t, func(int) bool { return true }, func(s *shipper) { s.shipThoughOperatorsDieAfter(1) })
+}
+
+// shipThoughOperatorsDieAfter ships a version with operators that die after so many writes each.
+func (s *shipper) shipThoughOperatorsDieAfter(writes int) {
+	s.scale(3)
+	s.create(s.exs)
+	lives, shipped := 0, false
+	for !s.over(shipped) {
+		lives++
+		if lives > 400 {
+			s.t.Fatalf("no end in sight: %+v; there were %v", s.exs.Status.Rollout, reasonsOf(s.exs))
 		}
-		lives, shipped := 0, false
-		for !s.over(shipped) {
-			lives++
-			if lives > 400 {
-				s.t.Fatalf("no end in sight: %+v; there were %v", s.exs.Status.Rollout, reasonsOf(s.exs))
+		o := s.open(func(_ *Config, transport *transport) { transport.cutAfter = writes })
+		s.eventually("the crash, or the end without one", func() error {
+			if !o.transport.isCut() && !s.over(shipped) && (shipped || s.atRest() != nil) {
+				return fmt.Errorf("%+v; there were %v\n%s", s.exs.Status.Rollout, reasonsOf(s.exs), s.sets())
 			}
-			o := s.open(func(_ *Config, transport *transport) { transport.cutAfter = writes })
-			s.eventually("the crash, or the end without one", func() error {
-				if !o.transport.isCut() && !s.over(shipped) && (shipped || s.atRest() != nil) {
-					return fmt.Errorf("%+v; there were %v\n%s", s.exs.Status.Rollout, reasonsOf(s.exs), s.sets())
-				}
-				return nil
-			})
-			o.stop()
-			if !shipped && s.atRest() == nil {
-				s.ship("app:2")
-				shipped = true
-			}
+			return nil
+		})
+		o.stop()
+		if !shipped && s.atRest() == nil {
+			s.ship("app:2")
+			shipped = true
 		}
-		s.t.Logf("%d operators died", lives)
-		s.open()
-		s.promoted("app:2")
-		if started := s.workloads.Started()["app:2"]; started != 3 {
-			s.t.Errorf("%d pods were started", started)
-		}
-		s.wentItsWay()
-	})
+	}
+	s.t.Logf("%d operators died", lives)
+	s.open()
+	s.promoted("app:2")
+	if started := s.workloads.Started()["app:2"]; started != 3 {
+		s.t.Errorf("%d pods were started", started)
+	}
+	s.wentItsWay()
 }
 
 // wentItsWay fails the test unless the history has each decision of a rollout in two steps once.

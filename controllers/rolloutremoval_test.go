@@ -76,8 +76,8 @@ func eachMiddle(t *testing.T, test func(*shipper), with ...func(*v1alpha1.Expose
 func eachMiddleOf(t *testing.T, history int32, test func(*shipper), with ...func(*v1alpha1.ExposedService)) {
 	t.Helper()
 	for i, middle := range middles {
-		if testing.Short() && i != share(t, len(middles)) {
-			continue // `make test-long` has all.
+		if !runs(i == share(t, len(middles))) {
+			continue // `make test-long` has the others.
 		}
 		t.Run(string(middle.phase), func(t *testing.T) {
 			with := append([]func(*v1alpha1.ExposedService){middle.with}, with...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,17 +72,31 @@ func failBackQuickly(exs *v1alpha1.ExposedService) {
 	exs.Spec.Failover = &v1alpha1.Failover{Recovery: &v1alpha1.Recovery{HealthyFor: ptr.To(v1alpha1.LongDuration("5s")), Ramp: []int32{100}}}
 }
 
-// inBothModes runs a test with the admission policy, and without it; in the short run half of the tests have it. `make test-long` has all.
+// inBothModes runs a test with the admission policy, and without it: one of both in the short run, the other one in `make test-long`.
 func inBothModes(t *testing.T, test func(*shipper), with ...func(*v1alpha1.ExposedService)) {
 	t.Helper()
+	inModes(t, func(mode int) bool { return runs(mode == share(t, 2)) }, test, with...)
+}
+
+// inModes has those modes, 0 and 1, that are asked for.
+func inModes(t *testing.T, asked func(mode int) bool, test func(*shipper), with ...func(*v1alpha1.ExposedService)) {
+	t.Helper()
 	t.Parallel()
-	one := share(t, 2)
-	if !testing.Short() || one == 0 {
+	if asked(0) {
 		t.Run("held by the policy", func(t *testing.T) { test(newShipper(t, with...)) })
 	}
-	if !testing.Short() || one == 1 {
+	if asked(1) {
 		t.Run("paused at rest", func(t *testing.T) { test(newShipperWithoutPolicy(t, with...)) })
 	}
+}
+
+// runs says whether one of several cases of a test runs now: all do, in the short run the one that is chosen for it, and with
+// HEADGATE_TESTS=rest those that the short run leaves out.
+func runs(short bool) bool {
+	if os.Getenv("HEADGATE_TESTS") == "rest" {
+		return !short
+	}
+	return short || !testing.Short()
 }
 
 // share is which of so many cases a test has in the short run: always the same one, and tests beside each other have different ones.
