@@ -55,7 +55,9 @@ func Decide(spec *v1alpha1.ExposedServiceSpec, previous v1alpha1.ExposedServiceS
 	if l.status.Phase != none {
 		l.status.Message = text.Cut(l.message(), mostMessage)
 		l.status.Progress = text.Cut(l.progress(), 32)
-		if out.Pending = taken == nil && !turned && l.pends(previous.Rollout); out.Pending {
+		out.Pending = taken == nil && !turned && l.pends(previous.Rollout)
+		if out.Pending || taken == nil && l.seen.Canary.Unread && previous.Rollout != nil && previous.Rollout.Message != "" {
+			// What is not read yet is no news: an operator that takes over would write it, and take it back.
 			l.status.Message, l.status.Progress = previous.Rollout.Message, previous.Rollout.Progress
 		}
 		out.Rollout = &l.status

@@ -107,6 +107,36 @@ func TestTheLastCountsAreWritten(t *testing.T) {
 	}
 }
 
+// An operator that takes over and has not read the canary's pods yet has nothing to say of them: it would be written, and taken back a
+// moment later.
+func TestWhoTakesOverWritesNothingOfWhatItHasNotRead(t *testing.T) {
+	s := newScene(t)
+	s.spec.Rollout.Steps = steps("10", "50")
+	s.replicas, s.pods["v1"], s.pace = 10, 10, 5*time.Second
+	s.ship("v2")
+	phases := map[v1alpha1.RolloutPhase]int{}
+	for range 900 {
+		s.run(time.Second)
+		seen := s.observe(s.status)
+		seen.Canary = Canary{Why: "it has not been read yet", Unread: true}
+		seen.Calls = Calls{}
+		before := s.status.Rollout
+		out := Decide(&s.spec, s.status, seen, s.now)
+		if len(out.Decisions) > 0 {
+			continue
+		}
+		phases[before.Phase]++
+		if out.Rollout.Message != before.Message || out.Rollout.Progress != before.Progress {
+			t.Fatalf("in phase %s it says %q (%s) instead of %q (%s)", before.Phase, out.Rollout.Message, out.Rollout.Progress, before.Message, before.Progress)
+		}
+	}
+	for _, phase := range []v1alpha1.RolloutPhase{preparing, stepping, promoting, idle} {
+		if phases[phase] == 0 {
+			t.Errorf("it was never in phase %s: %v", phase, phases)
+		}
+	}
+}
+
 func TestWhatWaitsToBeWritten(t *testing.T) {
 	old, fresh := &v1alpha1.RolloutEvidence{State: "old"}, &v1alpha1.RolloutEvidence{State: "new"}
 	written := v1alpha1.RolloutStatus{Phase: promoting, Message: "greeter rolls out v2: 3 of 10 pods available", Progress: "1/2 10 %, 63 % proved", Evidence: old}

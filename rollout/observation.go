@@ -79,9 +79,10 @@ type ReplicaSet struct {
 
 // Canary is the canary's ReplicaSet, or the endpoints of the user's own canary Service.
 type Canary struct {
-	// Known says that the other fields were found out; Why says why not.
-	Known bool
-	Why   string
+	// Known says that the other fields were found out; Why says why not. Unread: who has just begun to look has not read them yet, and will
+	// in a moment.
+	Known, Unread bool
+	Why           string
 	// Found says that it exists.
 	Found bool
 	// Revision is that of its pod template; empty for a Service.

@@ -48,7 +48,7 @@ func (f *Follower) Observe(exs *v1alpha1.ExposedService, state State) (rollout.W
 		if seen.err != nil {
 			why = seen.err.Error()
 		}
-		return out, rollout.Canary{Why: why}
+		return out, rollout.Canary{Why: why, Unread: seen.came.IsZero() && seen.err == nil}
 	}
 	if out, err = observeDeployment(exs, seen.versions.deployment, state); err != nil {
 		return rollout.Workload{Why: err.Error()}, rollout.Canary{Why: err.Error()}
