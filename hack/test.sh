@@ -157,14 +157,15 @@ unit() {
 
 # soak runs what takes long of the packages.
 soak() {
-  local assets tools status=0
+  local assets tools parts status=0
   assets=$(cluster assets) || { failed 'building the API server'; return 1; }
   tools=$(cluster bin) || { failed 'building Envoy'; return 1; }
+  parts=$(tests_in_parts ./controllers) || { failed 'finding the tests of rollouts'; return 1; }
   # `make test` has a part of their cases, with the race detector; these are the others.
   say 'controllers: an operator that dies after each write of a rollout, and what becomes of a rollout in each of its phases, in the other mode'
   HEADGATE_TESTS=rest KUBEBUILDER_ASSETS=$assets with_heartbeat 'controllers' \
     tool gotestsum --format pkgname-and-test-fails --hide-summary output,skipped --jsonfile "$results/controllers.json" \
-    -- -timeout 20m -run "$(tests_in_parts ./controllers)" ./controllers || status=1
+    -- -timeout 20m -run "$parts" ./controllers || status=1
 
   # It chooses anew each time, so that no result of before may stand for it.
   say 'faults: deaths, refusals, broken watches, lies, two leaders, bad tenants, ten thousand generated operations'
@@ -191,11 +192,13 @@ soak() {
   return "$status"
 }
 
-# tests_in_parts FOLDER: a pattern of the tests of a package that have some of their cases in the short run alone.
+# tests_in_parts FOLDER: a pattern of the tests of a package that have some of their cases in the short run alone. It fails if there
+# are none.
 tests_in_parts() {
   awk '/^func / { name = "" }
     /^func Test/ { split($2, words, "("); name = words[1] }
-    name && /(inBothModes|inModes|eachMiddleOf|runs)\(/ { print name }' "$1"/*_test.go | sort -u | paste -sd '|' | sed 's/.*/^(&)$/'
+    name && /(inBothModes|inModes|eachMiddleOf|runs)\(/ { print name; found = 1 }
+    END { exit !found }' "$1"/*_test.go | sort -u | paste -sd '|' | sed 's/.*/^(&)$/'
 }
 
 # e2e WHICH: the end-to-end tests, `short` or `long`.

@@ -134,7 +134,10 @@ func (r *run) routeSeen() bool {
 // releaseFinalizer takes the finalizer away when nothing is left in other namespaces. What a cache has not seen yet is left
 // there too, so that the last look is past it.
 func (r *run) releaseFinalizer(ctx context.Context) {
-	if !controllerutil.ContainsFinalizer(r.exs, v1alpha1.Finalizer) || r.expansion.Blocked || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
+	if !controllerutil.ContainsFinalizer(r.exs, v1alpha1.Finalizer) {
+		return
+	}
+	if r.expansion.Blocked || !r.shipping.Went() || len(r.inventory.Elsewhere()) > 0 || refs.HoldsWorkload(r.exs) {
 		return
 	}
 	for _, object := range r.expansion.Objects {
@@ -142,9 +145,11 @@ func (r *run) releaseFinalizer(ctx context.Context) {
 			return
 		}
 	}
-	if err := r.inventory.ReadElsewhere(ctx, r.Namespaces); err != nil || len(r.inventory.Elsewhere()) > 0 {
+	if err := r.inventory.ReadElsewhere(ctx, r.Namespaces); err != nil {
 		r.exposing.Fail(err)
 		return
 	}
-	r.exposing.Fail(kube.ReleaseFinalizer(ctx, r.Client, r.exs))
+	if len(r.inventory.Elsewhere()) == 0 {
+		r.exposing.Fail(kube.ReleaseFinalizer(ctx, r.Client, r.exs))
+	}
 }

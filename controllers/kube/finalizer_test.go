@@ -8,8 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -62,10 +60,7 @@ func TestAfterAChangeOfTheFinalizerTheCacheIsNotBelieved(t *testing.T) {
 			return nil
 		},
 	})
-	reads := &freshReads{
-		Client: cached, live: live, clock: clock.RealClock{}, patience: time.Second,
-		behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{},
-	}
+	reads := newFreshReads(cached, live, time.Second)
 	key := client.ObjectKeyFromObject(exs)
 	if err := live.Get(t.Context(), key, exs); err != nil {
 		t.Fatal(err)

@@ -64,7 +64,14 @@ func NewFreshReads(config *rest.Config, options client.Options) (client.Client, 
 	if err != nil {
 		return nil, fmt.Errorf("make the client that reads past the cache: %w", err)
 	}
-	return &freshReads{Client: cached, live: live, clock: clock.RealClock{}, patience: CatchUpTime, behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{}}, nil
+	return newFreshReads(cached, live, CatchUpTime), nil
+}
+
+func newFreshReads(cached client.Client, live client.Reader, patience time.Duration) *freshReads {
+	return &freshReads{
+		Client: cached, live: live, clock: clock.RealClock{}, patience: patience,
+		behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{},
+	}
 }
 
 // Get implements client.Reader.

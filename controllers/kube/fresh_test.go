@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -39,10 +38,7 @@ func behindCache(t *testing.T, patience time.Duration) (reads *freshReads, waite
 			return wait(ctx)
 		},
 	})
-	return &freshReads{
-		Client: cached, live: live, clock: clock.RealClock{}, patience: patience,
-		behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{},
-	}, waited
+	return newFreshReads(cached, live, patience), waited
 }
 
 // A kind whose cache was found behind by a list is not waited for again by a get, or the other way round.
@@ -114,10 +110,7 @@ func TestAStaleObjectThatMayNotBeReadIsReadFromTheCache(t *testing.T) {
 			return apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "greeter", nil)
 		},
 	})
-	reads := &freshReads{
-		Client: cached, live: live, clock: clock.RealClock{}, patience: time.Second,
-		behind: map[schema.GroupVersionKind]time.Time{}, stale: map[staleObject]time.Time{},
-	}
+	reads := newFreshReads(cached, live, time.Second)
 	NoteConflict(reads, service, apierrors.NewConflict(schema.GroupResource{Resource: "services"}, "greeter", nil))
 	if err := reads.Get(t.Context(), client.ObjectKeyFromObject(service), &corev1.Service{}); err != nil || lives != 1 {
 		t.Errorf("after %d live reads: %v", lives, err)

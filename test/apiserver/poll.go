@@ -10,9 +10,14 @@ const Patience = time.Minute
 
 // Poll asks again and again until there is no error, and returns the last one when the time is up.
 func Poll(ctx context.Context, within time.Duration, f func() error) error {
+	return PollEvery(ctx, 20*time.Millisecond, within, f)
+}
+
+// PollEvery is Poll, with so long from one question to the next.
+func PollEvery(ctx context.Context, every, within time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		err := f()

@@ -15,10 +15,9 @@ import (
 // TestAPatchThatIsNotSeenHasAFinalizer: while the watches of EnvoyPatchPolicies bring nothing, the one beside a shared Gateway is never
 // without the finalizer that has it removed: once it is held, no version of the ExposedService lacks it.
 func TestAPatchThatIsNotSeenHasAFinalizer(t *testing.T) {
-	exposes := workloads[slices.IndexFunc(workloads, func(wl *workload) bool { return wl.name == "expose on a shared Gateway" })]
-	playUndisturbed(t, exposes)
-	without := referenceOf(t, exposes)
-	s := newStage(t, exposes)
+	playUndisturbed(t, exposeOnShared)
+	without := referenceOf(t, exposeOnShared)
+	s := newStage(t, exposeOnShared)
 	s.restart()
 	s.rest(s.operator)
 	s.operator.transport.holdWatches("envoypatchpolicies")
@@ -26,7 +25,7 @@ func TestAPatchThatIsNotSeenHasAFinalizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exposes.begin(s)
+	s.begin(s)
 	s.eventually("the patch", func() error {
 		var list egv1a1.EnvoyPatchPolicyList
 		if err := s.kube.List(t.Context(), &list, client.InNamespace(s.infra)); err != nil || len(list.Items) == 0 {

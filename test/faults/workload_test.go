@@ -55,6 +55,12 @@ type stage struct {
 	passed   time.Time
 }
 
+var exposeOnShared = &workload{
+	name: "expose on a shared Gateway", exposes: true, shared: true,
+	begin: func(s *stage) { s.create(s.exs) },
+	over:  func(s *stage) error { return s.conditionIs(v1alpha1.ConditionReady, true) },
+}
+
 var failOver = &workload{name: "fail over", waits: true, begin: func(s *stage) { s.setReady(shop.Primary, false) }, over: serves("backup")}
 
 var workloads = []*workload{
@@ -103,11 +109,7 @@ var workloads = []*workload{
 			s.edit(func(spec *v1alpha1.ExposedServiceSpec) { spec.Backends = spec.Backends[:1] })
 		},
 	},
-	{
-		name: "expose on a shared Gateway", exposes: true, shared: true,
-		begin: func(s *stage) { s.create(s.exs) },
-		over:  func(s *stage) error { return s.conditionIs(v1alpha1.ConditionReady, true) },
-	},
+	exposeOnShared,
 	{
 		name: "delete on a shared Gateway", shared: true, deletes: true,
 		begin: func(s *stage) { s.delete(s.exs) }, over: isGone,

@@ -174,7 +174,7 @@ func (w *world) eventually(what string, f func() error) {
 
 func (w *world) eventuallyAt(every time.Duration, what string, f func() error) {
 	w.Helper()
-	if err := poll(every, f); err != nil {
+	if err := apiserver.PollEvery(context.Background(), every, patience, f); err != nil {
 		w.Fatalf("%s: %v\n%s", what, err, w.messages())
 	}
 }
@@ -210,24 +210,6 @@ func (w *world) messages() string {
 		out.WriteString("\n")
 	}
 	return out.String()
-}
-
-func poll(every time.Duration, f func() error) error {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-deadline.C:
-			return err
-		case <-ticker.C:
-		}
-	}
 }
 
 // passTime lets ten minutes pass: holds end, and a ramp rises by a step.
