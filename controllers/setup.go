@@ -43,6 +43,7 @@ import (
 	"github.com/headgate/headgate/controllers/report"
 	"github.com/headgate/headgate/controllers/stripped"
 	"github.com/headgate/headgate/controllers/xdsfeed"
+	"github.com/headgate/headgate/gateway"
 	"github.com/headgate/headgate/internal/dial"
 	"github.com/headgate/headgate/signals"
 	"github.com/headgate/headgate/webhook"
@@ -75,6 +76,8 @@ type Config struct {
 	Workers int
 	// NoRollouts leaves Deployments alone, and all that only their rollouts need: there are no rights to them.
 	NoRollouts bool
+	// Overrides are the kinds that spec.overrides may change; nil: those whose overrides stay in their namespace.
+	Overrides []v1alpha1.OverrideKind
 	// Clock tells the time; nil: the system's.
 	Clock clock.WithTicker
 	// Transport leads to the sources of call counts; nil: by Dial, whatever proxy the environment names.
@@ -95,6 +98,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Workers == 0 {
 		c.Workers = defaultWorkers
+	}
+	if c.Overrides == nil {
+		c.Overrides = gateway.DefaultOverrides()
 	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
@@ -250,7 +256,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	return &parts{
 		objects: objects, wake: wake,
 		facts: facts.Reader{
-			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake,
+			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake, Platform: gateway.Platform{Overrides: config.Overrides},
 			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, config.Clock, m),
 		},
 		calls: calls.NewCounter(counting(calls.ErrorSource)), compared: calls.NewCounter(counting(calls.ComparedSource)),

@@ -34,6 +34,8 @@ type Facts struct {
 	GatewayPolicies []egv1a1.BackendTrafficPolicy
 	// Capabilities says what Envoy Gateway can do here.
 	Capabilities Capabilities
+	// Platform is what the owners of the cluster allow.
+	Platform Platform
 	// Backends holds the facts of each backend of the spec, and of a canary of the user's own, by its name.
 	Backends map[string]BackendFacts
 	// Slots are the facts of the Services of both slots of the first backend, if it has any.

@@ -34,19 +34,21 @@ type input struct {
 	LiveRoute       *gwapiv1.GRPCRoute            `json:"liveRoute,omitempty"`
 	Gateway         *gwapiv1.Gateway              `json:"gateway,omitempty"`
 	Capabilities    gateway.Capabilities          `json:"capabilities,omitempty"`
-	Services        []corev1.Service              `json:"services,omitempty"`
-	EndpointSlices  []discoveryv1.EndpointSlice   `json:"endpointSlices,omitempty"`
-	ReferenceGrants []gwapiv1.ReferenceGrant      `json:"referenceGrants,omitempty"`
-	Probes          map[string]gateway.Probe      `json:"probes,omitempty"`
-	Addresses       map[string][]string           `json:"addresses,omitempty"`
-	Imports         map[string]gateway.Import     `json:"imports,omitempty"`
-	Canary          *v1alpha1.ServiceBackend      `json:"canary,omitempty"`
-	LiveWeights     map[string]int32              `json:"liveWeights,omitempty"`
-	RouteAccepted   bool                          `json:"routeAccepted,omitempty"`
-	LiveStandby     []string                      `json:"liveStandby,omitempty"`
-	LiveHosts       map[string]gateway.LiveHost   `json:"liveHosts,omitempty"`
-	ProxyFamilies   []corev1.IPFamily             `json:"proxyFamilies,omitempty"`
-	LiveHealthCheck *string                       `json:"liveHealthCheck,omitempty"`
+	// OverrideKinds are those that the platform allows; nil: the default.
+	OverrideKinds   []v1alpha1.OverrideKind     `json:"overrideKinds,omitempty"`
+	Services        []corev1.Service            `json:"services,omitempty"`
+	EndpointSlices  []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
+	ReferenceGrants []gwapiv1.ReferenceGrant    `json:"referenceGrants,omitempty"`
+	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
+	Addresses       map[string][]string         `json:"addresses,omitempty"`
+	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
+	Canary          *v1alpha1.ServiceBackend    `json:"canary,omitempty"`
+	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
+	RouteAccepted   bool                        `json:"routeAccepted,omitempty"`
+	LiveStandby     []string                    `json:"liveStandby,omitempty"`
+	LiveHosts       map[string]gateway.LiveHost `json:"liveHosts,omitempty"`
+	ProxyFamilies   []corev1.IPFamily           `json:"proxyFamilies,omitempty"`
+	LiveHealthCheck *string                     `json:"liveHealthCheck,omitempty"`
 	// NewServices are the backends whose own Service was made a moment ago.
 	NewServices []string `json:"newServices,omitempty"`
 }
@@ -57,6 +59,10 @@ func (in *input) facts() gateway.Facts {
 		Backends: map[string]gateway.BackendFacts{}, Grants: in.ReferenceGrants,
 		LiveWeights: in.LiveWeights, RouteAccepted: in.RouteAccepted, LiveStandby: in.LiveStandby, LiveHealthCheck: in.LiveHealthCheck,
 		LiveHosts: in.LiveHosts, ProxyFamilies: in.ProxyFamilies,
+	}
+	facts.Platform.Overrides = in.OverrideKinds
+	if in.OverrideKinds == nil {
+		facts.Platform.Overrides = gateway.DefaultOverrides()
 	}
 	exs := &in.ExposedService
 	backends := exs.Spec.Backends

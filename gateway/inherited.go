@@ -44,7 +44,7 @@ func isZoneAware(spec *egv1a1.LoadBalancer) bool {
 // overridden is the policy with the overrides of its kind that can be merged.
 func (e *expansion) overridden(policy *egv1a1.BackendTrafficPolicy) *egv1a1.BackendTrafficPolicy {
 	for _, override := range e.exs.Spec.Overrides {
-		if override.Kind != v1alpha1.OverrideBackendTrafficPolicy {
+		if override.Kind != v1alpha1.OverrideBackendTrafficPolicy || !slices.Contains(e.facts.Platform.Overrides, override.Kind) {
 			continue
 		}
 		if merged, err := merge(policy, override); err == nil {

@@ -2,12 +2,12 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 
-	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 	kjson "sigs.k8s.io/json"
@@ -21,12 +21,17 @@ import (
 func (e *expansion) applyOverrides() {
 	var refused []Ref
 	for i, override := range e.exs.Spec.Overrides {
-		found := false
+		allowed, found := slices.Contains(e.facts.Platform.Overrides, override.Kind), false
 		for j, object := range e.out.Objects {
 			if object.GetObjectKind().GroupVersionKind().Kind != string(override.Kind) {
 				continue
 			}
 			found = true
+			if !allowed {
+				e.problem(v1alpha1.ReasonInvalidOverride, "spec.overrides[%d].kind: %s", i, e.facts.Platform.refuses(override.Kind))
+				refused = append(refused, RefOf(object))
+				continue
+			}
 			merged, err := merge(object, override)
 			if err == nil {
 				e.out.Objects[j] = merged
@@ -61,7 +66,6 @@ func (e *expansion) keepOverrides(ref Ref) bool {
 		if !ok {
 			return false
 		}
-		route.Spec.Hostnames = slices.Clone(live.Spec.Hostnames)
 		route.Labels, route.Annotations = maps.Clone(live.Labels), maps.Clone(live.Annotations)
 		maps.Copy(route.Labels, object.GetLabels())
 		delete(route.Annotations, v1alpha1.AnnotationIntent)
@@ -71,7 +75,7 @@ func (e *expansion) keepOverrides(ref Ref) bool {
 }
 
 // merge returns a copy of the object with the override merged in. A field that the kind does not
-// have, and a change of what is protected, are errors.
+// have, and a change of one that may not be overridden, are errors.
 func merge(object Object, override v1alpha1.Override) (Object, error) {
 	original, err := json.Marshal(object)
 	if err != nil {
@@ -92,69 +96,12 @@ func merge(object Object, override v1alpha1.Override) (Object, error) {
 	if len(strictErrors) > 0 {
 		return nil, fmt.Errorf("%w: remove it, or correct its name", strictErrors[0])
 	}
-	if field := changedProtected(object, out); field != "" {
-		return nil, fmt.Errorf("%s is Headgate's: remove it from the patch", field)
+	refused, err := refusedChange(override.Kind, object, out)
+	if err != nil {
+		return nil, err
+	}
+	if refused != "" {
+		return nil, errors.New(refused)
 	}
 	return out, nil
-}
-
-// changedProtected names the first protected field in which two objects differ. The CRD refuses
-// such overrides; this stands behind it for objects that were stored otherwise.
-func changedProtected(before, after Object) string {
-	gvkBefore, gvkAfter := before.GetObjectKind().GroupVersionKind(), after.GetObjectKind().GroupVersionKind()
-	switch {
-	case gvkBefore != gvkAfter:
-		return "apiVersion or kind"
-	case before.GetName() != after.GetName() || before.GetNamespace() != after.GetNamespace():
-		return "metadata.name or metadata.namespace"
-	case !reflect.DeepEqual(before.GetOwnerReferences(), after.GetOwnerReferences()):
-		return "metadata.ownerReferences"
-	case !hasAll(after.GetLabels(), before.GetLabels()):
-		return "one of its own metadata.labels"
-	}
-	protectedBefore, protectedAfter := protected(before), protected(after)
-	for i := range protectedBefore {
-		if !reflect.DeepEqual(protectedBefore[i].value, protectedAfter[i].value) {
-			return protectedBefore[i].field
-		}
-	}
-	return ""
-}
-
-type protectedField struct {
-	field string
-	value any
-}
-
-// protected lists what decides where traffic goes.
-func protected(object Object) []protectedField {
-	switch o := object.(type) {
-	case *gwapiv1.Gateway:
-		return []protectedField{
-			{"spec.gatewayClassName", o.Spec.GatewayClassName}, {"spec.infrastructure.parametersRef", parametersRef(o)},
-		}
-	case *gwapiv1.GRPCRoute:
-		return []protectedField{{"spec.rules", o.Spec.Rules}, {"spec.parentRefs", o.Spec.ParentRefs}}
-	case *egv1a1.BackendTrafficPolicy:
-		return []protectedField{{"spec.targetRefs", o.Spec.PolicyTargetReferences}, {"spec.routingType", o.Spec.RoutingType}}
-	case *egv1a1.EnvoyPatchPolicy:
-		return []protectedField{{"spec.targetRef", o.Spec.TargetRef}, {"spec.jsonPatches", o.Spec.JSONPatches}}
-	}
-	return nil
-}
-
-func parametersRef(gateway *gwapiv1.Gateway) *gwapiv1.LocalParametersReference {
-	if gateway.Spec.Infrastructure == nil {
-		return nil
-	}
-	return gateway.Spec.Infrastructure.ParametersRef
-}
-
-func hasAll(have, want map[string]string) bool {
-	for key, value := range want {
-		if have[key] != value {
-			return false
-		}
-	}
-	return true
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/go-logr/zapr"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
 )
 
 // Log formats.
@@ -41,6 +44,8 @@ type options struct {
 	watchNamespaces []string
 	// rollouts lets Headgate hold and release Deployments; without them it needs no rights to any.
 	rollouts bool
+	// overrides are the kinds that spec.overrides may change.
+	overrides []v1alpha1.OverrideKind
 	// workers is how many ExposedServices are worked on at once.
 	workers   int
 	xds       xdsOptions
@@ -52,7 +57,7 @@ type options struct {
 
 // parseOptions reads the command line, without the name of the program.
 func parseOptions(args []string, output io.Writer) (options, error) {
-	o := options{logLevel: zapcore.InfoLevel}
+	o := options{logLevel: zapcore.InfoLevel, overrides: gateway.DefaultOverrides()}
 	flags := flag.NewFlagSet("headgate", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address of the metrics endpoint; 0 turns it off")
@@ -66,15 +71,16 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.Func("watch-namespace",
 		"namespaces to look at, separated by commas; those of shared Gateways and of Services belong to them (default: all)",
 		func(value string) error {
-			o.watchNamespaces = nil
-			for namespace := range strings.SplitSeq(value, ",") {
-				if namespace = strings.TrimSpace(namespace); namespace != "" {
-					o.watchNamespaces = append(o.watchNamespaces, namespace)
-				}
-			}
+			o.watchNamespaces = listed(value)
 			return nil
 		})
 	flags.BoolVar(&o.rollouts, "rollouts", true, "roll out Deployments (spec.rollout.workloadRef); without, no rights to Deployments are needed")
+	flags.Func("override-kinds",
+		"kinds that spec.overrides may change, separated by commas; empty: none (default: GRPCRoute,BackendTrafficPolicy, whose overrides stay in their namespace)",
+		func(value string) (err error) {
+			o.overrides, err = parseOverrideKinds(value)
+			return err
+		})
 	flags.IntVar(&o.workers, "workers", defaultWorkers, "number of ExposedServices that are worked on at once")
 	o.xds.register(flags)
 	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
@@ -96,6 +102,30 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		return options{}, err
 	}
 	return o, nil
+}
+
+// listed are the entries of a list that is separated by commas.
+func listed(value string) []string {
+	var out []string
+	for entry := range strings.SplitSeq(value, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+// parseOverrideKinds reads a list of kinds. It is not nil.
+func parseOverrideKinds(value string) ([]v1alpha1.OverrideKind, error) {
+	out := []v1alpha1.OverrideKind{}
+	for _, name := range listed(value) {
+		kind := v1alpha1.OverrideKind(name)
+		if known := gateway.OverrideKinds(); !slices.Contains(known, kind) {
+			return nil, fmt.Errorf("%s is none of the kinds that can be overridden: %v", name, known)
+		}
+		out = append(out, kind)
+	}
+	return out, nil
 }
 
 // helpWanted: the flags have been printed, as asked.

@@ -7,10 +7,13 @@ import (
 	"testing"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/gateway"
 )
 
 func TestOptions(t *testing.T) {
-	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, workers: 4, logFormat: logFormatJSON}
+	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, workers: 4, logFormat: logFormatJSON, overrides: gateway.DefaultOverrides()}
 	with := func(f func(*options)) options {
 		o := defaults
 		f(&o)
@@ -33,6 +36,9 @@ func TestOptions(t *testing.T) {
 		"profiles":          {args: []string{"--pprof-bind-address=127.0.0.1:6060"}, want: with(func(o *options) { o.pprofAddress = "127.0.0.1:6060" })},
 		"no rollouts":       {args: []string{"--rollouts=false"}, want: with(func(o *options) { o.rollouts = false })},
 		"workers":           {args: []string{"--workers=16"}, want: with(func(o *options) { o.workers = 16 })},
+		"overrides":         {args: []string{"--override-kinds=Gateway, GRPCRoute"}, want: with(func(o *options) { o.overrides = []v1alpha1.OverrideKind{"Gateway", "GRPCRoute"} })},
+		"no overrides":      {args: []string{"--override-kinds="}, want: with(func(o *options) { o.overrides = []v1alpha1.OverrideKind{} })},
+		"unknown overrides": {args: []string{"--override-kinds=Service"}, err: "Service is none of the kinds that can be overridden"},
 		"no workers":        {args: []string{"--workers=0"}, err: "at least 1"},
 		"an unknown level":  {args: []string{"--log-level=loud"}, err: "loud"},
 		"an unknown format": {args: []string{"--log-format=xml"}, err: "json or console"},

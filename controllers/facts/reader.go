@@ -39,6 +39,8 @@ type Reader struct {
 	Wake *queue.WakeUps
 	// Namespaces are those that are watched; empty: all. In others nothing is there.
 	Namespaces []string
+	// Platform is what the owners of the cluster allow.
+	Platform gateway.Platform
 }
 
 // Asked says what is to be read of an ExposedService.
@@ -67,7 +69,7 @@ type Found struct {
 // Read reads everything that the expansion of an ExposedService depends on but the objects that were made for
 // it. It answers from memory: nothing remote is waited for.
 func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked Asked) (Found, error) {
-	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}, Watched: r.Namespaces}}
+	out := Found{Facts: gateway.Facts{Backends: map[string]gateway.BackendFacts{}, Watched: r.Namespaces, Platform: r.Platform}}
 	var err error
 	if asked.Gateway {
 		if err = r.readGateway(ctx, exs, &out); err != nil {
