@@ -8,6 +8,7 @@
 //	xdsfeed      what is served over xDS, and what clients make of it
 //	calls        counts the calls of backends beside the reconciler
 //	facts        what is known of backends
+//	clusterips   which addresses are those of the cluster itself
 //	index, refs  from a changed object to those that it matters to; what a spec refers to
 //	kube         kinds, reads, applies, ownership, events
 //	stripped     what the caches keep of objects
@@ -18,5 +19,5 @@
 //	certificates the certificates of the xDS server
 //
 // Imports point one way: controllers, exposure, report, xdsfeed, {deployments, calls, facts}, {index, refs},
-// {stripped, discovery}, kube, {metrics, queue, peers}.
+// {stripped, discovery, clusterips}, kube, {metrics, queue, peers}.
 package controllers

@@ -34,9 +34,10 @@ func TestGeneratedRoleIsEnough(t *testing.T) {
 	infra := apiserver.Namespace(t, w.kube)
 	w.create(w.sharedGateway(infra, "public"), grantPatch(infra, w.namespace))
 	forbidden := w.mayDo(generatedRules(t))
-	o := w.startOperator(alsoIn(infra))
+	o := w.startOperator(alsoIn(infra), resolvingBy(dns{"203.0.113.7"}))
 
 	owned, attached := w.exposedService("owned"), w.exposedService("attached", on(infra, "public", "grpc"))
+	attached.Spec.Backends = append(attached.Spec.Backends, v1alpha1.Backend{Name: "far", FQDN: &v1alpha1.FQDNBackend{Hostname: "far.example.com", Port: 443}})
 	w.create(owned, attached)
 	w.untilReady(owned)
 	w.untilReady(attached)
@@ -162,7 +163,7 @@ func TestAWatchedNamespaceEndsWithoutItsRoleBinding(t *testing.T) {
 	rules := []rbacv1.PolicyRule{{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"exposedservices"}, Verbs: []string{"patch"}}}
 	for _, rule := range generatedRules(t) {
 		if slices.ContainsFunc(rule.Resources, func(resource string) bool {
-			return slices.Contains([]string{"customresourcedefinitions", "gatewayclasses", "namespaces"}, resource)
+			return slices.Contains([]string{"customresourcedefinitions", "gatewayclasses", "namespaces", "nodes", "servicecidrs"}, resource)
 		}) {
 			rules = append(rules, rule)
 		}

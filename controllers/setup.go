@@ -32,6 +32,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/calls"
+	"github.com/headgate/headgate/controllers/clusterips"
 	"github.com/headgate/headgate/controllers/deployments"
 	"github.com/headgate/headgate/controllers/discovery"
 	"github.com/headgate/headgate/controllers/exposure"
@@ -78,6 +79,8 @@ type Config struct {
 	NoRollouts bool
 	// Overrides are the kinds that spec.overrides may change; nil: those whose overrides stay in their namespace.
 	Overrides []v1alpha1.OverrideKind
+	// Hosts says which hosts fqdn backends may name. Whose of the cluster an address is filled in, unless it is set.
+	Hosts facts.HostPolicy
 	// Clock tells the time; nil: the system's.
 	Clock clock.WithTicker
 	// Transport leads to the sources of call counts; nil: by Dial, whatever proxy the environment names.
@@ -137,6 +140,7 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 				&appsv1.Deployment{}:         {Transform: oneAfterTheOther(deployments.KeepPausers, stripper.StripDeployment)},
 				&corev1.Service{}:            {Transform: stripper.StripService},
 				&discoveryv1.EndpointSlice{}: {Transform: stripper.StripSlice},
+				&corev1.Node{}:               {Transform: clusterips.StripNode},
 			},
 		},
 		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(kube.SeesOwnWrites(namespaces))}},
@@ -243,6 +247,10 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Kinds: kube.NewServedKinds(off), Metrics: m,
 		Events: kube.Events{Recorder: mgr.GetEventRecorder(Name)}, Settled: kube.NewSettled(),
 	}
+	hosts := config.Hosts
+	if hosts.Owner == nil {
+		hosts.Owner = clusterips.New(mgr.GetCache(), mgr.GetAPIReader(), config.Clock, config.Namespaces).Owner
+	}
 	sources := &http.Client{Transport: config.Transport}
 	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.ObserveScrape})
 	counting := func(asked func(*v1alpha1.ExposedService) *calls.Source) calls.Config {
@@ -257,7 +265,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 		objects: objects, wake: wake,
 		facts: facts.Reader{
 			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake, Platform: gateway.Platform{Overrides: config.Overrides},
-			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, config.Clock, m),
+			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, hosts, config.Clock, m),
 		},
 		calls: calls.NewCounter(counting(calls.ErrorSource)), compared: calls.NewCounter(counting(calls.ComparedSource)),
 		latencies: calls.NewLatencies(counting(calls.HedgedSource)),

@@ -22,7 +22,8 @@ type backend struct { //nolint:recvcheck // it is passed by value, but for the l
 	// port is the Service's port, and ports are all that it has.
 	port  corev1.ServicePort
 	ports []corev1.ServicePort
-	// revoked: the Service is in another namespace, and no ReferenceGrant allows its use (any more).
+	// revoked: the Service is in another namespace, and no ReferenceGrant allows its use (any more); or it is a host that must not be
+	// called from here.
 	revoked bool
 	// canary: it is the canary of a rollout, or in its slot, and not in the spec.
 	canary bool
@@ -108,6 +109,17 @@ func (r Resolved) resolveService(b *backend, index int) *Problem {
 			"%s: an EndpointSlice of Service %s holds host names instead of addresses: %s", field, name, instead)}
 	}
 	return nil
+}
+
+// resolveHost says what stands against the use of the backend's host.
+func (r Resolved) resolveHost(b *backend, index int) *Problem {
+	if b.facts.Refused == "" || len(b.facts.Addresses) > 0 {
+		return nil
+	}
+	b.revoked = true
+	return &Problem{Reason: v1alpha1.ReasonRefNotPermitted, Message: fmt.Sprintf(
+		"spec.backends[%d].fqdn: %s: name a Service of the cluster in spec.backends[%d].service, which takes a ReferenceGrant if it is in another "+
+			"namespace; or ask the cluster's owners to allow this host (--fqdn-allow)", index, b.facts.Refused, index)}
 }
 
 // resolveImport finds the backend's ServiceImport and port. Its EndpointSlices are mirrored.

@@ -119,6 +119,9 @@ type BackendFacts struct {
 	Addresses []string
 	// Unresolved: that was asked for, and there is no answer with an address.
 	Unresolved bool
+	// Refused says why the host, or addresses that it resolves to, must not be called from here: they are the cluster's own.
+	// Empty: nothing stands against them. None of these are in Addresses.
+	Refused string
 }
 
 // SlotFacts are the facts of the Service of a slot.

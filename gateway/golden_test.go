@@ -41,6 +41,8 @@ type input struct {
 	ReferenceGrants []gwapiv1.ReferenceGrant    `json:"referenceGrants,omitempty"`
 	Probes          map[string]gateway.Probe    `json:"probes,omitempty"`
 	Addresses       map[string][]string         `json:"addresses,omitempty"`
+	// Refused says by the backends\' names why their hosts must not be called.
+	Refused         map[string]string           `json:"refused,omitempty"`
 	Imports         map[string]gateway.Import   `json:"imports,omitempty"`
 	Canary          *v1alpha1.ServiceBackend    `json:"canary,omitempty"`
 	LiveWeights     map[string]int32            `json:"liveWeights,omitempty"`
@@ -72,7 +74,7 @@ func (in *input) facts() gateway.Facts {
 	}
 	for _, backend := range backends {
 		have := gateway.BackendFacts{
-			Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name],
+			Probe: in.Probes[backend.Name], Addresses: in.Addresses[backend.Name], Refused: in.Refused[backend.Name],
 			OwnServiceIsNew: slices.Contains(in.NewServices, backend.Name),
 		}
 		if backend.Service != nil {

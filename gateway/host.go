@@ -29,8 +29,8 @@ type host struct {
 	standsBy bool
 }
 
-// known: calls can be sent there. A live Backend without addresses names the host by what nobody has
-// looked at, which is better than nothing.
+// known: calls can be sent there. A live Backend without addresses is one of a version before, and names the host, which is better than
+// nothing.
 func (h host) known() bool { return len(h.addresses) > 0 || h.live && len(h.unreachable) == 0 }
 
 // LiveHost is what live objects hold of an fqdn backend.
@@ -90,11 +90,10 @@ func Standby(fallback *egv1a1.Backend) []string {
 	return []string{name}
 }
 
-// NeedsAddresses says whether hosts come to stand in a cluster of Envoy that holds addresses only: one of
-// ours over xDS, or that of Envoy Gateway, if the first backend is not a host itself. The class may be
+// NeedsAddresses says whether somebody can call hosts by their addresses: Envoys of Envoy Gateway, or clients over xDS. The class may be
 // nil: it does not exist, or there is no Gateway.
 func NeedsAddresses(exs *v1alpha1.ExposedService, class *gwapiv1.GatewayClass) bool {
-	return exs.Spec.XDS != nil || sharesCluster(exs, class)
+	return exs.Spec.XDS != nil || class != nil && class.Spec.ControllerName == EnvoyGatewayController
 }
 
 // sharesCluster says whether all backends share a cluster of Envoy Gateway.
@@ -107,7 +106,7 @@ func (r Resolved) resolveHosts() {
 	families := r.proxyFamilies()
 	for i := range r.backends {
 		b := &r.backends[i]
-		if b.FQDN == nil {
+		if b.FQDN == nil || b.revoked {
 			continue
 		}
 		live := r.facts.LiveHosts[b.Name]
@@ -143,7 +142,7 @@ func RememberedHost(exs *v1alpha1.ExposedService, b *v1alpha1.Backend) *v1alpha1
 // HasUnknownHost says whether there is a host of the spec of which nobody knows an address.
 func (r Resolved) HasUnknownHost() bool {
 	return slices.ContainsFunc(r.backends, func(b backend) bool {
-		return !b.inside() && len(b.host.addresses) == 0 && len(b.host.unreachable) == 0
+		return !b.inside() && !b.revoked && len(b.host.addresses) == 0 && len(b.host.unreachable) == 0
 	})
 }
 
@@ -187,6 +186,11 @@ func (r Resolved) proxyFamilies() []corev1.IPFamily {
 // until that is known, nothing is.
 func (r Resolved) hostStatus(b backend) v1alpha1.BackendStatus {
 	out := v1alpha1.BackendStatus{Name: b.Name}
+	if b.revoked {
+		none := int32(0)
+		out.Ready, out.Total, out.Message = &none, &none, b.facts.Refused
+		return out
+	}
 	e := r.outlined()
 	switch needed := NeedsAddresses(r.exs, r.facts.Class); {
 	case r.facts.Class != nil && !e.hasPlace(b) && (r.exs.Spec.XDS == nil || sharesCluster(r.exs, r.facts.Class) && !b.host.known()):
@@ -217,7 +221,7 @@ func (r Resolved) outlined() *expansion {
 func (b backend) hostTrouble() string {
 	switch name := string(b.FQDN.Hostname); {
 	case len(b.host.addresses) > 0 && !b.host.remembered:
-		return ""
+		return b.facts.Refused
 	case len(b.host.addresses) > 0:
 		return fmt.Sprintf("host %s does not resolve; its last known addresses are used", name)
 	case len(b.host.unreachable) > 0:
@@ -231,17 +235,17 @@ func (b backend) hostTrouble() string {
 
 // hasPlace says whether the route can name the backend.
 func (e *expansion) hasPlace(b backend) bool {
-	return b.inside() || e.hostsWork() && (!e.shape.oneCluster || b.host.known())
+	return b.inside() || e.hostsWork() && b.host.known()
 }
 
-// addHosts makes a Backend for every fqdn backend. In the one-cluster shape it holds the addresses
-// that the host name resolves to, which Headgate keeps current: a host name would get a cluster of
-// its own. In the portable shape it holds the host name, which Envoy resolves.
+// addHosts makes a Backend for every fqdn backend. It holds the addresses that the host name resolves to, which Headgate keeps current.
+// Envoy could resolve the name itself, but would call whatever it leads to: a host must not be a way to what is inside the cluster. In
+// the one-cluster shape a name would get a cluster of its own as well.
 func (e *expansion) addHosts() {
 	for i, b := range e.backends {
 		switch {
 		case b.FQDN == nil, e.hostsWork() && !e.hasPlace(b):
-		case e.hostsWork() && e.shape.oneCluster && len(b.host.addresses) == 0:
+		case e.hostsWork() && len(b.host.addresses) == 0:
 			e.keep(egv1a1.GroupName, KindBackend, HostName(e.exs, b.Name))
 		case e.hostsWork():
 			e.add(e.hostBackend(b))
@@ -259,12 +263,6 @@ func (e *expansion) hostBackend(b backend) *egv1a1.Backend {
 		TypeMeta:   metav1.TypeMeta{APIVersion: egv1a1.GroupVersion.String(), Kind: KindBackend},
 		ObjectMeta: e.meta(HostName(e.exs, b.Name), b.Name),
 		Spec:       egv1a1.BackendSpec{AppProtocols: []egv1a1.AppProtocolType{egv1a1.AppProtocolTypeH2C}},
-	}
-	if !e.shape.oneCluster {
-		out.Spec.Endpoints = []egv1a1.BackendEndpoint{{
-			FQDN: &egv1a1.FQDNEndpoint{Hostname: string(b.FQDN.Hostname), Port: b.number()},
-		}}
-		return out
 	}
 	for _, address := range b.host.addresses[:min(len(b.host.addresses), maxBackendEndpoints)] {
 		out.Spec.Endpoints = append(out.Spec.Endpoints, egv1a1.BackendEndpoint{

@@ -82,8 +82,21 @@ func TestHostsAreCountedWhereAddressesAreNeeded(t *testing.T) {
 		"the live Backend names it": {want: "up", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) {
 			facts.LiveHosts = map[string]gateway.LiveHost{"eu": {Exists: true}}
 		}},
-		"a host is the first": {want: "up", change: func(exs *v1alpha1.ExposedService, _ *gateway.Facts) { exs.Spec.Backends = exs.Spec.Backends[1:] }},
-		"another class":       {want: "0", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) { facts.Class = other }},
+		"a host is the first": {want: "up", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
+			facts.Backends["eu"] = gateway.BackendFacts{Addresses: []string{"203.0.113.1"}}
+			exs.Spec.Backends = exs.Spec.Backends[1:]
+		}},
+		"a host is the first and was never resolved": {want: "0", change: func(exs *v1alpha1.ExposedService, _ *gateway.Facts) { exs.Spec.Backends = exs.Spec.Backends[1:] }},
+		"the cluster's own": {want: "0", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) {
+			facts.Backends["eu"] = gateway.BackendFacts{Unresolved: true, Refused: "host eu.example.com resolves to 10.96.0.10, the address of a Service"}
+		}},
+		"the cluster's own, though it served": {want: "0", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
+			facts.Backends["eu"] = gateway.BackendFacts{Unresolved: true, Refused: "host eu.example.com resolves to 10.96.0.10, the address of a Service"}
+			facts.LiveHosts = map[string]gateway.LiveHost{"eu": {Addresses: []string{"10.96.0.10"}, Exists: true}}
+			exs.Status.Backends = []v1alpha1.BackendStatus{{Name: "eu", Host: &v1alpha1.BackendHost{Hostname: "eu.example.com", Addresses: []string{"10.96.0.10"}}}}
+			exs.Spec.XDS = &v1alpha1.XDS{}
+		}},
+		"another class": {want: "0", change: func(_ *v1alpha1.ExposedService, facts *gateway.Facts) { facts.Class = other }},
 		"another class, and xds": {want: "unknown", change: func(exs *v1alpha1.ExposedService, facts *gateway.Facts) {
 			facts.Class, exs.Spec.XDS = other, &v1alpha1.XDS{}
 		}},

@@ -47,6 +47,8 @@ func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
 			trouble = r.resolveService(&b, i)
 		case spec.ServiceImport != nil:
 			trouble = r.resolveImport(&b, i)
+		case spec.FQDN != nil:
+			trouble = r.resolveHost(&b, i)
 		}
 		message := ""
 		if b.found = trouble == nil; !b.found {

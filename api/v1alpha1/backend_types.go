@@ -71,7 +71,8 @@ type ServiceImportBackend struct {
 
 // FQDNBackend is a host outside the cluster.
 type FQDNBackend struct {
-	// Hostname is the host's DNS name.
+	// Hostname is the host's DNS name. It must not be a name of the cluster itself, nor resolve to an address of its Pods, Services or
+	// nodes, unless the cluster's owners allow that.
 	//
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('*') && self.contains('.')",message="must be the full DNS name of one host, such as greeter.eu.example.com"

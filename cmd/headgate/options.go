@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -46,6 +47,8 @@ type options struct {
 	rollouts bool
 	// overrides are the kinds that spec.overrides may change.
 	overrides []v1alpha1.OverrideKind
+	// hosts says which hosts fqdn backends may name.
+	hosts facts.HostPolicy
 	// workers is how many ExposedServices are worked on at once.
 	workers   int
 	xds       xdsOptions
@@ -79,6 +82,13 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		"kinds that spec.overrides may change, separated by commas; empty: none (default: GRPCRoute,BackendTrafficPolicy, whose overrides stay in their namespace)",
 		func(value string) (err error) {
 			o.overrides, err = parseOverrideKinds(value)
+			return err
+		})
+	flags.StringVar(&o.hosts.ClusterDomain, "cluster-domain", facts.DefaultClusterDomain, "domain of the names of Services, which fqdn backends must not name")
+	flags.Func("fqdn-allow",
+		"hosts and addresses that fqdn backends may name although they are the cluster's own, separated by commas: DNS names (*.example.com for all below), addresses, ranges such as 10.0.0.0/8",
+		func(value string) (err error) {
+			o.hosts.Allowed, err = facts.ParseAllowedHosts(listed(value))
 			return err
 		})
 	flags.IntVar(&o.workers, "workers", defaultWorkers, "number of ExposedServices that are worked on at once")

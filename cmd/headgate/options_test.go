@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,11 +10,12 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/gateway"
 )
 
 func TestOptions(t *testing.T) {
-	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, workers: 4, logFormat: logFormatJSON, overrides: gateway.DefaultOverrides()}
+	defaults := options{metricsAddress: ":8443", metricsSecure: true, probeAddress: ":8081", rollouts: true, workers: 4, logFormat: logFormatJSON, overrides: gateway.DefaultOverrides(), hosts: facts.HostPolicy{ClusterDomain: "cluster.local"}}
 	with := func(f func(*options)) options {
 		o := defaults
 		f(&o)
@@ -39,11 +41,20 @@ func TestOptions(t *testing.T) {
 		"overrides":         {args: []string{"--override-kinds=Gateway, GRPCRoute"}, want: with(func(o *options) { o.overrides = []v1alpha1.OverrideKind{"Gateway", "GRPCRoute"} })},
 		"no overrides":      {args: []string{"--override-kinds="}, want: with(func(o *options) { o.overrides = []v1alpha1.OverrideKind{} })},
 		"unknown overrides": {args: []string{"--override-kinds=Service"}, err: "Service is none of the kinds that can be overridden"},
-		"no workers":        {args: []string{"--workers=0"}, err: "at least 1"},
-		"an unknown level":  {args: []string{"--log-level=loud"}, err: "loud"},
-		"an unknown format": {args: []string{"--log-format=xml"}, err: "json or console"},
-		"an argument":       {args: []string{"start"}, err: "only flags"},
-		"an unknown flag":   {args: []string{"--verbose"}, err: "verbose"},
+		"hosts": {
+			args: []string{"--cluster-domain=prod.example.com", "--fqdn-allow=*.svc.prod.example.com, 10.1.2.3/8"},
+			want: with(func(o *options) {
+				o.hosts = facts.HostPolicy{ClusterDomain: "prod.example.com", Allowed: facts.AllowedHosts{
+					Names: []string{"*.svc.prod.example.com"}, Ranges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+				}}
+			}),
+		},
+		"hosts that are none": {args: []string{"--fqdn-allow=https://a.example.com"}, err: "no DNS name, such as"},
+		"no workers":          {args: []string{"--workers=0"}, err: "at least 1"},
+		"an unknown level":    {args: []string{"--log-level=loud"}, err: "loud"},
+		"an unknown format":   {args: []string{"--log-format=xml"}, err: "json or console"},
+		"an argument":         {args: []string{"start"}, err: "only flags"},
+		"an unknown flag":     {args: []string{"--verbose"}, err: "verbose"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseOptions(c.args, &bytes.Buffer{})

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/headgate/headgate/controllers/metrics"
 	"github.com/headgate/headgate/controllers/queue"
@@ -37,6 +39,7 @@ var _ Resolver = (*net.Resolver)(nil)
 // take a backend away. It runs on every replica.
 type Hosts struct {
 	resolver Resolver
+	policy   HostPolicy
 	metrics  *metrics.Metrics
 	queue    queue.Queue[string]
 
@@ -50,14 +53,24 @@ type Hosts struct {
 type host struct {
 	users map[user]bool
 	// answered: a look-up has ended, well or not.
-	answered  bool
-	addresses []string
+	answered bool
+	HostAnswer
+}
+
+// HostAnswer is what is known of a host.
+type HostAnswer struct {
+	// Addresses are the IP addresses that it resolved to when that last worked, and that may be called, sorted.
+	Addresses []string
+	// Refused says why the host, or some of its addresses, must not be called; empty: nothing stands against them.
+	Refused string
+	// Awaited: its first look-up has not ended.
+	Awaited bool
 }
 
 // NewHosts knows of no host yet. Start looks them up.
-func NewHosts(resolver Resolver, clock clock.WithTicker, m *metrics.Metrics) *Hosts {
+func NewHosts(resolver Resolver, policy HostPolicy, clock clock.WithTicker, m *metrics.Metrics) *Hosts {
 	return &Hosts{
-		resolver: resolver, metrics: m, known: map[string]*host{}, followed: map[user][]string{},
+		resolver: resolver, policy: policy, metrics: m, known: map[string]*host{}, followed: map[user][]string{},
 		queue: queue.New[string](firstHostRetry, HostRefresh, clock),
 	}
 }
@@ -70,16 +83,17 @@ func (h *Hosts) Start(ctx context.Context) error {
 	return queue.Serve(ctx, h.queue, hostsAtOnce, h.lookUp)
 }
 
-// Addresses are the IP addresses of a host that is followed, sorted; none: it has never been resolved.
-// Awaited: its first look-up has not ended.
-func (h *Hosts) Addresses(name string) (addresses []string, awaited bool) {
+// Answer is what is known of a host that is followed.
+func (h *Hosts) Answer(name string) HostAnswer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	have := h.known[name]
 	if have == nil {
-		return nil, true
+		return HostAnswer{Awaited: true}
 	}
-	return have.addresses, !have.answered
+	answer := have.HostAnswer
+	answer.Awaited = !have.answered
+	return answer
 }
 
 // follow has hosts looked up for somebody, and no others for them.
@@ -119,15 +133,15 @@ func (h *Hosts) lookUp(ctx context.Context, name string) {
 	}
 	limited, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
-	found, err := h.resolver.LookupHost(limited, name)
+	found, refused, err := h.ask(limited, name)
 	if ctx.Err() != nil {
 		return // It was broken off, and says nothing.
 	}
 	h.metrics.CountLookup(err)
-	for _, u := range h.note(name, found, err) {
+	for _, u := range h.note(name, found, refused, err) {
 		u.tell()
 	}
-	if err != nil || len(found) == 0 {
+	if err != nil || len(found) == 0 && refused == "" {
 		h.queue.AddRateLimited(name)
 		return
 	}
@@ -141,8 +155,25 @@ func (h *Hosts) isFollowed(name string) bool {
 	return h.known[name] != nil
 }
 
+// ask resolves a host, and says which of its addresses may be called and why others may not.
+func (h *Hosts) ask(ctx context.Context, name string) (allowed []string, refused string, err error) {
+	if refused = h.policy.refuseName(name); refused != "" {
+		return nil, refused, nil
+	}
+	// With the dot no search domain of the pod comes into it, which would find names of the cluster.
+	found, err := h.resolver.LookupHost(ctx, strings.TrimSuffix(name, ".")+".")
+	if err != nil {
+		return nil, "", err
+	}
+	allowed, refused, err = h.policy.allowedOf(ctx, name, found)
+	if err != nil && ctx.Err() == nil {
+		logf.FromContext(ctx).Error(err, "A host is left as it is", "host", name)
+	}
+	return allowed, refused, err
+}
+
 // note takes in an answer, and returns to whom it is news.
-func (h *Hosts) note(name string, found []string, err error) []user {
+func (h *Hosts) note(name string, found []string, refused string, err error) []user {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	have := h.known[name]
@@ -151,10 +182,10 @@ func (h *Hosts) note(name string, found []string, err error) []user {
 	}
 	news := !have.answered
 	have.answered = true
-	if err == nil && len(found) > 0 {
+	if err == nil && (len(found) > 0 || refused != "") {
 		addresses := slices.Compact(slices.Sorted(slices.Values(found)))
-		news = news || !slices.Equal(addresses, have.addresses)
-		have.addresses = addresses
+		news = news || !slices.Equal(addresses, have.Addresses) || refused != have.Refused
+		have.Addresses, have.Refused = addresses, refused
 	}
 	if !news {
 		return nil

@@ -163,10 +163,10 @@ func (l *look) backends(ctx context.Context) error {
 		case backend.ServiceImport != nil:
 			facts, err = l.serviceImport(ctx, backend)
 		case gateway.NeedsAddresses(l.exs, l.out.Class):
-			var awaited bool
-			facts.Addresses, awaited = l.Hosts.Addresses(string(backend.FQDN.Hostname))
-			facts.Unresolved = !awaited && len(facts.Addresses) == 0
-			l.out.Awaited = l.out.Awaited || awaited
+			answer := l.Hosts.Answer(string(backend.FQDN.Hostname))
+			facts.Addresses, facts.Refused = answer.Addresses, answer.Refused
+			facts.Unresolved = !answer.Awaited && len(answer.Addresses) == 0
+			l.out.Awaited = l.out.Awaited || answer.Awaited
 		}
 		if err != nil {
 			return fmt.Errorf("backend %s: %w", backend.Name, err)

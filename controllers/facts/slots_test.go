@@ -81,7 +81,7 @@ func TestSlotsAreRead(t *testing.T) {
 			clock := clocktesting.NewFakeClock(time.Unix(1_000_000, 0))
 			reader := Reader{
 				Client: cluster, Kinds: kube.NewServedKinds(nil), Clock: clock, Wake: &queue.WakeUps{},
-				Hosts: NewHosts(nil, clock, metrics.New()), Probes: NewProbes(cluster, clock),
+				Hosts: NewHosts(nil, HostPolicy{}, clock, metrics.New()), Probes: NewProbes(cluster, clock),
 			}
 			found, err := reader.Read(t.Context(), exs, Asked{XDS: true, Own: func(name string) *corev1.Service {
 				return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}}

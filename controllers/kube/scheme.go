@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,6 +29,7 @@ func NewScheme() (*runtime.Scheme, error) {
 		appsv1.AddToScheme(scheme),
 		policyv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme),
+		networkingv1.AddToScheme(scheme),
 		gwapiv1.Install(scheme),
 		gwapiv1beta1.Install(scheme),
 		egv1a1.AddToScheme(scheme),

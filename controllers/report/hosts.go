@@ -34,6 +34,9 @@ func hostOf(exs *v1alpha1.ExposedService, facts gateway.Facts, backend string) *
 	if i < 0 || exs.Spec.XDS == nil {
 		return nil
 	}
+	if facts.Backends[backend].Refused != "" && len(facts.Backends[backend].Addresses) == 0 {
+		return nil // It is not to be used again.
+	}
 	now, remembered := facts.Backends[backend].Addresses, gateway.RememberedHost(exs, &exs.Spec.Backends[i])
 	if remembered != nil && (len(now) == 0 || slices.ContainsFunc(remembered.Addresses, func(a string) bool { return slices.Contains(now, a) })) {
 		return remembered

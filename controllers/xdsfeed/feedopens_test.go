@@ -55,7 +55,7 @@ func newStation(t *testing.T, services ...v1alpha1.ExposedService) *station {
 	}
 	reader := facts.Reader{
 		Client: s.world, Kinds: kube.NewServedKinds(nil), Clock: s.clock, Wake: wake,
-		Hosts: facts.NewHosts(s.names, s.clock, metrics.New()), Probes: facts.NewProbes(s.world, s.clock),
+		Hosts: facts.NewHosts(s.names, facts.HostPolicy{}, s.clock, metrics.New()), Probes: facts.NewProbes(s.world, s.clock),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

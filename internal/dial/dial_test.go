@@ -13,7 +13,7 @@ func TestWhatIsLocalIsNotDialled(t *testing.T) {
 		"100.100.100.200:80": true, "[::ffff:100.100.100.200]:443": true, "168.63.129.16:80": true, "[fd00:c1::a9fe:a9fe]:80": true,
 		"[fd00:42::42]:80": true, "[fd00:a9fe:a9fe::1]:80": true, "[fd00:100::100:200]:80": true, "192.0.0.192:80": true, "100.100.100.201:80": false, "[fd00:ec3::254]:80": false, "10.0.0.1:80": false, "[fd00::1]:80": false, "8.8.8.8:443": false, "nonsense": true,
 	} {
-		if err := refuseLocal(address); (err != nil) != refused {
+		if err := refuseAddress(address); (err != nil) != refused {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -269,7 +269,7 @@ func (h *hosts) set(f func(*hosts)) {
 // LookupHost implements facts.Resolver.
 func (h *hosts) LookupHost(ctx context.Context, host string) ([]string, error) {
 	h.mu.Lock()
-	fails, hangs, answer := h.fails, h.hangs, h.answers[host]
+	fails, hangs, answer := h.fails, h.hangs, h.answers[strings.TrimSuffix(host, ".")]
 	h.mu.Unlock()
 	if hangs {
 		<-ctx.Done()

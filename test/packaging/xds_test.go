@@ -189,7 +189,7 @@ func TestThePodsOfTheCertificatesAreRestrictedAndNotTheOperators(t *testing.T) {
 // Both makers of certificates, and the clients, know the server by the same names.
 func TestTheCertificateHasTheNamesOfTheService(t *testing.T) {
 	const want = "headgate-xds.headgate-system,headgate-xds.headgate-system.svc,headgate-xds.headgate-system.svc.example.org,xds.example.com"
-	more := ",xds.clusterDomain=example.org,xds.certificates.dnsNames={xds.example.com}"
+	more := ",clusterDomain=example.org,xds.certificates.dnsNames={xds.example.com}"
 	job := convert[batchv1.Job](t, render(t, "--set", xdsValues["a Job"]+more).get(t, "Job headgate-xds-certificates-hook"))
 	if args := job.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, "--dns-names="+want) {
 		t.Errorf("arguments are %v", args)

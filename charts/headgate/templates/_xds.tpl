@@ -18,7 +18,7 @@
 
 {{- define "headgate.xds.dnsNames" -}}
 {{- $name := printf "%s.%s" (include "headgate.xds.name" .) .Release.Namespace }}
-{{- $names := list $name (printf "%s.svc" $name) (printf "%s.svc.%s" $name .Values.xds.clusterDomain) }}
+{{- $names := list $name (printf "%s.svc" $name) (printf "%s.svc.%s" $name .Values.clusterDomain) }}
 {{- concat $names .Values.xds.certificates.dnsNames | toYaml }}
 {{- end }}
 
