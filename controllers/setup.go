@@ -79,6 +79,8 @@ type Config struct {
 	NoRollouts bool
 	// Overrides are the kinds that spec.overrides may change; nil: those whose overrides stay in their namespace.
 	Overrides []v1alpha1.OverrideKind
+	// HostOwnership has ExposedServices have only host names of their namespaces (annotation headgate.dev/hostnames).
+	HostOwnership bool
 	// Hosts says which hosts fqdn backends may name. Whose of the cluster an address is filled in, unless it is set.
 	Hosts facts.HostPolicy
 	// Clock tells the time; nil: the system's.
@@ -141,6 +143,7 @@ func ManagerOptions(namespaces []string) (ctrl.Options, error) {
 				&corev1.Service{}:            {Transform: stripper.StripService},
 				&discoveryv1.EndpointSlice{}: {Transform: stripper.StripSlice},
 				&corev1.Node{}:               {Transform: clusterips.StripNode},
+				facts.NewNamespace():         {Transform: stripper.StripNamespace},
 			},
 		},
 		Client:    client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(kube.SeesOwnWrites(namespaces))}},
@@ -264,7 +267,7 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	return &parts{
 		objects: objects, wake: wake,
 		facts: facts.Reader{
-			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake, Platform: gateway.Platform{Overrides: config.Overrides},
+			Client: mgr.GetClient(), Kinds: objects.Kinds, Clock: config.Clock, Namespaces: config.Namespaces, Wake: wake, Platform: gateway.Platform{Overrides: config.Overrides, HostOwnership: config.HostOwnership},
 			Probes: facts.NewProbes(mgr.GetAPIReader(), config.Clock), Hosts: facts.NewHosts(config.Resolver, hosts, config.Clock, m),
 		},
 		calls: calls.NewCounter(counting(calls.ErrorSource)), compared: calls.NewCounter(counting(calls.ComparedSource)),
@@ -308,7 +311,16 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), index.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),
+		w.watchHostnames(config, w.exposure),
 	)
+}
+
+// watchHostnames looks at all again when host names come to belong to another namespace.
+func (w *watcher) watchHostnames(config Config, c controller.Controller) error {
+	if !config.HostOwnership {
+		return nil
+	}
+	return c.Watch(source.Kind[client.Object](w.mgr.GetCache(), facts.NewNamespace(), w.mapper.All(), index.HostnamesMatter()))
 }
 
 // watchServed watches the kinds that are there now, so that the first run waits for them to be in

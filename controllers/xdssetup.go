@@ -123,6 +123,7 @@ func addFeedController(
 		c.Watch(source.Channel(kindsChanged, w.feedMapper().All())),
 		c.Watch(queue.StartWith(xdsfeed.Begin)),
 		c.Watch(source.Func(wake.Start)),
+		w.watchHostnames(config, c),
 	)
 }
 

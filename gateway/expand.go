@@ -50,6 +50,7 @@ func (r Resolved) Expand() Expansion {
 		e.addRoute()
 	}
 	e.out.exists = e.existing()
+	e.withoutForeignRoute()
 	e.applyOverrides()
 	return e.out
 }

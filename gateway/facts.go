@@ -36,6 +36,8 @@ type Facts struct {
 	Capabilities Capabilities
 	// Platform is what the owners of the cluster allow.
 	Platform Platform
+	// Hostnames says which host names the ExposedService may have.
+	Hostnames HostOwnership
 	// Backends holds the facts of each backend of the spec, and of a canary of the user's own, by its name.
 	Backends map[string]BackendFacts
 	// Slots are the facts of the Services of both slots of the first backend, if it has any.

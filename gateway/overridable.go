@@ -15,6 +15,8 @@ import (
 type Platform struct {
 	// Overrides are the kinds that spec.overrides may change.
 	Overrides []v1alpha1.OverrideKind
+	// HostOwnership: an ExposedService may have only host names of its namespace.
+	HostOwnership bool
 }
 
 // refuses says that an override of a kind is not allowed here, and what to do.

@@ -66,6 +66,9 @@ func Resolve(exs *v1alpha1.ExposedService, facts Facts) Resolved {
 	}
 	r.canary, r.canaryProblem = r.resolveCanary()
 	r.problems = append(r.problems, twins(exs)...)
+	if trouble := r.foreignHosts(); trouble != nil {
+		r.problems = append(r.problems, *trouble)
+	}
 	if trouble := r.cannotHaveSlots(); trouble != nil {
 		r.problems = append(r.problems, *trouble)
 	}

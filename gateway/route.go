@@ -35,9 +35,7 @@ func (e *expansion) addRoute() {
 			Rules:           []gwapiv1.GRPCRouteRule{{Matches: matches(e.exs.Spec.Rules), BackendRefs: e.backendRefs()}},
 		},
 	}
-	for _, hostname := range e.exs.Spec.Hostnames {
-		route.Spec.Hostnames = append(route.Spec.Hostnames, gwapiv1.Hostname(hostname))
-	}
+	route.Spec.Hostnames, _ = e.hostnames()
 	e.add(route)
 }
 

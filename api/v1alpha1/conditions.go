@@ -51,6 +51,9 @@ const (
 	AnnotationBesides = "headgate.dev/besides"
 	// AnnotationIntent holds a hash of what was last applied, so that a removed field is noticed.
 	AnnotationIntent = "headgate.dev/intent"
+	// AnnotationHostnames of a Namespace holds the host names that its ExposedServices may have, separated by commas, such as
+	// "api.example.com, *.shop.example.com".
+	AnnotationHostnames = "headgate.dev/hostnames"
 	// Finalizer guards the objects in other namespaces, which no owner reference can reach.
 	Finalizer = "headgate.dev/cleanup"
 )

@@ -21,6 +21,8 @@ const (
 	ReasonNameConflict Reason = "NameConflict"
 	// ReasonRouteConflict: an older ExposedService has the same host and match on the same Gateway.
 	ReasonRouteConflict Reason = "RouteConflict"
+	// ReasonHostnameNotPermitted: a host name does not belong to the namespace.
+	ReasonHostnameNotPermitted Reason = "HostnameNotPermitted"
 	// ReasonRolloutNotSupported: spec.rollout asks for something that Headgate does not do.
 	ReasonRolloutNotSupported Reason = "RolloutNotSupported"
 	// ReasonXDSDisabled: spec.xds is set, and Headgate runs without its xDS server.
@@ -218,6 +220,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionAccepted, ReasonInvalidOverride, "an override cannot be merged"},
 		{ConditionAccepted, ReasonNameConflict, "an object that Headgate did not make has the name that it needs"},
 		{ConditionAccepted, ReasonRouteConflict, "an older ExposedService has the same host and match on the same Gateway"},
+		{ConditionAccepted, ReasonHostnameNotPermitted, "a host name does not belong to the namespace"},
 		{ConditionAccepted, ReasonRolloutNotSupported, "spec.rollout asks for something that Headgate does not do"},
 		{ConditionAccepted, ReasonXDSDisabled, "spec.xds is set, and Headgate runs without its xDS server"},
 		{ConditionAccepted, ReasonFieldsIgnored, "the data plane cannot do everything that is asked for; the rest works"},

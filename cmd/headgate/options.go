@@ -47,6 +47,8 @@ type options struct {
 	rollouts bool
 	// overrides are the kinds that spec.overrides may change.
 	overrides []v1alpha1.OverrideKind
+	// hostOwnership has ExposedServices have only host names of their namespaces.
+	hostOwnership bool
 	// hosts says which hosts fqdn backends may name.
 	hosts facts.HostPolicy
 	// workers is how many ExposedServices are worked on at once.
@@ -84,6 +86,8 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 			o.overrides, err = parseOverrideKinds(value)
 			return err
 		})
+	flags.BoolVar(&o.hostOwnership, "hostname-ownership", false,
+		"let ExposedServices have only host names that the annotation headgate.dev/hostnames of their namespace holds")
 	flags.StringVar(&o.hosts.ClusterDomain, "cluster-domain", facts.DefaultClusterDomain, "domain of the names of Services, which fqdn backends must not name")
 	flags.Func("fqdn-allow",
 		"hosts and addresses that fqdn backends may name although they are the cluster's own, separated by commas: DNS names (*.example.com for all below), addresses, ranges such as 10.0.0.0/8",

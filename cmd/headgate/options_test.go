@@ -50,6 +50,7 @@ func TestOptions(t *testing.T) {
 			}),
 		},
 		"hosts that are none": {args: []string{"--fqdn-allow=https://a.example.com"}, err: "no DNS name, such as"},
+		"host ownership":      {args: []string{"--hostname-ownership"}, want: with(func(o *options) { o.hostOwnership = true })},
 		"no workers":          {args: []string{"--workers=0"}, err: "at least 1"},
 		"an unknown level":    {args: []string{"--log-level=loud"}, err: "loud"},
 		"an unknown format":   {args: []string{"--log-format=xml"}, err: "json or console"},

@@ -137,7 +137,8 @@ func (r *run) claimCalls(ctx context.Context) {
 		r.Facts.Wake.Wake(r.grants.release(key)...)
 		return
 	}
-	own := newClaimant(r.exs, r.Claims.Of(r.exs), r.live)
+	wants := r.Claims.Of(r.exs).Without(r.found.Hostnames.Foreign(r.exs))
+	own := newClaimant(r.exs, wants, r.live)
 	rivals, err := r.rivals(ctx)
 	if err != nil {
 		r.exposing.Fail(fmt.Errorf("look for rivals on Gateway %s: %w", own.wants.Gateway, err))

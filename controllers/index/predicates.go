@@ -41,6 +41,17 @@ func RivalsMatter() predicate.Predicate {
 	}})
 }
 
+// HostnamesMatter lets through Namespaces that come, go, or get other host names.
+func HostnamesMatter() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return e.Object.GetAnnotations()[v1alpha1.AnnotationHostnames] != "" },
+		DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.GetAnnotations()[v1alpha1.AnnotationHostnames] != "" },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetAnnotations()[v1alpha1.AnnotationHostnames] != e.ObjectNew.GetAnnotations()[v1alpha1.AnnotationHostnames]
+		},
+	}
+}
+
 // ClientsMatter lets through what replicas report of their xDS clients, to the one who sums it up.
 func ClientsMatter() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

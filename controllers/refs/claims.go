@@ -50,6 +50,15 @@ func ClaimsOf(exs *v1alpha1.ExposedService) Claims {
 	return out.ordered()
 }
 
+// Without are the claims without some hosts; "" is the claim to all.
+func (c Claims) Without(hosts []string) Claims {
+	if len(hosts) == 0 {
+		return c
+	}
+	c.Hosts = slices.DeleteFunc(slices.Clone(c.Hosts), func(host string) bool { return slices.Contains(hosts, host) })
+	return c
+}
+
 // ClaimsOfRoute are the claims of a live route, of the Gateway that it names first.
 func ClaimsOfRoute(route *gwapiv1.GRPCRoute) Claims {
 	if len(route.Spec.ParentRefs) == 0 {

@@ -132,12 +132,23 @@ func (c *catalog) rejudge(key types.NamespacedName, ports map[sharedPort]bool) [
 
 // without makes the resources of an ExposedService anew, if those that are there are not without the hosts that it has lost.
 func (c *catalog) without(key types.NamespacedName) {
-	entry, lost := c.entries[key], c.lost[key].Hosts
+	entry, lost := c.entries[key], c.hostsLost(key)
 	if slices.Equal(entry.exposure.Lost, lost) {
 		return
 	}
 	entry.exposure.Lost = lost
 	c.entries[key] = newEntry(entry.exposure)
+}
+
+// hostsLost are the hosts that an ExposedService claims and does not get: those that another one has, and those that do not belong to its namespace.
+func (c *catalog) hostsLost(key types.NamespacedName) []string {
+	lost, foreign := c.lost[key].Hosts, c.entries[key].exposure.Foreign
+	if len(foreign) == 0 {
+		return lost
+	}
+	out := slices.Concat(lost, foreign)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // change collects what is to be set of some ExposedServices and ports.
@@ -207,7 +218,7 @@ func (c *catalog) hosts(key types.NamespacedName) ([]string, v1alpha1.PortNumber
 		return nil, 0
 	}
 	exs := c.entries[key].exposure.Service
-	return resource.HostsOf(exs, c.lost[key].Hosts), ptr.Deref(exs.Spec.XDS.Port, 0)
+	return resource.HostsOf(exs, c.hostsLost(key)), ptr.Deref(exs.Spec.XDS.Port, 0)
 }
 
 func (c *catalog) joinPort(key types.NamespacedName) {

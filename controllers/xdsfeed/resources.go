@@ -52,7 +52,9 @@ func toCache(resources []resource.Resource) []cache.Resource {
 // exposureFrom puts what was read of the backends into the words of the builders.
 func exposureFrom(exs *v1alpha1.ExposedService, facts gateway.Facts) resource.Exposure {
 	seen := gateway.Resolve(exs, facts).Slices()
-	out := resource.Exposure{Service: exs, Backends: make(map[string]resource.Backend, len(exs.Spec.Backends))}
+	out := resource.Exposure{
+		Service: exs, Backends: make(map[string]resource.Backend, len(exs.Spec.Backends)), Foreign: resource.ForeignHosts(facts.Hostnames.Foreign(exs)),
+	}
 	backends := exs.Spec.Backends
 	if _, takesPart := seen[v1alpha1.CanaryName]; takesPart {
 		backends = append(slices.Clip(backends), v1alpha1.Backend{Name: v1alpha1.CanaryName})

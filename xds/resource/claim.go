@@ -107,6 +107,17 @@ func has(exs *v1alpha1.ExposedService, c claim) bool {
 	return xds != nil && slices.Contains(xds.Hosts, c.host) && (c.port == 0 || c.port == xds.Port)
 }
 
+// ForeignHosts are claims by the words of the spec, in which "" stands for every host.
+func ForeignHosts(hosts []string) []string {
+	out := slices.Clone(hosts)
+	for i, host := range out {
+		if host == "" {
+			out[i] = everyHost
+		}
+	}
+	return out
+}
+
 // HostsOf are the hosts that an ExposedService has, for its status: those that it claims, without those that it lost.
 func HostsOf(exs *v1alpha1.ExposedService, lost []string) []string {
 	claims, _ := claimsOf(exs)

@@ -22,6 +22,8 @@ type Exposure struct {
 	Slots map[string]v1alpha1.Slot
 	// Lost are the hosts that it claims and that another one has ([Conflicts]).
 	Lost []string
+	// Foreign are the hosts that it claims and that do not belong to its namespace. Lost has them as well.
+	Foreign []string
 }
 
 // Backend is what is known of a backend, or of a canary.
