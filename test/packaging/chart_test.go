@@ -182,6 +182,34 @@ func TestChartAndKustomizeInstallTheSame(t *testing.T) {
 	}
 }
 
+// What people may do is in one place for all: the status says what Headgate has found, and finalizers what it has to remove, so that nobody else
+// writes either. Approving is for whoever has been given the role for it.
+func TestTheRolesOfPeopleGiveThemTheSpecAlone(t *testing.T) {
+	for name, rendered := range map[string]objects{
+		"chart":     render(t),
+		"kustomize": kustomize(t, repository("config", "default")),
+	} {
+		for role, aggregate := range map[string]string{"admin": "admin", "editor": "edit", "viewer": "view", "approver": ""} {
+			object := rendered.get(t, "ClusterRole headgate-"+role)
+			for label := range object.GetLabels() {
+				if strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") && label != "rbac.authorization.k8s.io/aggregate-to-"+aggregate {
+					t.Errorf("%s: %s is in a role of Kubernetes: %s", name, role, label)
+				}
+			}
+			for _, rule := range rules(t, object) {
+				for _, resource := range rule.Resources {
+					if resource != "exposedservices" && (resource != "exposedservices/status" || !slices.Equal(rule.Verbs, []string{"get"})) {
+						t.Errorf("%s: %s may %v %s", name, role, rule.Verbs, resource)
+					}
+				}
+				if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Verbs, "approve") != (role == "approver") && rule.Resources[0] == "exposedservices" {
+					t.Errorf("%s: %s has the verbs %v", name, role, rule.Verbs)
+				}
+			}
+		}
+	}
+}
+
 // policyKind is how the chart is told that the API server serves the kind.
 const policyKind = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 
@@ -514,7 +542,7 @@ func TestEveryTemplateIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "rollouts.admissionPolicy=true") {
+	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "rollouts.admissionPolicy=true", "rollouts.approval.restrict=true") {
 		output, err := helmTemplate(t, "--set", values)
 		if err != nil {
 			t.Fatalf("helm template: %v\n%s", err, output)
