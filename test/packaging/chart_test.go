@@ -45,6 +45,9 @@ func TestChartRefusesWrongValues(t *testing.T) {
 		"Secrets by a wildcard":    "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={*}",
 		"egress without a list":    "networkPolicy.extraEgress=all",
 		"a policy that may be":     "rollouts.admissionPolicy=Maybe",
+		"a group without a name":   "rollouts.approval.groups[0].name=x",
+		"an address without bits":  "networkPolicy.apiServerCIDRs={10.0.0.1}",
+		"DNS on no port":           "networkPolicy.dns.port=53",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if output, err := helmTemplate(t, "--set", value); err == nil {
