@@ -29,8 +29,11 @@ func parseCertificatesOptions(args []string, output io.Writer) (certificates.Con
 	flags := flag.NewFlagSet("headgate "+commandCertificates, flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&config.Namespace, "namespace", "", "namespace of the Secrets")
-	flags.StringVar(&config.Authority, "authority-secret", "headgate-xds-ca", "Secret with the authority's certificate and key")
-	flags.StringVar(&config.Server, "server-secret", "headgate-xds-tls", "Secret with the server's certificate and key, and the authority's certificate")
+	flags.StringVar(&config.ClientAuthority, "authority-secret", "headgate-xds-ca", "Secret with the certificate and key of the clients' authority")
+	flags.StringVar(&config.ServerAuthority, "server-authority-secret", "headgate-xds-server-ca", "Secret with the certificate and key of the server's authority")
+	flags.StringVar(&config.Server, "server-secret", "headgate-xds-tls", "Secret with the server's certificate and key, and the certificates of the clients' authorities")
+	flags.DurationVar(&config.SeparateAfter, "separate-after", certificates.Lifetime,
+		"how long a server with a certificate of the clients' authority, as versions before had it, goes on with it; clients renew their certificates meanwhile")
 	flags.Func("dns-names", "names of the server, separated by commas", func(value string) error {
 		config.DNSNames = strings.Split(value, ",")
 		return nil
@@ -43,6 +46,8 @@ func parseCertificatesOptions(args []string, output io.Writer) (certificates.Con
 		return config, fmt.Errorf("unexpected argument %q: headgate %s takes only flags", flags.Arg(0), commandCertificates)
 	case config.Namespace == "" || len(config.DNSNames) == 0:
 		return config, errors.New("--namespace and --dns-names are needed")
+	case config.SeparateAfter < 0:
+		return config, fmt.Errorf("--separate-after %s: give 0s or more", config.SeparateAfter)
 	}
 	return config, nil
 }

@@ -28,7 +28,11 @@ func certificateCommand(ctx context.Context, arguments []string, console console
 	if err != nil {
 		return err
 	}
-	authorities, err := readAuthorities(ctx, config, o.headgateNamespace, o.authority)
+	kube, err := coreClient(config)
+	if err != nil {
+		return err
+	}
+	authorities, trusted, err := readAuthorities(ctx, kube, o)
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,7 @@ func certificateCommand(ctx context.Context, arguments []string, console console
 		return fmt.Errorf("the authority in Secret %s/%s: %w", o.headgateNamespace, o.authority, err)
 	}
 	files := map[string][]byte{
-		corev1.TLSCertKey: issued.Certificate, corev1.TLSPrivateKeyKey: issued.Key, caKey: authorities.Bundle,
+		corev1.TLSCertKey: issued.Certificate, corev1.TLSPrivateKeyKey: issued.Key, caKey: trusted,
 	}
 	if o.output != "" {
 		return writeCertificate(o.output, files, console)
@@ -49,29 +53,56 @@ func certificateCommand(ctx context.Context, arguments []string, console console
 // caKey is the key of a Secret, or the name of a file, with the authorities that sign the server's certificate.
 const caKey = "ca.crt"
 
-// readAuthorities reads what the chart's Job has made, and says what to do when that fails.
-func readAuthorities(ctx context.Context, config *rest.Config, namespace, name string) (certificates.Authorities, error) {
+func coreClient(config *rest.Config) (*rest.RESTClient, error) {
 	config = rest.CopyConfig(config)
 	config.GroupVersion = &corev1.SchemeGroupVersion
 	config.APIPath = "/api"
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		return certificates.Authorities{}, err
-	}
+	return rest.RESTClientFor(config)
+}
+
+// readAuthorities reads the clients' authorities, and what a client is to trust: the certificates of the server's. It says what to do
+// when that fails.
+func readAuthorities(ctx context.Context, kube *rest.RESTClient, o *certificateOptions) (clients certificates.Authorities, trusted []byte, err error) {
 	var secret corev1.Secret
-	err = client.Get().Namespace(namespace).Resource("secrets").Name(name).Do(ctx).Into(&secret)
+	err = kube.Get().Namespace(o.headgateNamespace).Resource("secrets").Name(o.authority).Do(ctx).Into(&secret)
 	switch {
-	case err == nil:
-		return certificates.AuthoritiesIn(&secret), nil
 	case apierrors.IsNotFound(err):
-		return certificates.Authorities{}, fmt.Errorf("there is no Secret %s in namespace %s: Headgate's chart makes it with xds.enabled=true, "+
-			"unless cert-manager or you issue the certificates; --headgate-namespace says where Headgate is installed", name, namespace)
+		return clients, nil, fmt.Errorf("there is no Secret %s in namespace %s: Headgate's chart makes it with xds.enabled=true, "+
+			"unless you issue the certificates; --headgate-namespace says where Headgate is installed", o.authority, o.headgateNamespace)
 	case apierrors.IsForbidden(err):
-		return certificates.Authorities{}, fmt.Errorf("you may not read Secret %s/%s, with whose key a certificate for any namespace can be made: "+
-			"ask who runs Headgate for a certificate", namespace, name)
+		return clients, nil, fmt.Errorf("you may not read Secret %s/%s, with whose key a certificate for any namespace can be made: "+
+			"ask who runs Headgate for a certificate", o.headgateNamespace, o.authority)
+	case err != nil:
+		return clients, nil, fmt.Errorf("reading Secret %s/%s: %w", o.headgateNamespace, o.authority, err)
 	}
-	return certificates.Authorities{}, fmt.Errorf("reading Secret %s/%s: %w", namespace, name, err)
+	clients = certificates.AuthoritiesIn(&secret)
+	if trusted = secret.Data[certificates.KeyServerAuthority]; len(trusted) > 0 {
+		return clients, trusted, nil
+	}
+	servers, err := readServerAuthority(ctx, kube, o)
+	if err != nil {
+		return clients, nil, err
+	}
+	trusted, err = certificates.Trusted(&secret, servers)
+	return clients, trusted, err
+}
+
+// readServerAuthority reads the Secret that says whom a client is to trust where nobody has put that beside the clients' authority, as
+// cert-manager does not; nil: there is none.
+func readServerAuthority(ctx context.Context, kube *rest.RESTClient, o *certificateOptions) (*corev1.Secret, error) {
+	var secret corev1.Secret
+	err := kube.Get().Namespace(o.headgateNamespace).Resource("secrets").Name(o.serverAuthority).Do(ctx).Into(&secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case apierrors.IsForbidden(err):
+		return nil, fmt.Errorf("Secret %s/%s has no key %s, and you may not read Secret %s, which says whom a client is to trust: ask who runs Headgate for a certificate", //nolint:staticcheck // the name of a kind
+			o.headgateNamespace, o.authority, certificates.KeyServerAuthority, o.serverAuthority)
+	case err != nil:
+		return nil, fmt.Errorf("reading Secret %s/%s: %w", o.headgateNamespace, o.serverAuthority, err)
+	}
+	return &secret, nil
 }
 
 // writeSecret prints a Secret that kubectl applies, with the names that a client's bootstrap looks for.

@@ -13,15 +13,16 @@ import (
 	"github.com/headgate/headgate/controllers/certificates"
 )
 
-const certificateUsage = `Issue the certificate that a client shows to Headgate's xDS servers, by the authority that the chart has made.
+const certificateUsage = `Issue the certificate that a client shows to Headgate's xDS servers, by the clients' authority that the chart has made.
 
   kubectl headgate certificate NAME    prints a Secret NAME in the client's namespace (-n), to be mounted where
                                        "kubectl headgate bootstrap" has the client look for it:
                                        kubectl headgate certificate edge-xds -n shop | kubectl apply -f -
                                        With -o, the files tls.crt, tls.key and ca.crt in that directory.
+                                       ca.crt has the authorities of the server, which are not those of the clients.
 
 It lets its holder read what is exposed in that namespace. Whoever issues it must be allowed to read the Secret with the
-authority; the key is made here and is nowhere else.
+clients' authority; the key is made here and is nowhere else.
 
 Flags:
 `
@@ -32,10 +33,11 @@ type certificateOptions struct {
 
 	cluster clusterFlags
 
-	output                       string
-	headgateNamespace, authority string
-	serviceAccount, trustDomain  string
-	days                         int
+	output                      string
+	headgateNamespace           string
+	authority, serverAuthority  string
+	serviceAccount, trustDomain string
+	days                        int
 }
 
 // parseCertificate reads the arguments. It prints the help to out, and returns pflag.ErrHelp, when that is asked for.
@@ -47,7 +49,8 @@ func parseCertificate(arguments []string, out io.Writer) (*certificateOptions, e
 	flags.StringVar(&o.trustDomain, "trust-domain", "cluster.local", "the value xds.trustDomain of Headgate's chart")
 	flags.IntVar(&o.days, "days", 90, "how long it is valid, one year at most") //nolint:mnd // a quarter, as public authorities have it
 	flags.StringVar(&o.headgateNamespace, "headgate-namespace", "headgate-system", "the namespace that Headgate is installed in")
-	flags.StringVar(&o.authority, "authority-secret", "headgate-xds-ca", "the Secret with the authority")
+	flags.StringVar(&o.authority, "authority-secret", "headgate-xds-ca", "the Secret with the clients' authority")
+	flags.StringVar(&o.serverAuthority, "server-authority-secret", "headgate-xds-server-ca", "the Secret with the server's authority, which is read where that of the clients does not say whom to trust")
 	o.cluster = bindClusterFlags(flags)
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err

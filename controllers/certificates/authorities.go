@@ -1,9 +1,7 @@
 package certificates
 
 import (
-	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"time"
@@ -26,10 +24,10 @@ type Authorities struct {
 // announcement is how long before the end of an authority the next one is announced.
 const announcement = 2 * Lifetime
 
-// Renewed are the authorities as they are to be now. None of them: the first is made.
-func (a Authorities) Renewed(now time.Time) (Authorities, error) {
+// Renewed are the authorities of a side as they are to be now. None of them: the first is made.
+func (a Authorities) Renewed(side Side, now time.Time) (Authorities, error) {
 	if len(a.Signer.Certificate) == 0 {
-		return first(now)
+		return first(side, now)
 	}
 	signer, _, err := a.Signer.parse()
 	if err != nil {
@@ -40,11 +38,12 @@ func (a Authorities) Renewed(now time.Time) (Authorities, error) {
 	}
 	switch {
 	case !now.Before(signer.NotAfter) && a.Next.empty():
-		return first(now)
+		return first(side, now)
 	case now.Before(signer.NotAfter.Add(-announcement)):
 		return a.trusting(now, a.Signer)
 	case a.Next.empty():
-		if a.Next, err = NewAuthority(commonName, now); err != nil {
+		// One that signs for both sides is followed by one that does, because it may have to ([Separation]).
+		if a.Next, err = NewAuthority(side.commonName(), now, signer.ExtKeyUsage...); err != nil {
 			return Authorities{}, err
 		}
 	}
@@ -59,11 +58,8 @@ func (a Authorities) Renewed(now time.Time) (Authorities, error) {
 	return Authorities{Signer: a.Next, Bundle: a.Bundle}.trusting(now, a.Next, a.Signer)
 }
 
-// commonName is that of the authorities. Their keys tell them apart.
-const commonName = "headgate xDS"
-
-func first(now time.Time) (Authorities, error) {
-	signer, err := NewAuthority(commonName, now)
+func first(side Side, now time.Time) (Authorities, error) {
+	signer, err := NewAuthority(side.commonName(), now, side.usage())
 	if err != nil {
 		return Authorities{}, err
 	}
@@ -76,21 +72,10 @@ func (a Authorities) trusting(now time.Time, these ...Pair) (Authorities, error)
 	for _, pair := range these {
 		texts = append(texts, pair.Certificate)
 	}
-	texts = append(texts, a.Bundle)
-	var bundle bytes.Buffer
-	var seen [][]byte
-	for block, rest := pem.Decode(bytes.Join(texts, []byte("\n"))); block != nil; block, rest = pem.Decode(rest) {
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return Authorities{}, fmt.Errorf("a trusted authority: %w", err)
-		}
-		known := slices.ContainsFunc(seen, func(raw []byte) bool { return bytes.Equal(raw, certificate.Raw) })
-		if known || !now.Before(certificate.NotAfter) {
-			continue
-		}
-		seen = append(seen, certificate.Raw)
-		bundle.Write(encode("CERTIFICATE", certificate.Raw))
+	all, err := certificatesOf(append(texts, a.Bundle)...)
+	if err != nil {
+		return Authorities{}, err
 	}
-	a.Bundle = bundle.Bytes()
+	a.Bundle = slices.DeleteFunc(all, func(c *x509.Certificate) bool { return !now.Before(c.NotAfter) }).pem()
 	return a, nil
 }

@@ -22,64 +22,102 @@ func join(t *testing.T, a Authorities, lifetime time.Duration, names Names, at t
 	return member{parse(t, issued), a.Bundle}
 }
 
-// trusts says whether a member accepts the other's certificate.
-func (m member) trusts(other member, at time.Time) error {
+// trusts says whether a member accepts the other's certificate for a use.
+func (m member) trusts(other member, use x509.ExtKeyUsage, at time.Time) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(m.bundle)
-	_, err := other.certificate.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	_, err := other.certificate.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{use}})
 	return err
 }
 
 func renewed(t *testing.T, a Authorities, at time.Time) Authorities {
 	t.Helper()
-	out, err := a.Renewed(at)
+	out, err := a.Renewed(Clients, at)
 	if err != nil {
 		t.Fatalf("%s: %v", at.Format(time.DateOnly), err)
 	}
 	return out
 }
 
+// installation is what Ensure keeps in Secrets, and the clients that have been given certificates.
+type installation struct {
+	Separation
+
+	server  member
+	clients []member
+}
+
+// step does what Ensure does, and lets a client have a certificate.
+func (i *installation) step(t *testing.T, at time.Time, lifetime time.Duration) {
+	t.Helper()
+	i.Clients = renewed(t, i.Clients, at)
+	var err error
+	if i.Servers, err = i.Servers.Renewed(Servers, at); err != nil {
+		t.Fatal(err)
+	}
+	if i.Announced.IsZero() {
+		i.Announced = at
+	}
+	signer, trusted, err := i.Signers(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Servers.Bundle = trusted
+	if signer.Stale(i.Served, server, at) != nil {
+		i.Served = issue(t, signer, server, at)
+		i.server.certificate = parse(t, i.Served)
+	}
+	i.server.bundle = i.Clients.Bundle
+	client := join(t, i.Clients, lifetime, Names{URI: "spiffe://cluster.local/ns/shop/sa/envoy"}, at)
+	client.bundle = trusted
+	i.clients = append(i.clients, client)
+	i.meet(t, at)
+}
+
+// meet has the clients whose certificates are valid connect to the server.
+func (i *installation) meet(t *testing.T, at time.Time) {
+	t.Helper()
+	valid := i.clients[:0]
+	for _, client := range i.clients {
+		if !at.Before(client.certificate.NotAfter) {
+			continue
+		}
+		valid = append(valid, client)
+		if err := client.trusts(i.server, x509.ExtKeyUsageServerAuth, at); err != nil {
+			t.Fatalf("%s: a client of %s does not trust the server: %v", at.Format(time.DateOnly), client.certificate.NotBefore.Format(time.DateOnly), err)
+		}
+		if err := i.server.trusts(client, x509.ExtKeyUsageClientAuth, at); err != nil {
+			t.Fatalf("%s: the server does not trust a client of %s: %v", at.Format(time.DateOnly), client.certificate.NotBefore.Format(time.DateOnly), err)
+		}
+	}
+	i.clients = valid
+}
+
+const week = 7 * 24 * time.Hour
+
+// lifetimes are those of clients' certificates.
+var lifetimes = []time.Duration{Lifetime, 13 * week, week}
+
 // Thirty years: whenever a client got its certificate, and however long it keeps it, it and the server trust each other as
 // long as it is valid.
 func TestClientsAndServerTrustEachOtherWhileAuthoritiesFollowEachOther(t *testing.T) {
-	const week = 7 * 24 * time.Hour
-	var a Authorities
-	var clients []member
-	var signers []*x509.Certificate
-	server := member{}
-	names := Names{DNS: []string{"headgate-xds.headgate-system.svc"}}
-	for at := now; at.Before(now.Add(3 * AuthorityLifetime)); at = at.Add(week) {
-		a = renewed(t, a, at)
-		if signer := parse(t, a.Signer); len(signers) == 0 || !signers[len(signers)-1].Equal(signer) {
-			signers = append(signers, signer)
-		}
-		// As Ensure does: a third of a certificate's life is left, or another authority signs.
-		if server.certificate == nil || server.certificate.NotAfter.Sub(at) < Lifetime/3 || server.certificate.CheckSignatureFrom(parse(t, a.Signer)) != nil {
-			server = join(t, a, Lifetime, names, at)
-		}
-		server.bundle = a.Bundle
-		lifetime := []time.Duration{Lifetime, 13 * week, week}[int(at.Sub(now)/week)%3]
-		clients = append(clients, join(t, a, lifetime, Names{URI: "spiffe://cluster.local/ns/shop/sa/envoy"}, at))
-		valid := clients[:0]
-		for _, client := range clients {
-			if !at.Before(client.certificate.NotAfter) {
-				continue
+	var all installation
+	signers := map[Side][]*x509.Certificate{}
+	for at := now; at.Before(now.Add(3 * AuthorityLifetime)); at = at.Add(2 * week) {
+		all.step(t, at, lifetimes[int(at.Sub(now)/(2*week))%3])
+		for side, a := range map[Side]Authorities{Clients: all.Clients, Servers: all.Servers} {
+			if signer := parse(t, a.Signer); len(signers[side]) == 0 || !signers[side][len(signers[side])-1].Equal(signer) {
+				signers[side] = append(signers[side], signer)
 			}
-			valid = append(valid, client)
-			if err := client.trusts(server, at); err != nil {
-				t.Fatalf("%s: a client of %s does not trust the server: %v", at.Format(time.DateOnly), client.certificate.NotBefore.Format(time.DateOnly), err)
+			if n := bytes.Count(a.Bundle, []byte("BEGIN")); n > 2 {
+				t.Fatalf("%s: %d authorities of the %s are trusted", at.Format(time.DateOnly), n, side)
 			}
-			if err := server.trusts(client, at); err != nil {
-				t.Fatalf("%s: the server does not trust a client of %s: %v", at.Format(time.DateOnly), client.certificate.NotBefore.Format(time.DateOnly), err)
-			}
-		}
-		clients = valid
-		if n := bytes.Count(a.Bundle, []byte("BEGIN")); n > 2 {
-			t.Fatalf("%s: %d authorities are trusted", at.Format(time.DateOnly), n)
 		}
 	}
-	if len(signers) < 3 || len(signers) > 5 {
-		t.Errorf("%d authorities in thirty years", len(signers))
+	for side, all := range signers {
+		if len(all) < 3 || len(all) > 5 {
+			t.Errorf("%d authorities of the %s in thirty years", len(all), side)
+		}
 	}
 }
 
@@ -138,7 +176,7 @@ func TestWhatIsNoAuthorityIsNotReplaced(t *testing.T) {
 		"a certificate that it has signed": {Signer: issue(t, a.Signer, server, now)},
 		"a bundle that cannot be read":     {Signer: a.Signer, Bundle: encode("CERTIFICATE", []byte("x"))},
 	} {
-		if got, err := broken.Renewed(now); err == nil {
+		if got, err := broken.Renewed(Clients, now); err == nil {
 			t.Errorf("%s: it became %s", name, got.Signer.Certificate)
 		}
 	}

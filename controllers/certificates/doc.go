@@ -1,8 +1,12 @@
-// Package certificates makes the certificates of the xDS server where nobody else does: an authority of Headgate's own, and a
-// certificate of the server that it signs, each in a Secret. A Job of the Helm chart runs it on install
-// and upgrade, and a CronJob in between, so that the certificate is renewed long before it expires, and the authority
-// followed by another one that everybody trusts by then ([Authorities]).
+// Package certificates makes the certificates of the xDS server where nobody else does: an authority for the server, another one for
+// its clients, and a certificate of the server, each in a Secret. A Job of the Helm chart runs it on install and upgrade, and
+// a CronJob in between. The certificate is renewed long before it expires, and each authority is followed by another one that
+// everybody trusts by then ([Authorities]).
 //
-// The authority's key is in a Secret that only that Job may read. The operator mounts the other one, which has the
-// authority's certificate and not its key.
+// There are two authorities because the clients' is given away: whoever issues certificates with it can sign any name, also those of the
+// server. Clients do not trust it, so that nobody can pass for the server. An installation that had one authority for both
+// is changed over without locking anybody out ([Separation]).
+//
+// The authorities' keys are in Secrets that only that Job may read. The operator mounts the third one, which has the certificates of the
+// clients' authorities and no key of theirs.
 package certificates

@@ -44,8 +44,8 @@ func (p Pair) empty() bool { return len(p.Certificate) == 0 && len(p.Key) == 0 }
 
 var errNoAuthority = errors.New("the certificate is not that of an authority")
 
-// NewAuthority makes an authority that signs itself.
-func NewAuthority(name string, now time.Time) (Pair, error) {
+// NewAuthority makes an authority that signs itself. What it signs is good for the usages alone; none: for any.
+func NewAuthority(name string, now time.Time, usages ...x509.ExtKeyUsage) (Pair, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             now.Add(-backdate),
@@ -54,6 +54,7 @@ func NewAuthority(name string, now time.Time) (Pair, error) {
 		BasicConstraintsValid: true,
 		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		ExtKeyUsage:           usages,
 	}
 	return sign(template, nil, nil)
 }
@@ -63,9 +64,9 @@ func (p Pair) Issue(names Names, now time.Time) (Pair, error) {
 	return p.IssueFor(Lifetime, names, now)
 }
 
-// IssueFor has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server
-// is a client too: the replicas of Headgate know each other by the certificate that they share. It is valid for no
-// longer than a Lifetime, nor than the authority.
+// IssueFor has the authority sign a certificate: for a server if it has DNS names, for a client if it has a URI. A server's
+// is for clients as well, because replicas of versions before this one accept no other from each other. It is valid for no longer
+// than a Lifetime, nor than the authority.
 func (p Pair) IssueFor(lifetime time.Duration, names Names, now time.Time) (Pair, error) {
 	signer, key, err := p.parse()
 	if err != nil {

@@ -108,6 +108,26 @@ func TestCertificatesAreRenewedInTime(t *testing.T) {
 	}
 }
 
+func TestAnAuthoritySignsForItsOwnSide(t *testing.T) {
+	for side, test := range map[Side]struct{ good, bad x509.ExtKeyUsage }{
+		Clients: {x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		Servers: {x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	} {
+		a, err := Authorities{}.Renewed(side, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := member{bundle: a.Bundle}
+		other := member{certificate: parse(t, issue(t, a.Signer, server, now))}
+		if err := m.trusts(other, test.good, now); err != nil {
+			t.Errorf("%s: %v", side, err)
+		}
+		if m.trusts(other, test.bad, now) == nil {
+			t.Errorf("%s: what it signs is good for the other side", side)
+		}
+	}
+}
+
 func TestACertificateDoesNotOutliveItsAuthority(t *testing.T) {
 	a := authority(t, now)
 	late := parse(t, issue(t, a, server, now.Add(AuthorityLifetime-24*time.Hour)))

@@ -63,7 +63,7 @@ func Start(t testing.TB, c Config) *ControlPlane {
 	config := server.Config{
 		Cache:    p.Cache,
 		Listener: listener,
-		Files:    server.Files{Certificate: c.Certificate.Certificate, Key: c.Certificate.Key, ClientCAs: p.Authority.CA},
+		Files:    server.Files{Certificate: c.Certificate.Certificate, Key: c.Certificate.Key, ClientCAs: p.Authority.ClientCA},
 	}
 	if c.Change != nil {
 		c.Change(&config)

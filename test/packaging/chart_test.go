@@ -45,6 +45,9 @@ func TestChartRefusesWrongValues(t *testing.T) {
 		"Secrets by a wildcard":    "rbac.secrets[0].namespace=shop,rbac.secrets[0].names={*}",
 		"egress without a list":    "networkPolicy.extraEgress=all",
 		"a policy that may be":     "rollouts.admissionPolicy=Maybe",
+		"a group without a name":   "rollouts.approval.groups[0].name=x",
+		"an address without bits":  "networkPolicy.apiServerCIDRs={10.0.0.1}",
+		"DNS on no port":           "networkPolicy.dns.port=53",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if output, err := helmTemplate(t, "--set", value); err == nil {
@@ -178,6 +181,34 @@ func TestChartAndKustomizeInstallTheSame(t *testing.T) {
 		}
 		if diff := cmp.Diff(stripped(object), stripped(fromKustomize[name])); diff != "" {
 			t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
+		}
+	}
+}
+
+// What people may do is in one place for all: the status says what Headgate has found, and finalizers what it has to remove, so that nobody else
+// writes either. Approving is for whoever has been given the role for it.
+func TestTheRolesOfPeopleGiveThemTheSpecAlone(t *testing.T) {
+	for name, rendered := range map[string]objects{
+		"chart":     render(t),
+		"kustomize": kustomize(t, repository("config", "default")),
+	} {
+		for role, aggregate := range map[string]string{"admin": "admin", "editor": "edit", "viewer": "view", "approver": ""} {
+			object := rendered.get(t, "ClusterRole headgate-"+role)
+			for label := range object.GetLabels() {
+				if strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") && label != "rbac.authorization.k8s.io/aggregate-to-"+aggregate {
+					t.Errorf("%s: %s is in a role of Kubernetes: %s", name, role, label)
+				}
+			}
+			for _, rule := range rules(t, object) {
+				for _, resource := range rule.Resources {
+					if resource != "exposedservices" && (resource != "exposedservices/status" || !slices.Equal(rule.Verbs, []string{"get"})) {
+						t.Errorf("%s: %s may %v %s", name, role, rule.Verbs, resource)
+					}
+				}
+				if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Verbs, "approve") != (role == "approver") && rule.Resources[0] == "exposedservices" {
+					t.Errorf("%s: %s has the verbs %v", name, role, rule.Verbs)
+				}
+			}
 		}
 	}
 }
@@ -479,7 +510,7 @@ func TestTheOperatorTakesTheArguments(t *testing.T) {
 	}
 	for name, values := range map[string]string{
 		"default values": "replicas=2",
-		"other values":   "metrics.enabled=false,metrics.secure=false,leaderElection.enabled=false,logging.level=debug,logging.format=console,watchNamespaces={a,b},workers=16",
+		"other values":   "metrics.enabled=false,metrics.secure=false,leaderElection.enabled=false,logging.level=debug,logging.format=console,watchNamespaces={a,b},workers=16,hostnames.ownership=true,overrides.kinds={EnvoyProxy},fqdn.allow={*.db.svc.cluster.local,10.0.0.0/8}",
 		"xDS":            "xds.enabled=true,xds.trustDomain=example.org,xds.readAll={spiffe://example.org/ns/edge/sa/envoy,edge.example.org}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -514,7 +545,7 @@ func TestEveryTemplateIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "rollouts.admissionPolicy=true") {
+	for _, values := range append(slices.Collect(maps.Values(xdsValues)), "rollouts.admissionPolicy=true", "rollouts.approval.restrict=true", "hostnames.ownership=true") {
 		output, err := helmTemplate(t, "--set", values)
 		if err != nil {
 			t.Fatalf("helm template: %v\n%s", err, output)

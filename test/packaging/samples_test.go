@@ -37,7 +37,7 @@ func TestTheAPIServerAcceptsTheSamples(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if kinds["ExposedService"] < 3 || kinds["ReferenceGrant"] < 1 {
+	if kinds["ExposedService"] < 3 || kinds["ReferenceGrant"] < 1 || kinds["ResourceQuota"] < 1 {
 		t.Errorf("samples are missing: %v", kinds)
 	}
 }

@@ -13,9 +13,11 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/headgate/headgate/controllers/certificates"
 	"github.com/headgate/headgate/xds/server"
 )
 
@@ -33,18 +35,20 @@ func TestEachWayToCertificatesMakesWhatItNeeds(t *testing.T) {
 		cron    = "CronJob headgate-xds-certificates"
 		issuer  = "Issuer headgate-xds"
 		ca      = "Certificate headgate-xds-ca"
+		sIssuer = "Issuer headgate-xds-server"
+		sCA     = "Certificate headgate-xds-server-ca"
 		issued  = "Certificate headgate-xds"
 		service = "Service headgate-xds"
 	)
 	for name, want := range map[string][]string{
 		"a Job":                  {service, hook, cron},
-		"cert-manager":           {service, issuer, ca, issued},
+		"cert-manager":           {service, issuer, ca, sIssuer, sCA, issued},
 		"an issuer of one's own": {service, issued},
 		"a Secret of one's own":  {service},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rendered := render(t, "--set", xdsValues[name])
-			for _, object := range []string{hook, cron, issuer, ca, issued, service} {
+			for _, object := range []string{hook, cron, issuer, ca, sIssuer, sCA, issued, service} {
 				if _, has := rendered[object]; has != slices.Contains(want, object) {
 					t.Errorf("there is a %s: %t", object, has)
 				}
@@ -52,6 +56,84 @@ func TestEachWayToCertificatesMakesWhatItNeeds(t *testing.T) {
 			volume := deployment(t, rendered).Spec.Template.Spec.Volumes[0].Secret.SecretName
 			if secret := map[bool]string{true: "mine", false: "headgate-xds-tls"}[strings.HasSuffix(name, "Secret of one's own")]; volume != secret {
 				t.Errorf("the operator mounts Secret %s, want %s", volume, secret)
+			}
+		})
+	}
+}
+
+// Who signs for clients can sign the server's names as well: clients must not trust it, and the server must.
+func TestTheServersAuthorityIsNotTheClients(t *testing.T) {
+	const certManager = "xds.enabled=true,xds.certificates.certManager.enabled=true"
+	issuers := map[string]string{"headgate-xds-server": "headgate-xds-server-ca", "headgate-xds": "headgate-xds-ca"} // and their Secrets
+	for name, test := range map[string]struct{ values, issuer string }{
+		"by default":   {certManager, "headgate-xds-server"},
+		"when asked":   {certManager + ",xds.certificates.certManager.serverAuthority=Own", "headgate-xds-server"},
+		"not for long": {certManager + ",xds.certificates.certManager.serverAuthority=Shared", "headgate-xds"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rendered := render(t, "--set", test.values)
+			field := func(object string, path ...string) string {
+				value, _, err := unstructured.NestedString(rendered.get(t, object).Object, append([]string{"spec"}, path...)...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return value
+			}
+			if got := field("Certificate headgate-xds", "issuerRef", "name"); got != test.issuer {
+				t.Errorf("Issuer %s signs the server's certificate, want %s", got, test.issuer)
+			}
+			for issuer, secret := range issuers {
+				if got := field("Issuer "+issuer, "ca", "secretName"); got != secret {
+					t.Errorf("Issuer %s has the authority in Secret %s, want %s", issuer, got, secret)
+				}
+				if got := field("Certificate "+secret, "secretName"); got != secret {
+					t.Errorf("Certificate %s is in Secret %s", secret, got)
+				}
+			}
+			announced := field("Certificate headgate-xds-server-ca", "secretTemplate", "annotations", certificates.AnnotationAnnounced)
+			if (announced != "") != (test.issuer == "headgate-xds") {
+				t.Errorf("the server's authority is announced: %q", announced)
+			}
+		})
+	}
+}
+
+// The operator is given the certificates of the clients' authorities, and no key of theirs.
+func TestTheServerTrustsTheClientsAuthorities(t *testing.T) {
+	for name, test := range map[string]struct{ values, secret, key string }{
+		"of the Job":                     {xdsValues["a Job"], "headgate-xds-tls", "ca.crt"},
+		"of cert-manager":                {xdsValues["cert-manager"], "headgate-xds-ca", "ca.crt"},
+		"of an issuer of one's own":      {xdsValues["an issuer of one's own"], "headgate-xds-tls", "ca.crt"},
+		"in a Secret of one's own":       {xdsValues["a Secret of one's own"] + ",xds.certificates.clientCAKey=clients.pem", "mine", "clients.pem"},
+		"in another Secret than a Job's": {xdsValues["a Job"] + ",xds.certificates.clientCASecretName=spiffe,xds.certificates.clientCAKey=tls.crt", "spiffe", "tls.crt"},
+		"in two Secrets of one's own":    {xdsValues["a Secret of one's own"] + ",xds.certificates.clientCASecretName=spiffe", "spiffe", "ca.crt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := deployment(t, render(t, "--set", test.values)).Spec.Template.Spec
+			at := slices.IndexFunc(pod.Containers[0].Args, func(arg string) bool { return strings.HasPrefix(arg, "--xds-client-ca=") })
+			if at < 0 {
+				t.Fatal("it is told of none")
+			}
+			file := strings.TrimPrefix(pod.Containers[0].Args[at], "--xds-client-ca=")
+			secret, key := "", ""
+			for i, mount := range pod.Containers[0].VolumeMounts {
+				name, inside := strings.CutPrefix(file, mount.MountPath+"/")
+				source := pod.Volumes[i].Secret
+				if !inside || pod.Volumes[i].Name != mount.Name {
+					continue
+				}
+				secret, key = source.SecretName, name
+				for _, item := range source.Items {
+					if item.Path == name {
+						key = item.Key
+					}
+				}
+				if strings.HasSuffix(secret, "-ca") && len(source.Items) != 1 {
+					t.Errorf("the operator is given more of Secret %s than certificates: %v", secret, source.Items)
+				}
+			}
+			if secret != test.secret || key != test.key {
+				t.Errorf("it reads key %s of Secret %s, want %s of %s", key, secret, test.key, test.secret)
 			}
 		})
 	}
@@ -106,14 +188,14 @@ func TestTheXDSServerCanBeReached(t *testing.T) {
 	}
 }
 
-// Whoever makes the certificates may make Secrets, and touch two of them; the operator none.
+// Whoever makes the certificates may make Secrets, and touch three of them; the operator none.
 func TestOnlyTheJobsMayTouchTheSecretsOfTheCertificates(t *testing.T) {
 	rendered := render(t, "--set", xdsValues["a Job"])
 	want := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
 		{
 			APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "update"},
-			ResourceNames: []string{"headgate-xds-ca", "headgate-xds-tls"},
+			ResourceNames: []string{"headgate-xds-ca", "headgate-xds-server-ca", "headgate-xds-tls"},
 		},
 	}
 	for name, object := range rendered {
@@ -211,6 +293,8 @@ func TestWrongValuesOfXDSAreRefused(t *testing.T) {
 		"a port out of range":         "xds.port=0",
 		"a trust domain with a slash": "xds.trustDomain=spiffe://x",
 		"a name with a comma":         `xds.readAll={a\,b}`,
+		"an authority that is none":   "xds.certificates.certManager.serverAuthority=Both",
+		"a duration that is none":     "xds.certificates.separateAfter=soon",
 		"a schedule that is none":     "xds.certificates.renewalSchedule=weekly",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package pki gives tests certificates: an authority, and what it signs, each in files.
+// Package pki gives tests certificates: the authorities of servers and of clients, and what they sign, each in files.
 package pki
 
 import (
@@ -18,12 +18,16 @@ import (
 	"time"
 )
 
-// Authority signs certificates.
+// Authority signs certificates, as Headgate's chart does: servers' by one authority, clients' by another, each for its side alone.
 type Authority struct {
-	// CA is the file with its own certificate.
-	CA string
+	// CA is the file with the certificate of the servers' authority, which clients trust. ClientCA is that of the clients' authority.
+	CA, ClientCA string
 
-	t           testing.TB
+	t                testing.TB
+	servers, clients signer
+}
+
+type signer struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
@@ -42,24 +46,39 @@ type Names struct {
 // NewAuthority makes one.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
-	a := &Authority{t: t, key: newKey(t), CA: filepath.Join(t.TempDir(), "ca.crt")}
+	dir := t.TempDir()
+	a := &Authority{t: t, CA: filepath.Join(dir, "ca.crt"), ClientCA: filepath.Join(dir, "client-ca.crt")}
+	a.servers = newSigner(t, a.CA, x509.ExtKeyUsageServerAuth)
+	a.clients = newSigner(t, a.ClientCA, x509.ExtKeyUsageClientAuth)
+	return a
+}
+
+func newSigner(t testing.TB, file string, usage x509.ExtKeyUsage) signer {
+	t.Helper()
+	s := signer{key: newKey(t)}
 	template := newTemplate(t)
 	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, s.key.Public(), s.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.certificate, err = x509.ParseCertificate(der); err != nil {
+	if s.certificate, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	write(t, a.CA, "CERTIFICATE", der)
-	return a
+	write(t, file, "CERTIFICATE", der)
+	return s
 }
 
 // Server is a certificate for servers on 127.0.0.1 and localhost.
 func (a *Authority) Server() Pair {
 	a.t.Helper()
-	return a.Issue(Names{DNS: []string{"localhost"}, IP: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	return a.sign(a.servers, ServerNames())
+}
+
+// ServerNames are those of Server.
+func ServerNames() Names {
+	return Names{DNS: []string{"localhost"}, IP: []net.IP{net.IPv4(127, 0, 0, 1)}}
 }
 
 // Workload is a certificate of a namespace's service account.
@@ -68,8 +87,13 @@ func (a *Authority) Workload(namespace string) Pair {
 	return a.Issue(Names{URI: "spiffe://cluster.local/ns/" + namespace + "/sa/client"})
 }
 
-// Issue signs a certificate, for servers and clients.
+// Issue has the clients' authority sign a certificate.
 func (a *Authority) Issue(names Names) Pair {
+	a.t.Helper()
+	return a.sign(a.clients, names)
+}
+
+func (a *Authority) sign(by signer, names Names) Pair {
 	a.t.Helper()
 	template, key := newTemplate(a.t), newKey(a.t)
 	template.DNSNames, template.IPAddresses = names.DNS, names.IP
@@ -80,7 +104,7 @@ func (a *Authority) Issue(names Names) Pair {
 		}
 		template.URIs = []*url.URL{uri}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, by.certificate, key.Public(), by.key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -99,7 +123,7 @@ func (a *Authority) Issue(names Names) Pair {
 func (a *Authority) TLS(p Pair) *tls.Config {
 	a.t.Helper()
 	roots := x509.NewCertPool()
-	roots.AddCert(a.certificate)
+	roots.AddCert(a.servers.certificate)
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
 	if p == (Pair{}) {
 		return config

@@ -127,7 +127,7 @@ func TestWhoMayNotReport(t *testing.T) {
 		node        *core.Node
 		want        codes.Code
 	}{
-		"without a workload's name":       {r.Authority.Server(), reporting, codes.PermissionDenied},
+		"without a workload's name":       {r.Authority.Issue(pki.ServerNames()), reporting, codes.PermissionDenied},
 		"without a node":                  {workload, nil, codes.InvalidArgument},
 		"who cannot send all clusters":    {workload, &core.Node{Id: "old"}, codes.InvalidArgument},
 		"without an id":                   {workload, &core.Node{ClientFeatures: reporting.GetClientFeatures()}, codes.InvalidArgument},

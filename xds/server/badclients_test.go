@@ -87,7 +87,13 @@ func TestBadClientsAreRefusedSaidOnceAndNobodyElseNotices(t *testing.T) {
 			func(*pki.Authority) pki.Pair { return pki.NewAuthority(t).Workload("shop") }, shopNode, nil, codes.Unavailable, reasonHandshake,
 		},
 		"a certificate without a name": {
-			func(a *pki.Authority) pki.Pair { return a.Server() }, shopNode, nil, codes.PermissionDenied, reasonIdentity,
+			func(a *pki.Authority) pki.Pair { return a.Issue(pki.Names{}) }, shopNode, nil, codes.PermissionDenied, reasonIdentity,
+		},
+		"the server's names, signed by the clients' authority": {
+			func(a *pki.Authority) pki.Pair { return a.Issue(pki.ServerNames()) }, shopNode, nil, codes.PermissionDenied, reasonIdentity,
+		},
+		"a certificate of the server's authority": {
+			func(a *pki.Authority) pki.Pair { return a.Server() }, shopNode, nil, codes.Unavailable, reasonHandshake,
 		},
 		"a name of another form": {
 			func(a *pki.Authority) pki.Pair { return a.Issue(pki.Names{URI: "spiffe://cluster.local/workload"}) },

@@ -188,12 +188,22 @@ func (c *certificates) config() *tls.Config {
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			current := c.current.Load()
-			known := c.find(func(pair tls.Certificate) bool { return hello.ServerName == replicaName(pair) })
-			if known == nil {
+			if !isReplicaName(hello.ServerName) {
 				return current, nil
 			}
 			config := current.Clone()
-			config.Certificates = []tls.Certificate{*known}
+			if known := c.find(func(pair tls.Certificate) bool { return hello.ServerName == replicaName(pair) }); known != nil {
+				config.Certificates = []tls.Certificate{*known}
+			}
+			// Who comes by such a name shows the shared key or is refused. The clients' authorities have not signed a certificate with it:
+			// the server's is another.
+			config.ClientAuth = tls.RequireAnyClientCert
+			config.VerifyConnection = func(state tls.ConnectionState) error {
+				if c.own(state.PeerCertificates) == nil {
+					return errNoReplica
+				}
+				return nil
+			}
 			return config, nil
 		},
 	}

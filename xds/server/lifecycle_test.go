@@ -121,7 +121,7 @@ func TestCertificatesAreTakenUp(t *testing.T) {
 	copyFile(t, own.Certificate, files.Certificate)
 	tick(t, clk, r, "Keeping the certificates") // the key does not fit yet
 	// The key comes last: the server may read between two of these lines, and takes up what fits together.
-	copyFile(t, next.CA, files.ClientCAs)
+	copyFile(t, next.ClientCA, files.ClientCAs)
 	copyFile(t, own.Key, files.Key)
 	tick(t, clk, r, "New certificates")
 

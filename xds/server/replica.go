@@ -8,12 +8,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"net"
+	"strings"
 
 	"google.golang.org/grpc/credentials"
 )
 
 // The replicas of Headgate share a certificate and its key, and know each other by that: whoever proves to
-// have the key is a replica. It takes no name, no other certificate and no configuration.
+// have the key is a replica. It takes no name, no other certificate and no configuration, and it does not matter who signed: the
+// server's authority is not one of the clients'.
 //
 // A renewed certificate with another key reaches one replica after the other, within about a minute. A replica that has it still knows
 // the key before, and connections that were made with that live for as long as connections may. Who calls says which key it knows, and
@@ -80,8 +82,13 @@ func (r replicaCredentials) Clone() credentials.TransportCredentials {
 // replicaName is the server name by which a replica that knows a key calls another.
 func replicaName(pair tls.Certificate) string {
 	sum := sha256.Sum256(pair.Leaf.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:16]) + ".replica.headgate"
+	return hex.EncodeToString(sum[:16]) + replicaNames
 }
+
+// replicaNames is how the names end by which replicas call each other. No host has such a name.
+const replicaNames = ".replica.headgate"
+
+func isReplicaName(name string) bool { return strings.HasSuffix(name, replicaNames) }
 
 // sameKey says whether two public keys are equal. All public keys of the standard library have the method.
 func sameKey(own, other crypto.PublicKey) bool {

@@ -48,7 +48,7 @@ func start(t testing.TB, change func(*Config)) *running {
 	config := Config{
 		Cache:    r.cache,
 		Listener: listener,
-		Files:    Files{Certificate: own.Certificate, Key: own.Key, ClientCAs: r.authority.CA},
+		Files:    Files{Certificate: own.Certificate, Key: own.Key, ClientCAs: r.authority.ClientCA},
 		Log:      r.logged.logger(),
 	}
 	if change != nil {

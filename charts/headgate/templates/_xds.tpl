@@ -2,13 +2,42 @@
 {{- printf "%s-xds" (include "headgate.fullname" .) }}
 {{- end }}
 
-{{/* The Secret with the server's certificate, its key, and the authority that signs the clients' (ca.crt). */}}
+{{/* The Secret with the server's certificate and its key. */}}
 {{- define "headgate.xds.serverSecret" -}}
 {{- default (printf "%s-tls" (include "headgate.xds.name" .)) .Values.xds.certificates.secretName }}
 {{- end }}
 
+{{/* The clients' authority. Its name is from when it was that of both sides. */}}
 {{- define "headgate.xds.authoritySecret" -}}
 {{- printf "%s-ca" (include "headgate.xds.name" .) }}
+{{- end }}
+
+{{- define "headgate.xds.serverAuthoritySecret" -}}
+{{- printf "%s-server-ca" (include "headgate.xds.name" .) }}
+{{- end }}
+
+{{/* The Secret with the certificates of the authorities that sign the clients' certificates, in clientCAKey. */}}
+{{- define "headgate.xds.clientCASecret" -}}
+{{- $certificates := .Values.xds.certificates }}
+{{- if $certificates.clientCASecretName }}
+{{- $certificates.clientCASecretName }}
+{{- else if and $certificates.certManager.enabled (not $certificates.certManager.issuerRef.name) }}
+{{- include "headgate.xds.authoritySecret" . }}
+{{- else }}
+{{- include "headgate.xds.serverSecret" . }}
+{{- end }}
+{{- end }}
+
+{{/* Whether cert-manager has the clients' authority sign the server's certificate still. Where one authority served both sides, clients trust it
+alone: they have to be told of the other first. */}}
+{{- define "headgate.xds.sharedAuthority" -}}
+{{- $asked := .Values.xds.certificates.certManager.serverAuthority }}
+{{- if eq $asked "Auto" }}
+{{- $served := lookup "cert-manager.io/v1" "Certificate" .Release.Namespace (include "headgate.xds.name" .) }}
+{{- eq (dig "spec" "issuerRef" "name" "" $served) (include "headgate.xds.name" .) }}
+{{- else }}
+{{- eq $asked "Shared" }}
+{{- end }}
 {{- end }}
 
 {{/* Whether Headgate makes the certificates itself. */}}
@@ -31,7 +60,7 @@ app.kubernetes.io/part-of: headgate
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* A ServiceAccount that may make Secrets, and read and change the two by name. */}}
+{{/* A ServiceAccount that may make Secrets, and read and change three by name. */}}
 {{- define "headgate.xds.certificatesAccount" }}
 {{- $root := .root }}
 {{- $metadata := dict "name" .name "namespace" $root.Release.Namespace "labels" (include "headgate.xds.certificatesLabels" $root | fromYaml) }}
@@ -53,6 +82,7 @@ rules:
   resources: [secrets]
   resourceNames:
   - {{ include "headgate.xds.authoritySecret" $root }}
+  - {{ include "headgate.xds.serverAuthoritySecret" $root }}
   - {{ include "headgate.xds.serverSecret" $root }}
   verbs: [get, update]
 ---
@@ -98,7 +128,9 @@ template:
       - certificates
       - --namespace={{ $root.Release.Namespace }}
       - --authority-secret={{ include "headgate.xds.authoritySecret" $root }}
+      - --server-authority-secret={{ include "headgate.xds.serverAuthoritySecret" $root }}
       - --server-secret={{ include "headgate.xds.serverSecret" $root }}
+      - --separate-after={{ $root.Values.xds.certificates.separateAfter }}
       - --dns-names={{ join "," (include "headgate.xds.dnsNames" $root | fromYamlArray) }}
       resources:
         requests:
