@@ -44,6 +44,17 @@ func Connect() (*Cluster, error) {
 		return nil, fmt.Errorf("no cluster: %w; set KUBECONFIG, or start the local one with `make cluster-up`", err)
 	}
 	config.QPS, config.Burst = 200, 400
+	return connect(config)
+}
+
+// As is the same cluster with the rights of a user.
+func (c *Cluster) As(user string) (*Cluster, error) {
+	config := rest.CopyConfig(c.rest)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	return connect(config)
+}
+
+func connect(config *rest.Config) (*Cluster, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, gwapiv1.Install, egv1a1.AddToScheme, v1alpha1.AddToScheme,
