@@ -311,16 +311,17 @@ func (w *watcher) addExposure(config Config, r *exposure.Reconciler, kindsChange
 		w.exposure.Watch(source.Kind[client.Object](w.mgr.GetCache(), &v1alpha1.ExposedService{}, w.mapper.Rivals(), index.RivalsMatter())),
 		w.exposure.Watch(source.Channel(kindsChanged, w.mapper.All())),
 		w.exposure.Watch(source.Func(wake.Start)),
-		w.watchHostnames(config, w.exposure),
+		w.watchHostnames(w.exposure, w.mapper, config.HostOwnership),
 	)
 }
 
-// watchHostnames looks at all again when host names come to belong to another namespace.
-func (w *watcher) watchHostnames(config Config, c controller.Controller) error {
-	if !config.HostOwnership {
-		return nil
+// watchHostnames looks again at who may have which host names when they come to belong to another namespace: where that is enforced, at all.
+func (w *watcher) watchHostnames(c controller.Controller, mapper index.Mapper, enforced bool) error {
+	users := mapper.All()
+	if !enforced {
+		users = handler.EnqueueRequestsFromMapFunc(mapper.InNamespace)
 	}
-	return c.Watch(source.Kind[client.Object](w.mgr.GetCache(), facts.NewNamespace(), w.mapper.All(), index.HostnamesMatter()))
+	return c.Watch(source.Kind[client.Object](w.mgr.GetCache(), facts.NewNamespace(), users, index.HostnamesMatter()))
 }
 
 // watchServed watches the kinds that are there now, so that the first run waits for them to be in

@@ -118,12 +118,16 @@ func addFeedController(
 		return fmt.Errorf("make the xDS controller: %w", err)
 	}
 	w.feed = c
+	if config.HostOwnership {
+		if err := w.watchHostnames(c, w.feedMapper(), true); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		c.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.ExposedService{}, &handler.EnqueueRequestForObject{}, xdsfeed.ServedMatters())),
 		c.Watch(source.Channel(kindsChanged, w.feedMapper().All())),
 		c.Watch(queue.StartWith(xdsfeed.Begin)),
 		c.Watch(source.Func(wake.Start)),
-		w.watchHostnames(config, c),
 	)
 }
 

@@ -38,6 +38,9 @@ func hostIsOf(host string, patterns []string) bool {
 	})
 }
 
+// OwnsHost says whether patterns cover a host name; "" stands for all.
+func OwnsHost(patterns []string, host string) bool { return hostIsOf(host, patterns) }
+
 // Foreign are the host names of the spec that are not the namespace's own, in order; "" stands for a spec without host names, which has all.
 // None where ownership is not enforced.
 func (o HostOwnership) Foreign(exs *v1alpha1.ExposedService) []string {

@@ -59,7 +59,7 @@ func (c *contest) step(p, rival *party) {
 		own := claimantOf(p.exs, p.route)
 		refused := p.route != nil && own.route == nil
 		var rivals []claimant
-		if other := claimantOf(rival.exs, rival.route); len(own.wants.Common(other.wants))+len(own.wants.Common(other.has)) > 0 {
+		if other := claimantOf(rival.exs, rival.route); len(own.wants.Contests(other.wants))+len(own.wants.Contests(other.has)) > 0 {
 			rivals = append(rivals, other)
 		}
 		p.problem, _ = c.grants.claim(own, rivals, !p.atFault && !(refused && refs.ClaimsOfRoute(p.route).Cover(own.wants)))

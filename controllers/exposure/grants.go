@@ -19,8 +19,8 @@ import (
 type grants struct {
 	mu    sync.Mutex
 	given map[types.NamespacedName]refs.Claims
-	// hosts lead to who was given calls at a host.
-	hosts map[string]names
+	// hosts lead to who was given calls at a host, and covered to who was given calls at a host under a wildcard.
+	hosts, covered map[string]names
 	// waiting are who was refused calls that somebody was given.
 	waiting map[types.NamespacedName]names
 }
@@ -58,9 +58,9 @@ func (g *grants) withGrants(c claimant, rivals []claimant) []claimant {
 		key := client.ObjectKeyFromObject(out[i].exs)
 		out[i].granted, seen[key] = g.given[key], true
 	}
-	for _, host := range c.wants.HostKeys() {
-		for key := range g.hosts[host] {
-			if granted := g.given[key]; !seen[key] && len(c.wants.Common(granted)) > 0 {
+	add := func(found names) {
+		for key := range found {
+			if granted := g.given[key]; !seen[key] && len(c.wants.Contests(granted)) > 0 {
 				seen[key] = true
 				out = append(out, claimant{
 					exs:     &v1alpha1.ExposedService{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}},
@@ -68,6 +68,12 @@ func (g *grants) withGrants(c claimant, rivals []claimant) []claimant {
 				})
 			}
 		}
+	}
+	for _, host := range slices.Concat(c.wants.HostKeys(), c.wants.CoverKeys()) {
+		add(g.hosts[host])
+	}
+	for _, wildcard := range c.wants.WideKeys() {
+		add(g.covered[wildcard])
 	}
 	return out
 }
@@ -83,10 +89,10 @@ func (g *grants) release(key types.NamespacedName) []types.NamespacedName {
 func (g *grants) set(key types.NamespacedName, claims refs.Claims) []types.NamespacedName {
 	before, given := g.given[key]
 	for _, host := range before.HostKeys() {
-		delete(g.hosts[host], key)
-		if len(g.hosts[host]) == 0 {
-			delete(g.hosts, host)
-		}
+		remove(g.hosts, host, key)
+	}
+	for _, wildcard := range before.CoverKeys() {
+		remove(g.covered, wildcard, key)
 	}
 	delete(g.given, key)
 	if claims.Gateway != "" {
@@ -97,6 +103,9 @@ func (g *grants) set(key types.NamespacedName, claims refs.Claims) []types.Names
 		for _, host := range claims.HostKeys() {
 			put(&g.hosts, host, key)
 		}
+		for _, wildcard := range claims.CoverKeys() {
+			put(&g.covered, wildcard, key)
+		}
 	}
 	if !given || claims.Cover(before) {
 		return nil
@@ -104,6 +113,14 @@ func (g *grants) set(key types.NamespacedName, claims refs.Claims) []types.Names
 	freed := slices.Collect(maps.Keys(g.waiting[key]))
 	delete(g.waiting, key)
 	return freed
+}
+
+// remove takes a name out of a set of them.
+func remove[K comparable](sets map[K]names, of K, name types.NamespacedName) {
+	delete(sets[of], name)
+	if len(sets[of]) == 0 {
+		delete(sets, of)
+	}
 }
 
 // put adds a name to a set of them.

@@ -28,6 +28,8 @@ type claimant struct {
 	has, granted refs.Claims
 	// waits: calls that it wants are those of somebody else.
 	waits bool
+	// owned are the host names that the platform has given to its namespace ([gateway.ParseHostPatterns]).
+	owned []string
 }
 
 // newClaimant reads what an ExposedService has from its route.
@@ -77,20 +79,23 @@ func (c claimant) waited() bool {
 
 // givesWay finds a claim that one has to leave to another, and says why. Whoever has the calls keeps them; where nobody
 // has them, the older one comes first, if nothing keeps it from coming; where both have routes, Gateway API prefers the
-// older route.
-func givesWay(c, rival claimant) (claim refs.Claim, why string, gives bool) {
-	for _, claim := range slices.Concat(c.wants.Common(rival.wants), c.wants.Common(rival.has), c.wants.Common(rival.granted)) {
-		switch mine, its := c.holds(claim), rival.holds(claim); {
+// older route. A host that the platform has given to the namespace gives way to equal claims alone.
+func givesWay(c, rival claimant) (contest refs.Contest, why string, gives bool) {
+	for _, contest := range slices.Concat(c.wants.Contests(rival.wants), c.wants.Contests(rival.has), c.wants.Contests(rival.granted)) {
+		if contest.Mine != contest.Its && gateway.OwnsHost(c.owned, contest.Mine.Host) {
+			continue
+		}
+		switch mine, its := c.holds(contest.Mine), rival.holds(contest.Its); {
 		case mine && its && comesBefore(rival, c):
-			return claim, "whose route is older,", true
+			return contest, "whose route is older,", true
 		case mine:
 		case its:
-			return claim, "which has it already,", true
+			return contest, "which has it already,", true
 		case refs.ByAge(rival.exs, c.exs) < 0 && rival.mayCome():
-			return claim, "which is older,", true
+			return contest, "which is older,", true
 		}
 	}
-	return refs.Claim{}, "", false
+	return refs.Contest{}, "", false
 }
 
 // comesBefore: of two that both have the same calls, one whose route is there comes before one that was only granted
@@ -111,22 +116,35 @@ func routeConflict(c claimant, rivals []claimant) *gateway.Problem {
 		return cmp.Or(refs.ByAge(a.exs, b.exs), cmp.Compare(a.exs.UID, b.exs.UID))
 	})
 	for _, rival := range rivals {
-		claim, why, gives := givesWay(c, rival)
+		contest, why, gives := givesWay(c, rival)
 		if !gives {
 			continue
 		}
-		host, match := "host "+claim.Host, "match "+claim.Match
-		if claim.Host == "" {
-			host = "claim to every host"
+		who := fmt.Sprintf("ExposedService %s/%s, %s", rival.exs.Namespace, rival.exs.Name, why)
+		host, match := inWords(contest.Mine)
+		if contest.Mine == contest.Its {
+			return &gateway.Problem{Reason: v1alpha1.ReasonRouteConflict, Message: fmt.Sprintf(
+				"%s has the same %s and %s on Gateway %s: change spec.hostnames or spec.rules of one of them, or delete one", who, host, match, c.wants.Gateway)}
 		}
-		if claim.Match == "" {
-			match = "claim to every call"
-		}
+		itsHost, itsMatch := inWords(contest.Its)
 		return &gateway.Problem{Reason: v1alpha1.ReasonRouteConflict, Message: fmt.Sprintf(
-			"ExposedService %s/%s, %s has the same %s and %s on Gateway %s: change spec.hostnames or spec.rules of one of them, or delete one",
-			rival.exs.Namespace, rival.exs.Name, why, host, match, c.wants.Gateway)}
+			"%s is of another namespace, and its %s with its %s overlaps with the %s and %s here on Gateway %s: change spec.hostnames or spec.rules, "+
+				"or ask the cluster's owners to give the host to namespace %s (its annotation %s)",
+			who, itsHost, itsMatch, host, match, c.wants.Gateway, c.exs.Namespace, v1alpha1.AnnotationHostnames)}
 	}
 	return nil
+}
+
+// inWords says what a claim is for.
+func inWords(claim refs.Claim) (host, match string) {
+	host, match = "host "+claim.Host, "match "+claim.Match
+	if claim.Host == "" {
+		host = "claim to every host"
+	}
+	if claim.Match == "" {
+		match = "claim to every call"
+	}
+	return host, match
 }
 
 // claimCalls refuses to expose what has to be left to another ExposedService: Gateway API gives the calls to the oldest
@@ -139,6 +157,7 @@ func (r *run) claimCalls(ctx context.Context) {
 	}
 	wants := r.Claims.Of(r.exs).Without(r.found.Hostnames.Foreign(r.exs))
 	own := newClaimant(r.exs, wants, r.live)
+	own.owned = r.found.Hostnames.Own
 	rivals, err := r.rivals(ctx)
 	if err != nil {
 		r.exposing.Fail(fmt.Errorf("look for rivals on Gateway %s: %w", own.wants.Gateway, err))
@@ -231,7 +250,7 @@ func (r *run) waits(ctx context.Context, rival claimant) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(rival.wants.Common(other.wants), func(c refs.Claim) bool { return other.holds(c) && !rival.holds(c) }) {
+		if slices.ContainsFunc(rival.wants.Contests(other.wants), func(c refs.Contest) bool { return other.holds(c.Its) && !rival.holds(c.Mine) }) {
 			return true, nil
 		}
 	}

@@ -12,14 +12,17 @@ import (
 	"github.com/headgate/headgate/gateway"
 )
 
-// Whose host names are whose is read once that is to be enforced.
+// Host names that belong to a namespace may lie under those of another.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
 // hostnames reads which host names belong to a namespace, and which to others.
 func (r Reader) hostnames(ctx context.Context, namespace string) (gateway.HostOwnership, error) {
 	out := gateway.HostOwnership{Enforced: r.Platform.HostOwnership}
 	if !out.Enforced {
-		return out, nil
+		own := NewNamespace()
+		err := r.Client.Get(ctx, client.ObjectKey{Name: namespace}, own)
+		out.Own = gateway.ParseHostPatterns(own.Annotations[v1alpha1.AnnotationHostnames])
+		return out, client.IgnoreNotFound(err)
 	}
 	list := NewNamespaceList()
 	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {

@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -16,8 +17,7 @@ import (
 // maxRemembered is how many claims are remembered before the oldest are forgotten.
 const maxRemembered = 1 << 14
 
-// mostLists bounds how many lists a look for rivals costs: with more claims than that, it goes by host, and finds some who
-// are none.
+// mostLists bounds how many lists a look for rivals costs: with more hosts than that, it looks at all on the Gateway.
 const mostLists = 64
 
 // Claims remembers what ExposedServices claim of Gateways. It changes with the generation alone, while
@@ -25,7 +25,7 @@ const mostLists = 64
 type Claims struct {
 	mu sync.Mutex
 	// young are what was asked for of late, old what was before: those that nobody asks for go.
-	young, old map[claimsOf]remembered
+	young, old map[claimsOf]refs.Claims
 }
 
 type claimsOf struct {
@@ -33,29 +33,18 @@ type claimsOf struct {
 	generation int64
 }
 
-type remembered struct {
-	claims refs.Claims
-	keys   []string
-}
-
 // Of are the claims of an ExposedService.
-func (c *Claims) Of(exs *v1alpha1.ExposedService) refs.Claims { return c.of(exs).claims }
-
-// keysOf are the values by which it is found.
-func (c *Claims) keysOf(exs *v1alpha1.ExposedService) []string { return c.of(exs).keys }
-
-func (c *Claims) of(exs *v1alpha1.ExposedService) remembered {
+func (c *Claims) Of(exs *v1alpha1.ExposedService) refs.Claims {
 	which := claimsOf{exs.UID, exs.Generation}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have, known := c.young[which]
 	if !known {
 		if have, known = c.old[which]; !known {
-			have.claims = refs.ClaimsOf(exs)
-			have.keys = have.claims.Keys()
+			have = refs.ClaimsOf(exs)
 		}
 		if c.young == nil || len(c.young) >= maxRemembered {
-			c.young, c.old = map[claimsOf]remembered{}, c.young
+			c.young, c.old = map[claimsOf]refs.Claims{}, c.young
 		}
 		c.young[which] = have
 	}
@@ -64,34 +53,52 @@ func (c *Claims) of(exs *v1alpha1.ExposedService) remembered {
 
 // Routes are the routes of Headgate's that have some of the calls which an ExposedService wants, its own among them.
 func (c *Claims) Routes(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*gwapiv1.GRPCRoute, error) {
-	own := c.of(exs)
-	field, values := own.look()
+	own := c.Of(exs)
 	seen := map[types.NamespacedName]bool{}
 	var out []*gwapiv1.GRPCRoute
-	for _, value := range values {
+	err := look(own, func(by string, value string) error {
 		var list gwapiv1.GRPCRouteList
-		if err := reader.List(ctx, &list, client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, err
+		if err := reader.List(ctx, &list, client.MatchingFields{by: value}, client.UnsafeDisableDeepCopy); err != nil {
+			return err
 		}
 		for i := range list.Items {
 			route := &list.Items[i]
 			if key := client.ObjectKeyFromObject(route); !seen[key] {
 				seen[key] = true
-				if len(own.claims.Common(refs.ClaimsOfRoute(route))) > 0 {
+				if len(own.Contests(refs.ClaimsOfRoute(route))) > 0 {
 					out = append(out, route)
 				}
 			}
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
-// look says by which index to look for those who claim the same, and for what.
-func (r remembered) look() (field string, values []string) {
-	if len(r.keys) > mostLists {
-		return ByRouteHost, r.claims.HostKeys()
+// look goes through the indexes by which those are found who claim some of the same calls: by the same hosts, and those of another namespace
+// also by the wildcards over them and by what is under them. Some who are found claim none.
+func look(own refs.Claims, list func(by, value string) error) error {
+	if own.Gateway == "" {
+		return nil
 	}
-	return ByRoute, r.keys
+	hosts := slices.Concat(own.HostKeys(), own.CoverKeys())
+	slices.Sort(hosts)
+	hosts = slices.Compact(hosts)
+	wide := own.WideKeys()
+	if len(hosts)+len(wide) > mostLists {
+		return list(ByGateway, own.Gateway)
+	}
+	for _, value := range hosts {
+		if err := list(ByRouteHost, value); err != nil {
+			return err
+		}
+	}
+	for _, value := range wide {
+		if err := list(ByRouteCover, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ofRoute are the claims of a route of Headgate's; others have none here.
@@ -105,24 +112,35 @@ func ofRoute(object client.Object) refs.Claims {
 
 // Rivals are the other ExposedServices that claim some of the same calls. They are only to be read.
 func (c *Claims) Rivals(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*v1alpha1.ExposedService, error) {
-	own := c.of(exs)
-	field, values := own.look()
-	seen := map[types.NamespacedName]bool{client.ObjectKeyFromObject(exs): true}
+	rivals, err := c.claiming(ctx, reader, c.Of(exs))
+	return slices.DeleteFunc(rivals, func(rival *v1alpha1.ExposedService) bool {
+		return rival.Namespace == exs.Namespace && rival.Name == exs.Name
+	}), err
+}
+
+// WantThoseOf are the ExposedServices that claim some of the calls of a route of Headgate's.
+func (c *Claims) WantThoseOf(ctx context.Context, reader client.Reader, route client.Object) ([]*v1alpha1.ExposedService, error) {
+	return c.claiming(ctx, reader, ofRoute(route))
+}
+
+func (c *Claims) claiming(ctx context.Context, reader client.Reader, own refs.Claims) ([]*v1alpha1.ExposedService, error) {
+	seen := map[types.NamespacedName]bool{}
 	var out []*v1alpha1.ExposedService
-	for _, value := range values {
+	err := look(own, func(by, value string) error {
 		var list v1alpha1.ExposedServiceList
-		if err := reader.List(ctx, &list, client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, err
+		if err := reader.List(ctx, &list, client.MatchingFields{by: value}, client.UnsafeDisableDeepCopy); err != nil {
+			return err
 		}
 		for i := range list.Items {
 			other := &list.Items[i]
 			if key := client.ObjectKeyFromObject(other); !seen[key] {
 				seen[key] = true
-				if len(own.claims.Common(c.Of(other))) > 0 {
+				if len(own.Contests(c.Of(other))) > 0 {
 					out = append(out, other)
 				}
 			}
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }

@@ -32,18 +32,18 @@ func claiming(name string, hosts, matches int) *v1alpha1.ExposedService {
 func TestClaimsAreRememberedByGeneration(t *testing.T) {
 	claims := &Claims{}
 	exs := claiming("one", 16, 64)
-	first := claims.keysOf(exs)
-	if len(first) != 16*64 {
-		t.Fatalf("%d claims", len(first))
+	first := claims.Of(exs)
+	if len(first.Hosts) != 16 || len(first.Matches) != 64 {
+		t.Fatalf("%d hosts, %d matches", len(first.Hosts), len(first.Matches))
 	}
-	allocations := testing.AllocsPerRun(10, func() { claims.keysOf(exs) })
+	allocations := testing.AllocsPerRun(10, func() { claims.Of(exs) })
 	if allocations > 0 {
 		t.Errorf("a second look allocates %.0f times", allocations)
 	}
 	exs = claiming("one", 1, 1)
 	exs.Generation = 2
-	if now := claims.keysOf(exs); len(now) != 1 {
-		t.Errorf("after an edit there are %d claims", len(now))
+	if now := claims.Of(exs); len(now.Hosts) != 1 || len(now.Matches) != 1 {
+		t.Errorf("after an edit the claims are %+v", now)
 	}
 	for i := range 3 * maxRemembered {
 		claims.Of(claiming(fmt.Sprint(i), 1, 1))
@@ -70,10 +70,8 @@ func (r *indexed) List(_ context.Context, list client.ObjectList, options ...cli
 	wanted := asked.FieldSelector.Requirements()[0]
 	out := list.(*v1alpha1.ExposedServiceList)
 	for _, exs := range r.items {
-		values := r.claims.keysOf(exs)
-		if wanted.Field == ByRouteHost {
-			values = r.claims.Of(exs).HostKeys()
-		}
+		claims := r.claims.Of(exs)
+		values := map[string][]string{ByRouteHost: claims.HostKeys(), ByRouteCover: claims.CoverKeys(), ByGateway: {claims.Gateway}}[wanted.Field]
 		if slices.Contains(values, wanted.Value) {
 			out.Items = append(out.Items, *exs)
 		}

@@ -28,16 +28,16 @@ const (
 	ByImport = "headgate.import"
 	// ByManaged: objects of others that ship versions, by "namespace/name" of the Deployment that they manage.
 	ByManaged = "headgate.managed"
-	// ByGateway: ExposedServices by "namespace/name" of the Gateway that carries them.
+	// ByGateway: ExposedServices, and routes of Headgate's, by "namespace/name" of the Gateway that carries them.
 	ByGateway = "headgate.gateway"
 	// ByClass: ExposedServices by spec.gateway.className, and Gateways by their class.
 	ByClass = "headgate.class"
 	// ByNamespace: ExposedServices by the other namespaces that their spec refers to.
 	ByNamespace = "headgate.namespace"
-	// ByRoute: ExposedServices, and routes of Headgate's, by what they claim of a Gateway (refs.Claims).
-	ByRoute = "headgate.route"
-	// ByRouteHost: both by the hosts that they claim of a Gateway.
+	// ByRouteHost: ExposedServices, and routes of Headgate's, by the hosts that they claim of a Gateway (refs.Claims).
 	ByRouteHost = "headgate.routehost"
+	// ByRouteCover: both by the wildcards that stand for hosts which they claim of a Gateway (refs.Claims.CoverKeys).
+	ByRouteCover = "headgate.routecover"
 	// ByOwner: objects by "namespace/name" of the ExposedService that they belong to.
 	ByOwner = "headgate.owner"
 	// ByService: EndpointSlices by the name of their Service.
@@ -54,8 +54,9 @@ const (
 func AddExposedServices(ctx context.Context, indexer client.FieldIndexer, claims *Claims) error {
 	for name, values := range map[string]func(*v1alpha1.ExposedService) []string{
 		ByBackend: refs.Services, ByImport: refs.Imports, ByGateway: refs.Gateways, ByClass: refs.Classes,
-		ByNamespace: gateway.GrantNamespaces, ByWorkload: refs.Workloads, ByRoute: claims.keysOf,
-		ByRouteHost: func(exs *v1alpha1.ExposedService) []string { return claims.Of(exs).HostKeys() },
+		ByNamespace: gateway.GrantNamespaces, ByWorkload: refs.Workloads,
+		ByRouteHost:  func(exs *v1alpha1.ExposedService) []string { return claims.Of(exs).HostKeys() },
+		ByRouteCover: func(exs *v1alpha1.ExposedService) []string { return claims.Of(exs).CoverKeys() },
 	} {
 		extract := func(object client.Object) []string {
 			exs, ok := object.(*v1alpha1.ExposedService)
@@ -87,8 +88,14 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 	case kube.KindTrafficPolicy.GVK:
 		indexes[ByTargetGateway] = targetGateways
 	case kube.KindRoute.GVK:
-		indexes[ByRoute] = func(object client.Object) []string { return ofRoute(object).Keys() }
 		indexes[ByRouteHost] = func(object client.Object) []string { return ofRoute(object).HostKeys() }
+		indexes[ByGateway] = func(object client.Object) []string {
+			if gw := ofRoute(object).Gateway; gw != "" {
+				return []string{gw}
+			}
+			return nil
+		}
+		indexes[ByRouteCover] = func(object client.Object) []string { return ofRoute(object).CoverKeys() }
 	case kube.KindGateway.GVK:
 		indexes[ByClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {

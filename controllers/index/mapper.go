@@ -152,15 +152,23 @@ func (m Mapper) usersOfClass(ctx context.Context, object client.Object) []types.
 // rivalsOfRoute are those who want calls that a route of Headgate's has: when it lets them go, or is refused, another may
 // have them.
 func (m Mapper) rivalsOfRoute(ctx context.Context, object client.Object) []types.NamespacedName {
-	field, values := ByRoute, ofRoute(object).Keys()
-	if len(values) > mostLists {
-		field, values = ByRouteHost, ofRoute(object).HostKeys()
+	return named(ctx)(m.Claims.WantThoseOf(ctx, m.Cache, object))
+}
+
+// named are the names of ExposedServices that were looked up.
+func named(ctx context.Context) func([]*v1alpha1.ExposedService, error) []types.NamespacedName {
+	return func(found []*v1alpha1.ExposedService, err error) []types.NamespacedName {
+		if err != nil {
+			// Only a cache that has stopped fails.
+			logf.FromContext(ctx).Error(err, "look up the rivals of an ExposedService")
+			return nil
+		}
+		names := make([]types.NamespacedName, 0, len(found))
+		for _, exs := range found {
+			names = append(names, client.ObjectKeyFromObject(exs))
+		}
+		return names
 	}
-	var out []types.NamespacedName
-	for _, value := range values {
-		out = append(out, m.find(ctx, field, value)...)
-	}
-	return out
 }
 
 // usersOfDeployment are those that roll it out.
@@ -184,18 +192,22 @@ func (m Mapper) Rivals() handler.EventHandler {
 		if !ok {
 			return nil
 		}
-		rivals, err := m.Claims.Rivals(ctx, m.Cache, exs)
-		if err != nil {
-			// Only a cache that has stopped fails.
-			logf.FromContext(ctx).Error(err, "look up the rivals of an ExposedService")
-			return nil
-		}
-		names := make([]types.NamespacedName, 0, len(rivals))
-		for _, rival := range rivals {
-			names = append(names, client.ObjectKeyFromObject(rival))
-		}
-		return requests(names)
+		return requests(named(ctx)(m.Claims.Rivals(ctx, m.Cache, exs)))
 	})
+}
+
+// InNamespace are the ExposedServices of a Namespace.
+func (m Mapper) InNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var list v1alpha1.ExposedServiceList
+	if err := m.Cache.List(ctx, &list, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
+		logf.FromContext(ctx).Error(err, "list ExposedServices", "namespace", namespace.GetName())
+		return nil
+	}
+	names := make([]types.NamespacedName, 0, len(list.Items))
+	for i := range list.Items {
+		names = append(names, client.ObjectKeyFromObject(&list.Items[i]))
+	}
+	return requests(names)
 }
 
 // All enqueues every ExposedService.

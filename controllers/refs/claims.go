@@ -1,8 +1,6 @@
 package refs
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -16,6 +14,8 @@ import (
 // Claims are the calls of a Gateway that an ExposedService wants, or that a route has: those that meet one of the
 // matches at one of the hosts.
 type Claims struct {
+	// Namespace is that of whoever claims.
+	Namespace string
 	// Gateway is the "namespace/name"; empty: nothing is claimed of any.
 	Gateway string
 	// Section is the listener; empty: every one.
@@ -35,7 +35,7 @@ func ClaimsOf(exs *v1alpha1.ExposedService) Claims {
 	if exs.Spec.Gateway == nil {
 		return Claims{}
 	}
-	out := Claims{Gateway: Gateway(exs).String()}
+	out := Claims{Namespace: exs.Namespace, Gateway: Gateway(exs).String()}
 	if ref := exs.Spec.Gateway.ParentRef; ref != nil {
 		out.Section = ptr.Deref(ref.SectionName, "")
 	}
@@ -66,8 +66,9 @@ func ClaimsOfRoute(route *gwapiv1.GRPCRoute) Claims {
 	}
 	parent := route.Spec.ParentRefs[0]
 	out := Claims{
-		Gateway: string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) + "/" + string(parent.Name),
-		Section: string(ptr.Deref(parent.SectionName, "")),
+		Namespace: route.Namespace,
+		Gateway:   string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) + "/" + string(parent.Name),
+		Section:   string(ptr.Deref(parent.SectionName, "")),
 	}
 	for _, hostname := range route.Spec.Hostnames {
 		out.Hosts = append(out.Hosts, string(hostname))
@@ -95,21 +96,6 @@ func (c Claims) ordered() Claims {
 	return c
 }
 
-// Common are the claims that both make: those of the same Gateway that are not on different listeners.
-func (c Claims) Common(other Claims) []Claim {
-	if c.Gateway == "" || c.Gateway != other.Gateway || c.Section != "" && other.Section != "" && c.Section != other.Section {
-		return nil
-	}
-	matches := common(c.Matches, other.Matches)
-	var out []Claim
-	for _, host := range common(c.Hosts, other.Hosts) {
-		for _, match := range matches {
-			out = append(out, Claim{host, match})
-		}
-	}
-	return out
-}
-
 // common are the strings in both of two lists, which are sorted.
 func common(a, b []string) []string {
 	var out []string
@@ -125,22 +111,6 @@ func common(a, b []string) []string {
 func (c Claims) Cover(other Claims) bool {
 	return c.Gateway == other.Gateway && c.Section == other.Section &&
 		len(common(other.Hosts, c.Hosts)) == len(other.Hosts) && len(common(other.Matches, c.Matches)) == len(other.Matches)
-}
-
-// Keys are one value for each claim. Two that share a value want the same calls, unless they are on different listeners.
-func (c Claims) Keys() []string {
-	var out []string
-	if c.Gateway == "" {
-		return nil
-	}
-	for _, host := range c.Hosts {
-		for _, match := range c.Matches {
-			sum := sha256.Sum256([]byte(strings.Join([]string{c.Gateway, host, match}, "\n")))
-			out = append(out, hex.EncodeToString(sum[:16]))
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // HostKeys are one value for each host.

@@ -8,6 +8,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -220,6 +221,22 @@ var refusals = []refusal{
 	{"the host of another namespace", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
 		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"payments.example.com"}
 	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "has the same host payments.example.com", "payments.example.com"},
+	{"the host of another namespace, with a more specific match", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"payments.example.com"}
+		spec.Rules = []v1alpha1.Rule{{Matches: []v1alpha1.Match{{Service: ptr.To("pay.Payments"), Headers: []v1alpha1.HeaderMatch{{Name: "x-evil", Value: "1"}}}}}}
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "is of another namespace, and its host payments.example.com with its claim to every call overlaps", "pay.Payments"},
+	{"a host under another's wildcard", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"api.bank.example.com"}
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "its host *.bank.example.com", "api.bank.example.com"},
+	{"a wildcard under another's wildcard", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"*.eu.bank.example.com"}
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "its host *.bank.example.com", "eu.bank.example.com"},
+	{"a wildcard over another's host", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"*.example.com"}
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "overlaps with the host *.example.com", "*.example.com"},
+	{"every host", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), nil
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "overlaps with the claim to every host", "kind: GRPCRoute"},
 }
 
 // TestExposedServicesThatTheOperatorRefuses are attempts of somebody with the role edit in one namespace.
@@ -252,6 +269,28 @@ func (a refusal) run(t *testing.T, c *cluster) {
 		}
 		return fmt.Errorf("it is there: %w", err)
 	})
+}
+
+// TestAHostThatThePlatformGivesIsNoTheft: the platform gives a host under the victim's wildcard to a namespace, and takes it away.
+func TestAHostThatThePlatformGivesIsNoTheft(t *testing.T) {
+	c := install(t, false)
+	o := newTenant(t, c)
+	exs := o.service(func(spec *v1alpha1.ExposedServiceSpec) {
+		spec.Gateway, spec.Hostnames = onPublic(c), []v1alpha1.Hostname{"api.bank.example.com"}
+	})
+	if err := o.client.Create(t.Context(), exs); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it overlaps", func() error {
+		return conditionIs(t, o.client, exs, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonRouteConflict, "its annotation headgate.dev/hostnames")
+	})
+	annotate(t, c, o.namespace, "api.bank.example.com")
+	eventually(t, "it is exposed", func() error {
+		return conditionIs(t, o.client, exs, v1alpha1.ConditionExposed, metav1.ConditionTrue, "")
+	})
+	if err := o.client.Delete(t.Context(), exs); err != nil {
+		t.Error(err)
+	}
 }
 
 // withHosts is an ExposedService of the tenant's on the platform's Gateway.
