@@ -19,7 +19,8 @@ const (
 	ReasonInvalidOverride Reason = "InvalidOverride"
 	// ReasonNameConflict: an object that Headgate did not make has the name that it needs.
 	ReasonNameConflict Reason = "NameConflict"
-	// ReasonRouteConflict: an older ExposedService has the same host and match on the same Gateway.
+	// ReasonRouteConflict: another ExposedService has the same host and match on the same Gateway, or one of another namespace has some that
+	// overlap.
 	ReasonRouteConflict Reason = "RouteConflict"
 	// ReasonHostnameNotPermitted: a host name does not belong to the namespace.
 	ReasonHostnameNotPermitted Reason = "HostnameNotPermitted"
@@ -219,7 +220,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionAccepted, ReasonBackendNotSupported, "the data plane cannot serve a backend of this kind"},
 		{ConditionAccepted, ReasonInvalidOverride, "an override cannot be merged"},
 		{ConditionAccepted, ReasonNameConflict, "an object that Headgate did not make has the name that it needs"},
-		{ConditionAccepted, ReasonRouteConflict, "an older ExposedService has the same host and match on the same Gateway"},
+		{ConditionAccepted, ReasonRouteConflict, "another ExposedService has the same calls of the same Gateway, or one of another namespace has some of them"},
 		{ConditionAccepted, ReasonHostnameNotPermitted, "a host name does not belong to the namespace"},
 		{ConditionAccepted, ReasonRolloutNotSupported, "spec.rollout asks for something that Headgate does not do"},
 		{ConditionAccepted, ReasonXDSDisabled, "spec.xds is set, and Headgate runs without its xDS server"},
