@@ -2,13 +2,10 @@ package packaging
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,22 +16,6 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/test/apiserver"
 )
-
-func TestChartAndKustomizeHaveTheSameApprovalPolicy(t *testing.T) {
-	want := kustomize(t, repository("config", "approval-policy"))
-	fromChart := render(t, "--set", "rollouts.approval.restrict=true")
-	if len(want) != 2 {
-		t.Errorf("there are %v", slices.Sorted(maps.Keys(want)))
-	}
-	for name, object := range want {
-		if diff := cmp.Diff(stripped(fromChart.get(t, name)), stripped(object)); diff != "" {
-			t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
-		}
-		if _, ok := render(t)[name]; ok {
-			t.Errorf("%s is installed by default", name)
-		}
-	}
-}
 
 // releases is a group that may approve.
 const releases = "release managers <eu> & \"us\""

@@ -498,6 +498,29 @@ func TestTheNetworkPolicyLetsTheStatisticsOfTheProxiesOut(t *testing.T) {
 	}
 }
 
+// Policies that are installed only where somebody wants them.
+func TestChartAndKustomizeHaveTheSameOptionalPolicies(t *testing.T) {
+	for folder, c := range map[string]struct {
+		values  string
+		objects int
+	}{
+		"approval-policy": {"rollouts.approval.restrict=true", 2}, "hostname-policy": {"hostnames.ownership=true", 4},
+	} {
+		want, fromChart := kustomize(t, repository("config", folder)), render(t, "--set", c.values)
+		if len(want) != c.objects {
+			t.Errorf("%s: there are %v", folder, slices.Sorted(maps.Keys(want)))
+		}
+		for name, object := range want {
+			if diff := cmp.Diff(stripped(fromChart.get(t, name)), stripped(object)); diff != "" {
+				t.Errorf("%s differs (-chart +kustomize):\n%s", name, diff)
+			}
+			if _, ok := render(t)[name]; ok {
+				t.Errorf("%s is installed by default", name)
+			}
+		}
+	}
+}
+
 // The operator knows the flags that the chart gives it.
 func TestTheOperatorTakesTheArguments(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "headgate")
