@@ -20,12 +20,16 @@ type Pod struct {
 	Ready bool
 }
 
-// PodsOf are the pods in the EndpointSlices of one Service that answer calls, draining ones among them. The port is a number, or the
-// name of a port of the Service; where the slices do not have that name, otherwise is taken if it is not 0. It is an error to
-// have no port. Each pod is there once, at its first address.
-func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise uint16) ([]Pod, error) {
+// PodsOf are the pods of a namespace, in the EndpointSlices of one Service, that answer calls, draining ones among them. The port is a
+// number, or the name of a port of the Service; where the slices do not have that name, otherwise is taken if it is not 0. It is an error
+// to have no port, and to have endpoints of which none is such a pod. Each pod is there once, at its first address.
+//
+// Addresses that somebody wrote by hand, for a Service without a selector, are nobody's pods: whoever writes them does not get to have
+// them asked.
+func PodsOf(endpointSlices []discoveryv1.EndpointSlice, namespace, port string, otherwise uint16) ([]Pod, error) {
 	var out []Pod
 	seen := map[string]bool{}
+	strangers := false
 	for i := range endpointSlices {
 		slice := &endpointSlices[i]
 		number, ok := podPort(slice, port, otherwise)
@@ -34,12 +38,19 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise u
 		}
 		for j := range slice.Endpoints {
 			source := &slice.Endpoints[j]
-			pod := source.TargetRef
-			if pod == nil || pod.Kind != "Pod" || pod.UID == "" || len(source.Addresses) == 0 || seen[string(pod.UID)] {
+			if len(source.Addresses) == 0 || isForDocumentation(source.Addresses[0]) {
 				continue
 			}
 			endpoint := endpointOf(source, number)
 			if !endpoint.Serving || len(endpoint.Addresses) == 0 {
+				continue
+			}
+			pod := source.TargetRef
+			if pod == nil || pod.Kind != "Pod" || pod.Namespace != namespace || pod.UID == "" {
+				strangers = true
+				continue
+			}
+			if seen[string(pod.UID)] {
 				continue
 			}
 			seen[string(pod.UID)] = true
@@ -47,6 +58,10 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise u
 				ID: string(pod.UID), Name: pod.Name, Address: endpoint.Addresses[0], Ready: endpoint.Ready && !endpoint.Terminating,
 			})
 		}
+	}
+	if len(out) == 0 && strangers {
+		return nil, fmt.Errorf("none of the Service's endpoints is a pod of namespace %s, and no other address is asked for metrics: "+
+			"give the Service a selector of pods in that namespace, or set another source", namespace)
 	}
 	return out, nil
 }
