@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
@@ -37,16 +38,12 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, namespace, port string, 
 			return nil, fmt.Errorf("the Service has no port named %s: add it, or set the number of the pods' port", port)
 		}
 		for j := range slice.Endpoints {
-			source := &slice.Endpoints[j]
-			if len(source.Addresses) == 0 || isForDocumentation(source.Addresses[0]) {
+			endpoint, answers := answering(&slice.Endpoints[j], number)
+			if !answers {
 				continue
 			}
-			endpoint := endpointOf(source, number)
-			if !endpoint.Serving || len(endpoint.Addresses) == 0 {
-				continue
-			}
-			pod := source.TargetRef
-			if pod == nil || pod.Kind != "Pod" || pod.Namespace != namespace || pod.UID == "" {
+			pod := slice.Endpoints[j].TargetRef
+			if !isPodOf(pod, namespace) {
 				strangers = true
 				continue
 			}
@@ -64,6 +61,19 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, namespace, port string, 
 			"give the Service a selector of pods in that namespace, or set another source", namespace)
 	}
 	return out, nil
+}
+
+// answering is an endpoint, and whether it answers calls.
+func answering(source *discoveryv1.Endpoint, port uint16) (Endpoint, bool) {
+	if len(source.Addresses) == 0 || isForDocumentation(source.Addresses[0]) {
+		return Endpoint{}, false
+	}
+	endpoint := endpointOf(source, port)
+	return endpoint, endpoint.Serving && len(endpoint.Addresses) > 0
+}
+
+func isPodOf(target *corev1.ObjectReference, namespace string) bool {
+	return target != nil && target.Kind == "Pod" && target.Namespace == namespace && target.UID != ""
 }
 
 // PortOf is the number of the port of that name in the first slice that has it; 0: none does.
