@@ -22,6 +22,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/controllers/exposure"
 	"github.com/headgate/headgate/controllers/facts"
 	"github.com/headgate/headgate/controllers/kube"
@@ -197,6 +198,8 @@ func (w *world) startOperator(options ...operatorOption) *operator {
 		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace},
 		// What a test has asked is on a loopback address.
 		Dial: (&net.Dialer{}).DialContext,
+		// So is the Prometheus server of a test, of which nobody knows before it begins.
+		Prometheus: calls.ServersConfig{Addresses: true},
 	}
 	o := &operator{t: w.t, transport: &transport{}, ended: make(chan error, 1)}
 	for _, option := range options {

@@ -153,5 +153,5 @@ func TestAQueryThatIsNoneIsSaidBeforeARolloutNeedsIt(t *testing.T) {
 	server, analysis := startSides(t)
 	analysis.Prometheus.Errors = "errors_{{.Backend}}"
 	p := startPlay(t, analysis, inHaste(server.clock))
-	p.untilNotAccepted(p.exs, v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis: errors:", "{{.Side}}", "{{.Workload}}")
+	p.untilNotAccepted(p.exs, v1alpha1.ReasonRolloutNotSupported, "spec.rollout.analysis.prometheus: errors:", "{{.Side}}", "{{.Workload}}")
 }

@@ -90,6 +90,8 @@ type Config struct {
 	// Dial connects to what users name: sources of call counts and webhooks of rollouts; nil: to anybody but this pod and what is
 	// link-local.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Prometheus says which Prometheus servers ExposedServices may have asked.
+	Prometheus calls.ServersConfig
 	// Resolver looks up the hosts of fqdn backends; nil: the system's.
 	Resolver facts.Resolver
 	// Registerer takes the metrics; nil: the registry that the manager serves.
@@ -256,9 +258,10 @@ func newParts(mgr ctrl.Manager, config Config) (*parts, error) {
 	}
 	sources := &http.Client{Transport: config.Transport}
 	scraper := signals.NewScraper(signals.ScraperConfig{Client: sources, Clock: config.Clock, Scraped: m.ObserveScrape})
+	servers := calls.NewServers(config.Prometheus, sources)
 	counting := func(asked func(*v1alpha1.ExposedService) *calls.Source) calls.Config {
 		return calls.Config{
-			Clock: config.Clock, HTTP: sources, Scraper: scraper, Metrics: m, Asked: asked, Wake: wake.Wake,
+			Clock: config.Clock, HTTP: sources, Prometheus: servers, Scraper: scraper, Metrics: m, Asked: asked, Wake: wake.Wake,
 			Secret: func(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) ([]byte, error) {
 				return kube.SecretKey(ctx, mgr.GetAPIReader(), namespace, ref)
 			},

@@ -33,22 +33,23 @@ build_cluster_command() {
 # shellcheck disable=SC2034 # for those who source this
 first=(nice -n -10)
 
-# start_headgate GREETER_IMAGE: starts the local cluster, with Envoy Gateway, loads Headgate and the
+# start_headgate GREETER_IMAGE [HELM ARGUMENTS...]: starts the local cluster, with Envoy Gateway, loads Headgate and the
 # sample service into it, and installs the Helm chart as a user would. On a cluster that has all this
 # it brings only what changed. (It returns at the first failure even where `set -e` does not work.)
 start_headgate() {
-  local image=ghcr.io/headgate/headgate:local build
+  local image=ghcr.io/headgate/headgate:local greeter=$1 build
+  shift
   say 'starting a local cluster (the first time it is built from source: a quarter of an hour)'
   cluster up || return
   say 'building the images'
   cluster load "$image" ./cmd/headgate || return
-  cluster load "$1" ./test/grpcapp/cmd/greeter || return
+  cluster load "$greeter" ./test/grpcapp/cmd/greeter || return
   # The hash of what is in the image: pods of another build under the same name are replaced.
   build=$(cluster status | awk -v image="$image" '$1 == image { print $2 }') || return
   say 'installing the Helm chart'
   cluster exec -- helm upgrade --install headgate "$root/charts/headgate" --namespace headgate-system --create-namespace \
     --set "image.repository=${image%:*},image.tag=${image##*:}" --set xds.enabled=true --set-string "podAnnotations.build=$build" \
-    --wait --timeout 5m >/dev/null
+    "$@" --wait --timeout 5m >/dev/null
 }
 
 # with_heartbeat WHAT COMMAND...: runs a command, and says every minute that it still does.

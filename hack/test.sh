@@ -7,14 +7,18 @@
 #   hack/test.sh long   what takes long: live calls of xDS clients, a death after each write, faults, the longer scenarios end to end
 #
 # With CLUSTER=current the end-to-end tests use kubectl's cluster. It has to have Envoy Gateway and
-# Headgate, and GREETER_IMAGE names an image of the sample service that it can pull. PROMETHEUS_IMAGE
-# names one of Prometheus, if not that of the Docker Hub. Without metrics-server the test of an autoscaler is skipped.
+# Headgate, with the values in $values below, and GREETER_IMAGE names an image of the sample service that
+# it can pull. PROMETHEUS_IMAGE names one of Prometheus, if not that of the Docker Hub. Without
+# metrics-server the test of an autoscaler is skipped.
 #
 # It ends with a line "N passed, N failed, N skipped". The test runs are kept as JSON in .cache/test
 # (.cache/test-long), and so is, when an end-to-end test fails, what the cluster looked like then.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 source hack/lib.sh
+
+# Most tests with a Prometheus server name its address; one names a server of the platform, which is in its own namespace.
+values=(--set 'prometheus.allowAddresses=true,prometheus.servers[0].name=e2e,prometheus.servers[0].url=http://prometheus.e2e-prom-versions:9090')
 
 results=$cache/test
 module=github.com/headgate/headgate
@@ -226,7 +230,7 @@ e2e() {
 e2e_on_local() {
   export GREETER_IMAGE=ghcr.io/headgate/greeter:test CLUSTER_COMMAND=$cache/bin/cluster
   cluster down || return # what an interrupted run may have left
-  start_headgate "$GREETER_IMAGE" || return
+  start_headgate "$GREETER_IMAGE" "${values[@]}" || return
   say 'Prometheus for the tests that ask one (the first time it is built from source: minutes)'
   PROMETHEUS_IMAGE=$(cluster prometheus) || return
   export PROMETHEUS_IMAGE

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
@@ -20,12 +21,16 @@ type Pod struct {
 	Ready bool
 }
 
-// PodsOf are the pods in the EndpointSlices of one Service that answer calls, draining ones among them. The port is a number, or the
-// name of a port of the Service; where the slices do not have that name, otherwise is taken if it is not 0. It is an error to
-// have no port. Each pod is there once, at its first address.
-func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise uint16) ([]Pod, error) {
+// PodsOf are the pods of a namespace, in the EndpointSlices of one Service, that answer calls, draining ones among them. The port is a
+// number, or the name of a port of the Service; where the slices do not have that name, otherwise is taken if it is not 0. It is an error
+// to have no port, and to have endpoints of which none is such a pod. Each pod is there once, at its first address.
+//
+// Addresses that somebody wrote by hand, for a Service without a selector, are nobody's pods: whoever writes them does not get to have
+// them asked.
+func PodsOf(endpointSlices []discoveryv1.EndpointSlice, namespace, port string, otherwise uint16) ([]Pod, error) {
 	var out []Pod
 	seen := map[string]bool{}
+	strangers := false
 	for i := range endpointSlices {
 		slice := &endpointSlices[i]
 		number, ok := podPort(slice, port, otherwise)
@@ -33,13 +38,16 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise u
 			return nil, fmt.Errorf("the Service has no port named %s: add it, or set the number of the pods' port", port)
 		}
 		for j := range slice.Endpoints {
-			source := &slice.Endpoints[j]
-			pod := source.TargetRef
-			if pod == nil || pod.Kind != "Pod" || pod.UID == "" || len(source.Addresses) == 0 || seen[string(pod.UID)] {
+			endpoint, answers := answering(&slice.Endpoints[j], number)
+			if !answers {
 				continue
 			}
-			endpoint := endpointOf(source, number)
-			if !endpoint.Serving || len(endpoint.Addresses) == 0 {
+			pod := slice.Endpoints[j].TargetRef
+			if !isPodOf(pod, namespace) {
+				strangers = true
+				continue
+			}
+			if seen[string(pod.UID)] {
 				continue
 			}
 			seen[string(pod.UID)] = true
@@ -48,7 +56,24 @@ func PodsOf(endpointSlices []discoveryv1.EndpointSlice, port string, otherwise u
 			})
 		}
 	}
+	if len(out) == 0 && strangers {
+		return nil, fmt.Errorf("none of the Service's endpoints is a pod of namespace %s, and no other address is asked for metrics: "+
+			"give the Service a selector of pods in that namespace, or set another source", namespace)
+	}
 	return out, nil
+}
+
+// answering is an endpoint, and whether it answers calls.
+func answering(source *discoveryv1.Endpoint, port uint16) (Endpoint, bool) {
+	if len(source.Addresses) == 0 || isForDocumentation(source.Addresses[0]) {
+		return Endpoint{}, false
+	}
+	endpoint := endpointOf(source, port)
+	return endpoint, endpoint.Serving && len(endpoint.Addresses) > 0
+}
+
+func isPodOf(target *corev1.ObjectReference, namespace string) bool {
+	return target != nil && target.Kind == "Pod" && target.Namespace == namespace && target.UID != ""
 }
 
 // PortOf is the number of the port of that name in the first slice that has it; 0: none does.

@@ -21,7 +21,7 @@ func podSlice(pods ...string) discoveryv1.EndpointSlice {
 		endpoint := discoveryv1.Endpoint{
 			Addresses:  []string{"10.0.0." + name},
 			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(state == ""), Serving: ptr.To(state != "down"), Terminating: ptr.To(state == "draining")},
-			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Name: "pod-" + name, UID: types.UID("uid-" + name)},
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "pod-" + name, UID: types.UID("uid-" + name)},
 		}
 		out.Endpoints = append(out.Endpoints, endpoint)
 	}
@@ -30,8 +30,13 @@ func podSlice(pods ...string) discoveryv1.EndpointSlice {
 
 func TestPodsOfAService(t *testing.T) {
 	all := []discoveryv1.EndpointSlice{podSlice("1", "2:draining", "3:down"), podSlice("1", "4")}
-	nobodys := podSlice("5")
-	nobodys.Endpoints[0].TargetRef = nil
+	changed := func(change func(*discoveryv1.Endpoint), pods ...string) discoveryv1.EndpointSlice {
+		out := podSlice(pods...)
+		change(&out.Endpoints[0])
+		return out
+	}
+	nobodys := func(endpoint *discoveryv1.Endpoint) { endpoint.TargetRef = nil }
+	const none = "none of the Service's endpoints is a pod of namespace shop"
 	for name, c := range map[string]struct {
 		slices    []discoveryv1.EndpointSlice
 		port      string
@@ -43,11 +48,25 @@ func TestPodsOfAService(t *testing.T) {
 		"by its name":                        {all, "metrics", 0, "pod-1 10.0.0.1:8080 ready, pod-2 10.0.0.2:8080, pod-4 10.0.0.4:8080 ready", ""},
 		"by a name that is none":             {all, "stats", 0, "", "no port named stats"},
 		"by a name that another Service has": {all, "stats", 7070, "pod-1 10.0.0.1:7070 ready, pod-2 10.0.0.2:7070, pod-4 10.0.0.4:7070 ready", ""},
-		"endpoints that are no pods":         {[]discoveryv1.EndpointSlice{nobodys}, "9090", 0, "", ""},
-		"none":                               {nil, "metrics", 0, "", ""},
+		"endpoints that are no pods":         {[]discoveryv1.EndpointSlice{changed(nobodys, "5")}, "9090", 0, "", none},
+		"one that is no pod, beside a pod":   {[]discoveryv1.EndpointSlice{changed(nobodys, "5", "1")}, "9090", 0, "pod-1 10.0.0.1:9090 ready", ""},
+		"a pod of another namespace": {[]discoveryv1.EndpointSlice{changed(func(endpoint *discoveryv1.Endpoint) {
+			endpoint.TargetRef.Namespace = "rival"
+		}, "5")}, "9090", 0, "", none},
+		"a pod of no namespace": {[]discoveryv1.EndpointSlice{changed(func(endpoint *discoveryv1.Endpoint) {
+			endpoint.TargetRef.Namespace = ""
+		}, "5")}, "9090", 0, "", none},
+		"a node": {[]discoveryv1.EndpointSlice{changed(func(endpoint *discoveryv1.Endpoint) {
+			endpoint.TargetRef.Kind = "Node"
+		}, "5")}, "9090", 0, "", none},
+		"one that is no pod and down": {[]discoveryv1.EndpointSlice{changed(nobodys, "5:down")}, "9090", 0, "", ""},
+		"one that keeps the Service occupied": {[]discoveryv1.EndpointSlice{changed(func(endpoint *discoveryv1.Endpoint) {
+			endpoint.TargetRef, endpoint.Addresses = nil, []string{"192.0.2.1"}
+		}, "5")}, "9090", 0, "", ""},
+		"none": {nil, "metrics", 0, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pods, err := PodsOf(c.slices, c.port, c.otherwise)
+			pods, err := PodsOf(c.slices, "shop", c.port, c.otherwise)
 			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Fatal(err)
 			}

@@ -31,6 +31,8 @@ type PrometheusConfig struct {
 	// Sides says that the queries are about the two sides of a rollout: {{.Side}}, {{.Workload}} and {{.PodTemplateHash}} take the place of
 	// {{.Backend}}.
 	Sides bool
+	// Only, if set, are the series that the queries read, whatever they ask for. A query that cannot be kept to them is not sent.
+	Only *Only
 	// Credentials gives the bearer token and the CA, at each look. Nil: none are needed. Its errors are shown
 	// to people.
 	Credentials func(ctx context.Context) (Credentials, error)
@@ -79,7 +81,18 @@ type Prometheus struct {
 	// asOf is what the server's clock said last, and askedAt when that was.
 	asOf, askedAt time.Time
 	backends      map[string]*tracker
+	// bound are queries that are kept to Only, by what they were.
+	bound map[string]boundQuery
 }
+
+// boundQuery is a query that is kept to some series, or why it cannot be.
+type boundQuery struct {
+	query string
+	err   error
+}
+
+// mostBound is how many bound queries are kept: more than there are, unless names change.
+const mostBound = 256
 
 var _ Source = (*Prometheus)(nil)
 
@@ -90,7 +103,7 @@ func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 	if config.Sides {
 		may = ofSides
 	}
-	out := &Prometheus{config: config, backends: map[string]*tracker{}}
+	out := &Prometheus{config: config, backends: map[string]*tracker{}, bound: map[string]boundQuery{}}
 	var err error
 	if out.calls, err = parseQuery(config.Calls, may); err != nil {
 		return nil, fmt.Errorf("calls: %w", err)
@@ -157,6 +170,10 @@ func (p *Prometheus) Read(ctx context.Context, query Query) (Reading, error) {
 		}
 	}
 
+	questions := p.questions(query)
+	if len(questions) > 0 && !slices.ContainsFunc(questions, questionsOf.mayBeSent) {
+		return p.unasked(reading, query, questions)
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
 	session, at, warnings, trouble := p.open(ctx, now)
@@ -169,7 +186,7 @@ func (p *Prometheus) Read(ctx context.Context, query Query) (Reading, error) {
 	reading.Answered = 1
 	reading.Backends = map[string]Counts{}
 	complaint := ""
-	for i, found := range p.ask(ctx, session, query, at) {
+	for i, found := range p.ask(ctx, session, questions, at) {
 		name := query.Backends[i].Name
 		if found.trouble != nil {
 			complaint = cmp.Or(complaint, "backend "+name+": "+found.trouble.message)
@@ -238,15 +255,15 @@ type found struct {
 }
 
 // ask asks all queries of all backends, for the same moment.
-func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at time.Time) []found {
-	out := make([]found, len(query.Backends))
+func (p *Prometheus) ask(ctx context.Context, session *session, questions []questionsOf, at time.Time) []found {
+	out := make([]found, len(questions))
 	places := make(chan struct{}, p.config.Parallel)
 	var wait sync.WaitGroup
 	for i := range out {
 		wait.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			out[i] = p.askBackend(ctx, session, query, query.Backends[i], at)
+			out[i] = p.askBackend(ctx, session, questions[i], at)
 		})
 	}
 	wait.Wait()
@@ -254,14 +271,13 @@ func (p *Prometheus) ask(ctx context.Context, session *session, query Query, at 
 }
 
 // askBackend asks about one backend. Without its latencies, or what has begun, the calls and errors are known all the same.
-func (p *Prometheus) askBackend(ctx context.Context, session *session, query Query, backend Backend, at time.Time) (out found) {
-	one := func(template queryTemplate, read func([]promSample) ([]promSample, error)) ([]promSample, *trouble) {
-		expression, err := template.fill(query, backend)
-		if err != nil {
-			return nil, &trouble{UnknownEmpty, err.Error()}
+func (p *Prometheus) askBackend(ctx context.Context, session *session, questions questionsOf, at time.Time) (out found) {
+	out.asked = questions.calls.query
+	one := func(question question, read func([]promSample) ([]promSample, error)) ([]promSample, *trouble) {
+		if question.trouble != nil {
+			return nil, question.trouble
 		}
-		out.asked = cmp.Or(out.asked, expression)
-		answer, bad := session.query(ctx, expression, at)
+		answer, bad := session.query(ctx, question.query, at)
 		out.warnings = append(out.warnings, answer.warnings...)
 		if bad != nil {
 			return nil, bad
@@ -275,25 +291,28 @@ func (p *Prometheus) askBackend(ctx context.Context, session *session, query Que
 		}
 		return samples, nil
 	}
+	if out.trouble = questions.trouble(); out.trouble != nil {
+		return out
+	}
 	var bad *trouble
-	if out.calls, bad = one(p.calls, counters); bad != nil {
+	if out.calls, bad = one(questions.calls, counters); bad != nil {
 		out.trouble = &trouble{bad.why, "calls: " + bad.message}
 		return out
 	}
-	if out.errors, bad = one(p.errors, counters); bad != nil {
+	if out.errors, bad = one(questions.errors, counters); bad != nil {
 		out.trouble = &trouble{bad.why, "errors: " + bad.message}
 		return out
 	}
-	if p.begun != nil {
-		if out.begun, bad = one(*p.begun, counters); bad != nil {
+	if questions.begun != nil {
+		if out.begun, bad = one(*questions.begun, counters); bad != nil {
 			out.warnings = append(out.warnings, "begun: "+bad.message)
 		}
 	}
-	if p.latencies == nil {
+	if questions.latencies == nil {
 		out.noLatencies = "no query for latencies is set"
 		return out
 	}
-	if out.latencies, bad = one(*p.latencies, histograms); bad != nil {
+	if out.latencies, bad = one(*questions.latencies, histograms); bad != nil {
 		out.noLatencies = "latencies: " + bad.message
 	}
 	return out
@@ -309,6 +328,18 @@ func (p *Prometheus) checkAnswer(answer answerOf, at time.Time) *trouble {
 		return &trouble{UnknownGarbage, fmt.Sprintf("the result has %d series, more than %d", len(answer.samples), mostCounters)}
 	}
 	return nil
+}
+
+// unasked is the reading without a query that may be sent: then the server is not asked for anything.
+func (p *Prometheus) unasked(reading Reading, query Query, questions []questionsOf) (Reading, error) {
+	reading.Asked, reading.Backends = 0, map[string]Counts{}
+	for i := range questions {
+		trouble := questions[i].trouble()
+		reading.Backends[query.Backends[i].Name] = unknown(trouble.why, trouble.message)
+	}
+	message := questions[0].trouble().message
+	p.failed(message)
+	return reading, errors.New(message)
 }
 
 // track counts what was found of a backend. Another query than before, as after the two sides of a rollout have exchanged their roles, is

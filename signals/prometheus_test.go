@@ -524,20 +524,41 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
 func TestTheTokenGoesToTheServerAlone(t *testing.T) {
-	for host, want := range map[string]string{"prometheus:9090": "Bearer s3cret", "prometheus": "", "elsewhere:9090": ""} {
+	for address, want := range map[string]string{
+		"https://prometheus:9090": "Bearer s3cret", "https://prometheus": "", "https://elsewhere:9090": "", "http://elsewhere:9090": "",
+	} {
 		got := ""
 		g := &guard{token: "s3cret", host: "prometheus:9090", maxBytes: 1, next: roundTrip(func(r *http.Request) (*http.Response, error) {
 			got = r.Header.Get("Authorization")
 			return &http.Response{Body: http.NoBody}, nil
 		})}
-		request := httptest.NewRequest(http.MethodGet, "http://"+host+"/", http.NoBody)
+		request := httptest.NewRequest(http.MethodGet, address+"/", http.NoBody)
 		response, err := g.RoundTrip(request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
 		if got != want || request.Header.Get("Authorization") != "" {
-			t.Errorf("%s got %q", host, got)
+			t.Errorf("%s got %q", address, got)
 		}
+	}
+}
+
+// TestATokenIsNotSentInTheClear: neither is the question without it, and it is said why.
+func TestATokenIsNotSentInTheClear(t *testing.T) {
+	p := newPromTest(t, func(c *PrometheusConfig) {
+		c.Credentials = func(context.Context) (Credentials, error) { return Credentials{Token: []byte("s3cret")}, nil }
+	})
+	p.server.instead = func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }
+	wantUnknown(t, p.look(), "primary", UnknownUnreachable, "a bearer token is sent to https:// addresses only")
+
+	g := &guard{token: "s3cret", host: "prometheus:9090", next: roundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("the server was asked")
+		return &http.Response{Body: http.NoBody}, nil
+	})}
+	response, err := g.RoundTrip(httptest.NewRequest(http.MethodGet, "http://prometheus:9090/", http.NoBody))
+	if err == nil {
+		_ = response.Body.Close()
+		t.Error("it is no error")
 	}
 }

@@ -25,6 +25,12 @@ type Credentials struct {
 	CA []byte
 }
 
+const schemeHTTPS = "https"
+
+// errTokenInTheClear is why nothing is asked. Leaving the token away would ask as somebody else than was meant.
+var errTokenInTheClear = errors.New("a bearer token is sent to https:// addresses only, so that nobody on the way reads it: " +
+	"set an https:// address, or remove the token")
+
 // prometheusClient asks one Prometheus server. It keeps its connections until the CA changes.
 type prometheusClient struct {
 	address  *url.URL
@@ -41,7 +47,7 @@ func newPrometheusClient(address string, base *http.Client, maxBytes int64) (*pr
 	case err != nil:
 		// The error would quote the address, and with it a password in it.
 		return nil, errors.New("the address is not a URL")
-	case parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Host == "":
+	case parsed.Scheme != "http" && parsed.Scheme != schemeHTTPS, parsed.Host == "":
 		return nil, errors.New("the address is not a URL that starts with http:// or https://")
 	case parsed.User != nil:
 		return nil, errors.New("the address has a user or password in it: give a bearer token by a Secret")
@@ -52,7 +58,7 @@ func newPrometheusClient(address string, base *http.Client, maxBytes int64) (*pr
 // session is the API with these credentials.
 func (c *prometheusClient) session(credentials Credentials) (*session, error) {
 	if c.transport == nil || !bytes.Equal(c.ca, credentials.CA) {
-		transport, err := c.withCA(credentials.CA)
+		transport, err := WithCA(c.base.Transport, credentials.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +68,9 @@ func (c *prometheusClient) session(credentials Credentials) (*session, error) {
 		c.transport, c.ca = transport, bytes.Clone(credentials.CA)
 	}
 	token := string(bytes.TrimSpace(credentials.Token))
+	if token != "" && c.address.Scheme != schemeHTTPS {
+		return nil, errTokenInTheClear
+	}
 	client := noRedirects(c.base)
 	client.Transport = &guard{next: c.transport, token: token, host: c.address.Host, maxBytes: c.maxBytes}
 	made, err := api.NewClient(api.Config{Address: c.address.String(), Client: client})
@@ -71,8 +80,8 @@ func (c *prometheusClient) session(credentials Credentials) (*session, error) {
 	return &session{api: promv1.NewAPI(made), token: token}, nil
 }
 
-func (c *prometheusClient) withCA(ca []byte) (http.RoundTripper, error) {
-	base := c.base.Transport
+// WithCA is a transport that verifies servers by certificates (PEM); without any it is the transport itself, and nil is the default one.
+func WithCA(base http.RoundTripper, ca []byte) (http.RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
@@ -81,7 +90,7 @@ func (c *prometheusClient) withCA(ca []byte) (http.RoundTripper, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
-		return nil, errors.New("the Secret with the CA holds no certificate in PEM")
+		return nil, errors.New("the CA holds no certificate in PEM")
 	}
 	transport, ok := base.(*http.Transport)
 	if !ok {
@@ -106,6 +115,9 @@ type guard struct {
 // RoundTrip implements http.RoundTripper.
 func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if g.token != "" && request.URL.Host == g.host {
+		if request.URL.Scheme != schemeHTTPS {
+			return nil, errTokenInTheClear
+		}
 		request = request.Clone(request.Context())
 		request.Header.Set("Authorization", "Bearer "+g.token)
 	}

@@ -169,6 +169,8 @@ const (
 	UnknownUnreachable Unknown = "Unreachable"
 	// UnknownGarbage: the source answered something that is not what was asked for.
 	UnknownGarbage Unknown = "Garbage"
+	// UnknownQuery: the query cannot be kept to what it may read, and was not sent.
+	UnknownQuery Unknown = "Query"
 	// UnknownEmpty: the source answered, and has nothing on this backend.
 	UnknownEmpty Unknown = "Empty"
 	// UnknownTime: the source's time is in the future, in the past, or stands still.

@@ -267,7 +267,7 @@ const (
 // Analysis says from what evidence a rollout advances and rolls back. Canary and stable are compared
 // over the same seconds by sequential tests, which may be looked at as often as one likes.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Prometheus' || has(self.prometheus)",message="prometheus is required with source: Prometheus: name the server's address and the queries"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Prometheus' || has(self.prometheus)",message="prometheus is required with source: Prometheus: name the server and the queries"
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Workload' || has(self.workload)",message="workload is required with source: Workload: name the port at which the pods show their metrics"
 type Analysis struct {
 	// Source says where the counts come from. The default is Auto: Prometheus where prometheus is set,
@@ -413,13 +413,29 @@ type LatencyTolerance struct {
 // {{.PodTemplateHash}} by what tells the side's pods from those of the other one: they are called
 // {{.Workload}}-{{.PodTemplateHash}}-xxxxx, with 00- before the hash where somebody resumed the Deployment
 // by hand in the middle of a rollout, and have it as the label pod-template-hash.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.server) != has(self.address)",message="set either server, the name of a Prometheus server of the platform, or address, a URL of one's own"
+// +kubebuilder:validation:XValidation:rule="has(self.address) || !has(self.bearerTokenSecretRef) && !has(self.caSecretRef)",message="the platform gives its servers their token and CA: remove bearerTokenSecretRef and caSecretRef, or set address in place of server"
+// +kubebuilder:validation:XValidation:rule="!has(self.bearerTokenSecretRef) || !has(self.address) || self.address.startsWith('https://')",message="bearerTokenSecretRef is sent to https:// addresses only, so that nobody on the way reads it: set address to such a URL, or remove bearerTokenSecretRef"
 type AnalysisQueries struct {
-	// Address is the base URL of the server, such as https://prometheus.monitoring:9090.
+	// Server is the name of a Prometheus server that the platform has set up for everybody (--prometheus, in
+	// the chart prometheus.servers). Queries read there what has this namespace in the label that the
+	// platform has chosen, whatever they ask for, and so need no matcher of their own for it.
 	//
-	// +required
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a server of the platform: lower-case letters, digits and hyphens"
+	Server string `json:"server,omitempty"`
+
+	// Address is the base URL of a server of one's own, such as https://prometheus.monitoring:9090, where
+	// the platform allows that (--prometheus-addresses, in the chart prometheus.allowAddresses).
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('http://') || self.startsWith('https://')",message="must be a URL that starts with http:// or https://"
-	Address string `json:"address"`
+	Address string `json:"address,omitempty"`
 
 	// Calls is a query for the number of calls that a side has finished since ever: a counter, not a
 	// rate. A query may answer with several series, which are added up.
@@ -453,12 +469,13 @@ type AnalysisQueries struct {
 	// +kubebuilder:validation:MaxLength=2048
 	Latencies *string `json:"latencies,omitempty"`
 
-	// BearerTokenSecretRef is a key of a Secret, in this namespace, that holds a bearer token.
+	// BearerTokenSecretRef is a key of a Secret, in this namespace, that holds a bearer token for an
+	// https:// address.
 	// +optional
 	BearerTokenSecretRef *corev1.SecretKeySelector `json:"bearerTokenSecretRef,omitempty"`
 
 	// CASecretRef is a key of a Secret, in this namespace, that holds the certificates (PEM) that
-	// the server's certificate is verified with; without it the system's are used.
+	// the certificate at address is verified with; without it the system's are used.
 	// +optional
 	CASecretRef *corev1.SecretKeySelector `json:"caSecretRef,omitempty"`
 }

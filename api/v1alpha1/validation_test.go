@@ -49,6 +49,11 @@ func mustUnmarshal(text string, into any) {
 }
 
 // withBackends is the minimal spec with n backends.
+// asking asks a Prometheus server for calls and errors.
+func asking(prometheus string) string {
+	return with("failover: {errors: {maxPercent: '5', source: Prometheus, prometheus: {" + prometheus + "}}}")
+}
+
 func withBackends(n int) string {
 	var list []string
 	for i := range n {
@@ -162,25 +167,35 @@ func TestBadInputIsRefused(t *testing.T) {
 		"a hash header without hashing": {spec: with("traffic: {loadBalancer: {type: Random, hashHeader: x-user}}"), want: []string{"spec.traffic.loadBalancer", "hashHeader needs type: ConsistentHash"}},
 		"slow start without order":      {spec: with("traffic: {loadBalancer: {type: Random, slowStart: 10s}}"), want: []string{"spec.traffic.loadBalancer", "slowStart needs type"}},
 
-		"a pin that is no backend":         {spec: with("failover: {pin: elsewhere}"), want: []string{"failover.pin must be the name of one of spec.backends"}},
-		"a ramp that falls":                {spec: with("failover: {recovery: {ramp: [50, 10]}}"), want: []string{"spec.failover.recovery", "ramp must rise"}},
-		"a ramp that stands still":         {spec: with("failover: {recovery: {ramp: [10, 10]}}"), want: []string{"spec.failover.recovery", "ramp must rise"}},
-		"a ramp over 100 %":                {spec: with("failover: {recovery: {ramp: [10, 101]}}"), want: []string{"spec.failover.recovery", "percentages from 1 to 100"}},
-		"an empty ramp":                    {spec: with("failover: {recovery: {ramp: []}}"), want: []string{"spec.failover.recovery.ramp", "at least 1"}},
-		"a recovery below a second":        {spec: with("failover: {recovery: {healthyFor: 500ms}}"), want: []string{"spec.failover.recovery.healthyFor", "at least 1s"}},
-		"a ramp's step below a second":     {spec: with("failover: {recovery: {rampInterval: 0s}}"), want: []string{"spec.failover.recovery.rampInterval", "at least 1s"}},
-		"a ready share of 0":               {spec: with("failover: {minReadyPercent: 0}"), want: []string{"spec.failover.minReadyPercent", "greater than or equal to 1"}},
-		"a ready share of 101":             {spec: with("failover: {minReadyPercent: 101}"), want: []string{"spec.failover.minReadyPercent", "less than or equal to 100"}},
-		"an error bound of 100 %":          {spec: with("failover: {errors: {maxPercent: '100'}}"), want: []string{"spec.failover.errors.maxPercent", "above 0 and below 100"}},
-		"an error bound of 0 %":            {spec: with("failover: {errors: {maxPercent: '0.0'}}"), want: []string{"spec.failover.errors.maxPercent", "above 0 and below 100"}},
-		"an error bound with a sign":       {spec: with("failover: {errors: {maxPercent: 5%}}"), want: []string{"spec.failover.errors.maxPercent", "decimal number in quotes"}},
-		"an error bound as a number":       {spec: with("failover: {errors: {maxPercent: 5}}"), want: []string{"spec.failover.errors.maxPercent", "string"}},
-		"load reports without xds":         {spec: with("failover: {errors: {maxPercent: '5', source: LoadReports}}"), want: []string{"spec", "failover.errors.source LoadReports", "set xds"}},
-		"errors by Envoy, without gateway": {spec: with("{gateway: null, xds: {}, failover: {errors: {maxPercent: '5', source: Envoy}}}"), want: []string{"spec", "failover.errors.source Envoy", "set gateway"}},
-		"Prometheus without an address":    {spec: with("failover: {errors: {maxPercent: '5', source: Prometheus}}"), want: []string{"spec.failover", "errors.prometheus is required"}},
-		"Prometheus without a scheme":      {spec: with("failover: {errors: {maxPercent: '5', prometheus: {address: 'prometheus:9090', calls: a, errors: b}}}"), want: []string{"spec.failover.errors.prometheus.address", "http://"}},
-		"no switches at all":               {spec: with("failover: {maxSwitchesPerHour: 0}"), want: []string{"spec.failover.maxSwitchesPerHour", "greater than or equal to 1"}},
-		"an unknown strategy":              {spec: with("failover: {strategy: Random}"), want: []string{"spec.failover.strategy", `"Auto", "Priorities", "Weights"`}},
+		"a pin that is no backend":          {spec: with("failover: {pin: elsewhere}"), want: []string{"failover.pin must be the name of one of spec.backends"}},
+		"a ramp that falls":                 {spec: with("failover: {recovery: {ramp: [50, 10]}}"), want: []string{"spec.failover.recovery", "ramp must rise"}},
+		"a ramp that stands still":          {spec: with("failover: {recovery: {ramp: [10, 10]}}"), want: []string{"spec.failover.recovery", "ramp must rise"}},
+		"a ramp over 100 %":                 {spec: with("failover: {recovery: {ramp: [10, 101]}}"), want: []string{"spec.failover.recovery", "percentages from 1 to 100"}},
+		"an empty ramp":                     {spec: with("failover: {recovery: {ramp: []}}"), want: []string{"spec.failover.recovery.ramp", "at least 1"}},
+		"a recovery below a second":         {spec: with("failover: {recovery: {healthyFor: 500ms}}"), want: []string{"spec.failover.recovery.healthyFor", "at least 1s"}},
+		"a ramp's step below a second":      {spec: with("failover: {recovery: {rampInterval: 0s}}"), want: []string{"spec.failover.recovery.rampInterval", "at least 1s"}},
+		"a ready share of 0":                {spec: with("failover: {minReadyPercent: 0}"), want: []string{"spec.failover.minReadyPercent", "greater than or equal to 1"}},
+		"a ready share of 101":              {spec: with("failover: {minReadyPercent: 101}"), want: []string{"spec.failover.minReadyPercent", "less than or equal to 100"}},
+		"an error bound of 100 %":           {spec: with("failover: {errors: {maxPercent: '100'}}"), want: []string{"spec.failover.errors.maxPercent", "above 0 and below 100"}},
+		"an error bound of 0 %":             {spec: with("failover: {errors: {maxPercent: '0.0'}}"), want: []string{"spec.failover.errors.maxPercent", "above 0 and below 100"}},
+		"an error bound with a sign":        {spec: with("failover: {errors: {maxPercent: 5%}}"), want: []string{"spec.failover.errors.maxPercent", "decimal number in quotes"}},
+		"an error bound as a number":        {spec: with("failover: {errors: {maxPercent: 5}}"), want: []string{"spec.failover.errors.maxPercent", "string"}},
+		"load reports without xds":          {spec: with("failover: {errors: {maxPercent: '5', source: LoadReports}}"), want: []string{"spec", "failover.errors.source LoadReports", "set xds"}},
+		"errors by Envoy, without gateway":  {spec: with("{gateway: null, xds: {}, failover: {errors: {maxPercent: '5', source: Envoy}}}"), want: []string{"spec", "failover.errors.source Envoy", "set gateway"}},
+		"Prometheus without an address":     {spec: with("failover: {errors: {maxPercent: '5', source: Prometheus}}"), want: []string{"spec.failover", "errors.prometheus is required"}},
+		"Prometheus without a scheme":       {spec: with("failover: {errors: {maxPercent: '5', prometheus: {address: 'prometheus:9090', calls: a, errors: b}}}"), want: []string{"spec.failover.errors.prometheus.address", "http://"}},
+		"Prometheus nowhere":                {spec: asking("calls: a, errors: b"), want: []string{"spec.failover.errors.prometheus", "set either server", "or address"}},
+		"Prometheus at two places":          {spec: asking("server: metrics, address: 'https://p:9090', calls: a, errors: b"), want: []string{"spec.failover.errors.prometheus", "set either server", "or address"}},
+		"Prometheus at an empty address":    {spec: asking("address: '', calls: a, errors: b"), want: []string{"spec.failover.errors.prometheus.address"}},
+		"Prometheus at a name of a host":    {spec: asking("server: prometheus.monitoring, calls: a, errors: b"), want: []string{"spec.failover.errors.prometheus.server", "name of a server of the platform"}},
+		"a token for the platform's":        {spec: asking("server: metrics, calls: a, errors: b, bearerTokenSecretRef: {name: s, key: k}"), want: []string{"spec.failover.errors.prometheus", "remove bearerTokenSecretRef and caSecretRef"}},
+		"a CA for the platform's":           {spec: asking("server: metrics, calls: a, errors: b, caSecretRef: {name: s, key: k}"), want: []string{"spec.failover.errors.prometheus", "remove bearerTokenSecretRef and caSecretRef"}},
+		"a token in the clear":              {spec: asking("address: 'http://p:9090', calls: a, errors: b, bearerTokenSecretRef: {name: s, key: k}"), want: []string{"spec.failover.errors.prometheus", "bearerTokenSecretRef is sent to https:// addresses only", "set address"}},
+		"a token of a rollout in the clear": {spec: analysis("prometheus: {address: 'http://p:9090', calls: a, errors: b, bearerTokenSecretRef: {name: s, key: k}}"), want: []string{"spec.rollout.analysis.prometheus", "bearerTokenSecretRef is sent to https:// addresses only"}},
+		"a rollout's Prometheus nowhere":    {spec: analysis("prometheus: {calls: a, errors: b}"), want: []string{"spec.rollout.analysis.prometheus", "set either server"}},
+		"a rollout's CA for the platform's": {spec: analysis("prometheus: {server: m, calls: a, errors: b, caSecretRef: {name: s, key: k}}"), want: []string{"spec.rollout.analysis.prometheus", "remove bearerTokenSecretRef and caSecretRef"}},
+		"no switches at all":                {spec: with("failover: {maxSwitchesPerHour: 0}"), want: []string{"spec.failover.maxSwitchesPerHour", "greater than or equal to 1"}},
+		"an unknown strategy":               {spec: with("failover: {strategy: Random}"), want: []string{"spec.failover.strategy", `"Auto", "Priorities", "Weights"`}},
 
 		"a rollout of nothing":             {spec: with("rollout: {}"), want: []string{"spec.rollout", "exactly one of workloadRef and canary"}},
 		"a rollout of both kinds":          {spec: with("rollout: {workloadRef: {name: a}, canary: {service: {name: b, port: 1}}, revision: '1'}"), want: []string{"spec.rollout", "exactly one of workloadRef and canary"}},
@@ -302,6 +317,10 @@ func TestGoodInputIsTaken(t *testing.T) {
 		"all of failover":                    {spec: with("failover: {strategy: Auto, minReadyPercent: 50, errors: {maxPercent: '0.5'}, recovery: {healthyFor: 1m, ramp: [1, 10, 100], rampInterval: 1500ms}, maxSwitchesPerHour: 3, pin: primary}")},
 		"the least rollout":                  {spec: rollout("")},
 		"a canary on another port":           {spec: with("rollout: {canary: {service: {name: greeter, port: 50052}}, revision: '2'}")},
+		"the platform's Prometheus":          {spec: asking("server: metrics-2, calls: a, errors: b")},
+		"a Prometheus without TLS":           {spec: asking("address: 'http://p:9090', calls: a, errors: b, caSecretRef: {name: s, key: k}")},
+		"a token over TLS":                   {spec: asking("address: 'https://p:9090', calls: a, errors: b, bearerTokenSecretRef: {name: s, key: k}, caSecretRef: {name: s, key: k}")},
+		"the platform's, for a rollout":      {spec: analysis("prometheus: {server: metrics, calls: a, errors: b}")},
 		"Envoy's own statistics":             {spec: with("failover: {errors: {maxPercent: '5', source: Envoy}}")},
 		"load reports of clients":            {spec: with("{gateway: null, xds: {}, rollout: {workloadRef: {name: a}, analysis: {source: LoadReports}}, failover: {errors: {maxPercent: '5', source: LoadReports}}}")},
 		"a try shorter than the call":        {spec: with("traffic: {requestTimeout: 1m1s, retry: {idempotent: true, perTryTimeout: 1m}}")},

@@ -137,7 +137,8 @@ func operate(ctx context.Context, config *rest.Config, o options) error {
 		return err
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Config{
-		Namespaces: o.watchNamespaces, Workers: o.workers, NoRollouts: !o.rollouts, Overrides: o.overrides, HostOwnership: o.hostOwnership, Hosts: o.hosts, XDS: xds,
+		Namespaces: o.watchNamespaces, Workers: o.workers, NoRollouts: !o.rollouts, Overrides: o.overrides, HostOwnership: o.hostOwnership,
+		Hosts: o.hosts, Prometheus: o.prometheus.ServersConfig, XDS: xds,
 	}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}

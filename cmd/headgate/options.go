@@ -52,10 +52,12 @@ type options struct {
 	// hosts says which hosts fqdn backends may name.
 	hosts facts.HostPolicy
 	// workers is how many ExposedServices are worked on at once.
-	workers   int
-	xds       xdsOptions
-	logLevel  zapcore.Level
-	logFormat string
+	workers int
+	// prometheus says which Prometheus servers may be asked.
+	prometheus prometheusOptions
+	xds        xdsOptions
+	logLevel   zapcore.Level
+	logFormat  string
 	// version asks for the version instead of a start.
 	version bool
 }
@@ -96,6 +98,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 			return err
 		})
 	flags.IntVar(&o.workers, "workers", defaultWorkers, "number of ExposedServices that are worked on at once")
+	o.prometheus.register(flags)
 	o.xds.register(flags)
 	flags.TextVar(&o.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", logFormatJSON, "json or console")
@@ -111,6 +114,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	}
 	if o.workers < 1 {
 		return options{}, fmt.Errorf("--workers %d: must be at least 1", o.workers)
+	}
+	if err := o.prometheus.check(); err != nil {
+		return options{}, err
 	}
 	if err := o.xds.check(); err != nil {
 		return options{}, err

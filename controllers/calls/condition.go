@@ -28,7 +28,7 @@ func (c *Counter) Condition(exs *v1alpha1.ExposedService, serving string) *metav
 	switch {
 	case have.source == nil:
 		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceInvalid)
-		condition.Message = "spec.failover.errors: " + have.invalid
+		condition.Message = have.invalid
 	case why != "":
 		condition.Status, condition.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonSourceUnknown)
 		condition.Message = fmt.Sprintf("the calls of %s cannot be counted (%s): nothing is decided from errors", serving, why)

@@ -28,8 +28,10 @@ const (
 // Config is what a Counter is made with.
 type Config struct {
 	Clock clock.WithTicker
-	// HTTP asks Prometheus servers and pods.
+	// HTTP asks pods.
 	HTTP *http.Client
+	// Prometheus are the Prometheus servers that may be asked.
+	Prometheus *Servers
 	// Scraper reads the statistics of proxies, for all counters.
 	Scraper *signals.Scraper
 	// Secret reads a key of a Secret; nil: none is named.
@@ -82,7 +84,7 @@ func (c *Counter) CountLoads(loads signals.LoadReader) {
 type counted struct {
 	// config tells whether the source is still what is asked for.
 	config string
-	// source is nil when it cannot be made; invalid says why.
+	// source is nil when it cannot be made; invalid says why, and begins with the path of a field.
 	source  signals.Source
 	invalid string
 	// target is the server that the source asks; empty: it shares none.
@@ -122,14 +124,12 @@ func (c *Counter) Watch(exs *v1alpha1.ExposedService, query func() signals.Query
 	have := c.counted[key]
 	if have == nil || have.config != config {
 		have = &counted{
-			config: config, target: asked.target(), pending: Counts{}, unknown: map[string]reason{},
+			config: config, pending: Counts{}, unknown: map[string]reason{},
 			unsaid: map[string]bool{}, begun: map[string]bool{},
 		}
-		source, err := c.newSource(exs.Namespace, asked)
-		if err != nil {
+		var err error
+		if have.source, have.target, err = c.newSource(exs.Namespace, asked); err != nil {
 			have.invalid = err.Error()
-		} else {
-			have.source = source
 		}
 		c.counted[key] = have
 	}

@@ -114,7 +114,7 @@ func addPods(known gateway.Facts, seen map[string]gateway.BackendSlices, query *
 			otherwise = named
 		}
 		var err error
-		if side.Pods, err = signals.PodsOf(slices, port, otherwise); err != nil {
+		if side.Pods, err = signals.PodsOf(slices, query.Namespace, port, otherwise); err != nil {
 			side.NoPods = err.Error()
 		}
 	}

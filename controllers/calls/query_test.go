@@ -40,7 +40,7 @@ func slotted(stable v1alpha1.Slot) (*v1alpha1.ExposedService, gateway.Facts) {
 	}
 	slice := func(address string, ports ...discoveryv1.EndpointPort) []discoveryv1.EndpointSlice {
 		return []discoveryv1.EndpointSlice{{AddressType: discoveryv1.AddressTypeIPv4, Ports: ports, Endpoints: []discoveryv1.Endpoint{{
-			Addresses: []string{address}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: "at " + address, UID: types.UID("uid " + address)},
+			Addresses: []string{address}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "at " + address, UID: types.UID("uid " + address)},
 		}}}}
 	}
 	grpc := discoveryv1.EndpointPort{Name: ptr.To("grpc"), Port: ptr.To(int32(9090))}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,8 +31,10 @@ type Source struct {
 
 // prometheusServer is a Prometheus server and what to ask it.
 type prometheusServer struct {
-	Address, Calls, Errors, Begun, Latencies string
-	Token, CA                                *corev1.SecretKeySelector
+	// Server is the name of a server of the platform, and Address that of another; one of them is empty.
+	Server, Address                 string
+	Calls, Errors, Begun, Latencies string
+	Token, CA                       *corev1.SecretKeySelector
 }
 
 // config tells whether a source is still what is asked for.
@@ -41,17 +43,12 @@ func (s *Source) config() string {
 	return string(text)
 }
 
-// target is the server that is asked, where ExposedServices share one: looks at one server are bounded. What they ask of proxies is shared
-// itself, and pods are their own.
-func (s *Source) target() string {
-	if s.Prometheus == nil {
-		return ""
+// problem is an error about the source, with the path of the field that it is about. It is for the person who wrote that.
+func (s *Source) problem(err error) error {
+	if at, ok := errors.AsType[*fieldError](err); ok {
+		return fmt.Errorf("%s.%w", s.Field, at)
 	}
-	address, err := url.Parse(s.Prometheus.Address)
-	if err != nil {
-		return ""
-	}
-	return address.Host
+	return fmt.Errorf("%s: %w", s.Field, err)
 }
 
 // ErrorSource is what an ExposedService asks for in spec.failover.errors; nil: nothing.
@@ -66,7 +63,7 @@ func ErrorSource(exs *v1alpha1.ExposedService) *Source {
 	}
 	if p := asked.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
 		out.Prometheus = &prometheusServer{
-			Address: p.Address, Calls: p.Calls, Errors: p.Errors,
+			Server: p.Server, Address: p.Address, Calls: p.Calls, Errors: p.Errors,
 			Token: p.BearerTokenSecretRef.DeepCopy(), CA: p.CASecretRef.DeepCopy(),
 		}
 	}
@@ -94,7 +91,7 @@ func RolloutSource(exs *v1alpha1.ExposedService) *Source {
 	}
 	if p := analysis.Prometheus; p != nil && out.Kind == v1alpha1.AnalysisPrometheus {
 		out.Prometheus = &prometheusServer{
-			Address: p.Address, Calls: p.Calls, Errors: p.Errors,
+			Server: p.Server, Address: p.Address, Calls: p.Calls, Errors: p.Errors,
 			Begun: ptr.Deref(p.Begun, ""), Latencies: ptr.Deref(p.Latencies, ""),
 			Token: p.BearerTokenSecretRef.DeepCopy(), CA: p.CASecretRef.DeepCopy(),
 		}
@@ -121,39 +118,47 @@ func standardSource(exs *v1alpha1.ExposedService) v1alpha1.AnalysisSource {
 	return v1alpha1.AnalysisEnvoy
 }
 
-// Check says what has to be settled about a source before anything can be counted by it.
+// Check says what has to be settled about a source before anything can be counted by it. The error begins with the path of a field.
 func (c *Counter) Check(namespace string, asked *Source) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.newSource(namespace, asked)
+	_, _, err := c.newSource(namespace, asked)
 	return err
 }
 
-// newSource makes a source. The error is for the person who asks for it.
-func (c *Counter) newSource(namespace string, asked *Source) (signals.Source, error) {
-	if err := asked.checkCodes(); err != nil {
-		return nil, err
+// newSource makes a source, and says which server it asks, where ExposedServices share one: looks at one server are bounded. What they ask
+// of proxies is shared itself, and pods are their own. The error is for the person who asks for it, and begins with the path of a field.
+func (c *Counter) newSource(namespace string, asked *Source) (source signals.Source, target string, err error) {
+	if err = asked.checkCodes(); err == nil {
+		source, target, err = c.sourceOf(namespace, asked)
 	}
+	if err != nil {
+		return nil, "", asked.problem(err)
+	}
+	return source, target, nil
+}
+
+func (c *Counter) sourceOf(namespace string, asked *Source) (source signals.Source, target string, err error) {
 	switch asked.Kind {
 	case v1alpha1.AnalysisLoadReports:
 		if c.loads == nil {
-			return nil, errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
+			return nil, "", errors.New("clients report to Headgate's xDS server, which is off: turn it on (--xds-bind-address, in the chart xds.enabled), " +
 				"or set another source")
 		}
-		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.config.Clock}), nil
+		return signals.NewLoadReports(signals.LoadReportsConfig{Reader: c.loads, Clock: c.config.Clock}), "", nil
 	case v1alpha1.AnalysisPrometheus:
 		return c.newPrometheus(namespace, asked)
 	case v1alpha1.AnalysisWorkload:
 		if asked.Workload == nil {
-			return nil, errors.New("workload is required with source: Workload: name the port at which the pods show their metrics")
+			return nil, "", errors.New("workload is required with source: Workload: name the port at which the pods show their metrics")
 		}
 		return signals.NewWorkload(signals.WorkloadConfig{
 			Path: ptr.Deref(asked.Workload.Path, ""), Calls: ptr.Deref(asked.Workload.Calls, ""),
 			CodeLabel: ptr.Deref(asked.Workload.CodeLabel, ""), Latencies: ptr.Deref(asked.Workload.Latencies, ""),
 			Codes: signals.CodesOf(asked.Codes), Client: c.config.HTTP, Clock: c.config.Clock,
-		}), nil
+		}), "", nil
 	}
-	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Scraper: c.config.Scraper, Clock: c.config.Clock}), nil
+	return signals.NewEnvoy(signals.EnvoyConfig{Codes: signals.CodesOf(asked.Codes), Scraper: c.config.Scraper, Clock: c.config.Clock}), "", nil
 }
 
 // checkCodes says whether somebody chooses codes where nobody knows them.
@@ -162,28 +167,37 @@ func (s *Source) checkCodes() error {
 	case len(s.Codes) == 0:
 		return nil
 	case s.Kind == v1alpha1.AnalysisPrometheus:
-		return errors.New("errors.codes: what counts as an error is what prometheus.errors asks for: put the codes into the query, and remove them here")
+		return atField("errors.codes", errors.New("what counts as an error is what prometheus.errors asks for: put the codes into the query, and remove them here"))
 	case s.Kind == v1alpha1.AnalysisLoadReports:
-		return errors.New("errors.codes: clients report no gRPC status codes: remove them, or set source: Workload")
+		return atField("errors.codes", errors.New("clients report no gRPC status codes: remove them, or set source: Workload"))
 	}
 	return nil
 }
 
-func (c *Counter) newPrometheus(namespace string, asked *Source) (signals.Source, error) {
-	server := asked.Prometheus
-	if server == nil {
-		return nil, errors.New("prometheus is required with source: Prometheus: name the server's address and the queries")
+func (c *Counter) newPrometheus(namespace string, asked *Source) (signals.Source, string, error) {
+	if asked.Prometheus == nil {
+		return nil, "", errors.New("prometheus is required with source: Prometheus: name the server and the queries")
 	}
-	return signals.NewPrometheus(signals.PrometheusConfig{
-		Address: server.Address, Calls: server.Calls, Errors: server.Errors, Begun: server.Begun, Latencies: server.Latencies, Sides: asked.Sides,
-		Client: c.config.HTTP, Clock: c.config.Clock,
-		Credentials: func(ctx context.Context) (signals.Credentials, error) {
-			return c.credentials(ctx, namespace, server)
-		},
+	server, err := c.config.Prometheus.choose(namespace, asked.Prometheus)
+	if err != nil {
+		return nil, "", err
+	}
+	if server.credentials == nil {
+		server.credentials = func(ctx context.Context) (signals.Credentials, error) {
+			return c.credentials(ctx, namespace, asked.Prometheus)
+		}
+	}
+	source, err := signals.NewPrometheus(signals.PrometheusConfig{
+		Address: server.address, Only: server.only, Credentials: server.credentials, Client: server.http, Clock: c.config.Clock, Sides: asked.Sides,
+		Calls: asked.Prometheus.Calls, Errors: asked.Prometheus.Errors, Begun: asked.Prometheus.Begun, Latencies: asked.Prometheus.Latencies,
 	})
+	if err != nil {
+		return nil, "", atField("prometheus", err)
+	}
+	return source, server.host(), nil
 }
 
-// credentials reads what a Prometheus server is asked with. The error says what to do about it.
+// credentials reads what a server is asked with that an ExposedService names. The error says what to do about it.
 func (c *Counter) credentials(ctx context.Context, namespace string, server *prometheusServer) (signals.Credentials, error) {
 	var out signals.Credentials
 	var err error

@@ -34,7 +34,7 @@ func newCounter(t *testing.T, wake func(...types.NamespacedName)) *Counter {
 	t.Cleanup(transport.CloseIdleConnections)
 	web := &http.Client{Transport: transport}
 	return NewCounter(Config{
-		Clock: fake, HTTP: web, Metrics: noMetrics{}, Asked: ErrorSource, Wake: wake,
+		Clock: fake, HTTP: web, Prometheus: NewServers(ServersConfig{Addresses: true}, web), Metrics: noMetrics{}, Asked: ErrorSource, Wake: wake,
 		Scraper: signals.NewScraper(signals.ScraperConfig{Client: web, Clock: fake, Timeout: 5 * time.Second}),
 		Secret:  func(context.Context, string, *corev1.SecretKeySelector) ([]byte, error) { return nil, nil },
 	})

@@ -13,7 +13,7 @@ func (r *run) checkAnalysis() {
 	}
 	asked := calls.RolloutSource(r.exs)
 	if err := r.Compared.Check(r.exs.Namespace, asked); err != nil {
-		r.cannotShip(asked.Field + ": " + err.Error())
+		r.cannotShip(err.Error())
 		return
 	}
 	if asked.Kind != v1alpha1.AnalysisEnvoy || r.expansion.FailoverReason != v1alpha1.ReasonPriorities {

@@ -114,7 +114,11 @@ func TestWithoutItsSourceARolloutHolds(t *testing.T) {
 	trial.nothingFailed()
 }
 
-// TestPrometheusTellsTheVersionsApartByTheirPods: they have one name, one label and one Service.
+// platformServer is the name of the Prometheus server of TestPrometheusTellsTheVersionsApartByTheirPods, with which hack/test.sh installs
+// Headgate.
+const platformServer = "e2e"
+
+// TestPrometheusTellsTheVersionsApartByTheirPods: they have one name, one label and one Service. The server is one of the platform.
 func TestPrometheusTellsTheVersionsApartByTheirPods(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CLUSTER_COMMAND") == "" {
@@ -122,9 +126,9 @@ func TestPrometheusTellsTheVersionsApartByTheirPods(t *testing.T) {
 	}
 	trial := try(t, "prom-versions", v1alpha1.StrategyAuto, nil)
 	discovery := trial.serve(cluster.PodTargets(client.InNamespace(trial.space), client.MatchingLabels{"app": primary}))
-	prometheus, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Discovery: discovery})
+	_, err := cluster.DeployPrometheus(trial.ctx, scene.PrometheusConfig{Namespace: trial.space, Discovery: discovery})
 	must(t, err)
-	trial.ships(func(r *v1alpha1.Rollout) { r.Analysis.Prometheus = prometheus.Queries() }, 25, 50)
+	trial.ships(func(r *v1alpha1.Rollout) { r.Analysis.Prometheus = scene.ServerQueries(platformServer) }, 25, 50)
 	trial.promotes(newVersion)
 	if history := strings.Join(scene.History(trial.exs), "\n"); !strings.Contains(history, "Prometheus") {
 		t.Errorf("the history does not say who has counted:\n%s", history)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers"
+	"github.com/headgate/headgate/controllers/calls"
 	"github.com/headgate/headgate/test/shop"
 )
 
@@ -45,8 +46,9 @@ func (w *world) startOperator(with ...func(*controllers.Config, *transport)) *op
 	config := controllers.Config{
 		Registerer: prometheus.NewRegistry(), Namespaces: []string{w.namespace}, Clock: w.clock, Resolver: w.hosts, Transport: w.pages,
 		// What a test has asked is on a loopback address.
-		Dial:    (&net.Dialer{}).DialContext,
-		Running: o.runs.Begin,
+		Dial:       (&net.Dialer{}).DialContext,
+		Prometheus: calls.ServersConfig{Addresses: true},
+		Running:    o.runs.Begin,
 	}
 	for _, f := range with {
 		f(&config, o.transport)

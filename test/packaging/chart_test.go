@@ -534,6 +534,7 @@ func TestTheOperatorTakesTheArguments(t *testing.T) {
 	for name, values := range map[string]string{
 		"default values": "replicas=2",
 		"other values":   "metrics.enabled=false,metrics.secure=false,leaderElection.enabled=false,logging.level=debug,logging.format=console,watchNamespaces={a,b},workers=16,hostnames.ownership=true,overrides.kinds={EnvoyProxy},fqdn.allow={*.db.svc.cluster.local,10.0.0.0/8}",
+		"Prometheus":     prometheusValues,
 		"xDS":            "xds.enabled=true,xds.trustDomain=example.org,xds.readAll={spiffe://example.org/ns/edge/sa/envoy,edge.example.org}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -112,21 +112,25 @@ func (p *Prometheus) ErrorBound(maxPercent string) *v1alpha1.ErrorBound {
 	}
 }
 
-// Queries ask for the calls of both sides of a rollout, by the metrics of the sample application's pods, whose names tell the sides apart.
-func (p *Prometheus) Queries() *v1alpha1.AnalysisQueries {
-	return p.queries(`pod=~"{{.Workload}}-(00-)?{{.PodTemplateHash}}-[a-z0-9]+"`)
+// ServerQueries ask for the calls of both sides of a rollout, by the metrics of the sample application's pods, whose names tell the sides
+// apart. This server is one of the platform, by that name, which keeps them to the namespace.
+func ServerQueries(server string) *v1alpha1.AnalysisQueries {
+	out := queries(`pod=~"{{.Workload}}-(00-)?{{.PodTemplateHash}}-[a-z0-9]+"`)
+	out.Server = server
+	return out
 }
 
-// ServiceQueries are Queries where each side has a Service of the user's own.
+// ServiceQueries ask for the calls of both sides of a rollout where each has a Service of the user's own.
 func (p *Prometheus) ServiceQueries() *v1alpha1.AnalysisQueries {
-	return p.queries(`service="{{.Service}}"`)
+	out := queries(`namespace="{{.Namespace}}",service="{{.Service}}"`)
+	out.Address = fmt.Sprintf("http://%s.%s:%d", PrometheusApp, p.namespace, prometheusPort)
+	return out
 }
 
-// queries ask for the calls of what has the label.
-func (p *Prometheus) queries(label string) *v1alpha1.AnalysisQueries {
-	of := `{namespace="{{.Namespace}}",` + label + `,grpc_service="helloworld.Greeter"`
+// queries ask for the calls of what has the labels.
+func queries(labels string) *v1alpha1.AnalysisQueries {
+	of := `{` + labels + `,grpc_service="helloworld.Greeter"`
 	return &v1alpha1.AnalysisQueries{
-		Address:   fmt.Sprintf("http://%s.%s:%d", PrometheusApp, p.namespace, prometheusPort),
 		Calls:     `grpc_server_handled_total` + of + `}`,
 		Errors:    `grpc_server_handled_total` + of + `,grpc_code=~"Unknown|Internal|Unavailable|DataLoss"} or vector(0)`,
 		Latencies: ptr.To(`grpc_server_handling_seconds_bucket` + of + `,grpc_type="unary"}`),

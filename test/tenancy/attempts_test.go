@@ -62,6 +62,7 @@ var writes = []write{
 	{"an override of the patches", mine + "  overrides: [{kind: EnvoyPatchPolicy, patch: {spec: {jsonPatches: []}}}]", byCRD, "patch.spec.jsonPatches must not be set"},
 	{"an override of the owner", mine + "  overrides: [{kind: GRPCRoute, patch: {metadata: {ownerReferences: []}}}]", byCRD, "unknown field"},
 	{"an override of a Service", mine + "  overrides: [{kind: Service, patch: {spec: {externalIPs: [10.0.0.1]}}}]", byCRD, "spec.overrides[0].kind"},
+	{"a token for metrics in the clear", mine + "  failover: {errors: {maxPercent: '5', prometheus: {address: 'http://a', calls: a, errors: b, bearerTokenSecretRef: {name: a, key: b}}}}", byCRD, "bearerTokenSecretRef is sent to https:// addresses only"},
 	{"an address as a host", strings.Replace(mine, "service: {name: primary-svc, port: 50051}", "fqdn: {hostname: 10.1.7.1, port: 50051}", 1), byCRD, "must be a DNS name, not an IP address"},
 	{"a Service as a host, by one label", strings.Replace(mine, "service: {name: primary-svc, port: 50051}", "fqdn: {hostname: payments, port: 50051}", 1), byCRD, "must be the full DNS name"},
 }
@@ -148,6 +149,14 @@ func toHost(host string, addresses func(*tenant) []string) func(*tenant, *v1alph
 	}
 }
 
+// asking has a Prometheus server asked for calls.
+func asking(source v1alpha1.PrometheusSource) func(*tenant, *v1alpha1.ExposedServiceSpec) {
+	source.Calls, source.Errors = `{__name__="calls-of-all"}`, "errors"
+	return func(_ *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		spec.Failover = &v1alpha1.Failover{Errors: &v1alpha1.ErrorBound{MaxPercent: "5", Source: ptr.To(v1alpha1.SourcePrometheus), Prometheus: &source}}
+	}
+}
+
 func at(address string) func(*tenant) []string {
 	return func(*tenant) []string { return []string{address} }
 }
@@ -216,6 +225,15 @@ var refusals = []refusal{
 	{
 		"the metadata service of a cloud, at another address", toHost("metadata6.example.net", at("fd00:ec2::254")),
 		v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonRefNotPermitted, "a cloud's metadata service", "fd00:ec2::254",
+	},
+
+	{
+		"the series of all, at the address of their server", asking(v1alpha1.PrometheusSource{Address: "https://prometheus.monitoring:9090"}),
+		v1alpha1.ConditionSignalsAvailable, v1alpha1.ReasonSourceInvalid, "this cluster lets ExposedServices ask only", "prometheus.monitoring",
+	},
+	{
+		"a server that the platform does not name", asking(v1alpha1.PrometheusSource{Server: "prometheus"}),
+		v1alpha1.ConditionSignalsAvailable, v1alpha1.ReasonSourceInvalid, "the platform names no Prometheus server prometheus", "calls-of-all",
 	},
 
 	{"the host of another namespace", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {

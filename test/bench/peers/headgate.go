@@ -22,6 +22,7 @@ func (h headgate) install(ctx context.Context, b *bench, space string) error {
 	// The proxies, whose statistics it reads, are in Envoy Gateway's namespace.
 	return b.do(ctx, "helm", "upgrade", "--install", "headgate", h.chart, "--namespace", h.seat().namespace, "--create-namespace",
 		"--set", "image.repository=ghcr.io/headgate/headgate,image.tag=local", "--set", "watchNamespaces={"+space+","+scene.EnvoyGatewayNamespace+"}",
+		"--set", "prometheus.servers[0].name="+prometheusServer+",prometheus.servers[0].url="+prometheusAddress(space),
 		"--wait", "--timeout", "3m")
 }
 

@@ -11,6 +11,9 @@ import (
 	"github.com/headgate/headgate/test/scene"
 )
 
+// prometheusServer is how Headgate calls it: shapes/headgate.yaml has the same name.
+const prometheusServer = "bench"
+
 // prometheusAddress is where the server of a namespace is asked.
 func prometheusAddress(space string) string {
 	return fmt.Sprintf("http://%s.%s:9090", scene.PrometheusApp, space)
