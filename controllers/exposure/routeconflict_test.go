@@ -231,7 +231,9 @@ func TestConflictsAreFoundByTheirClaims(t *testing.T) {
 		return slices.ContainsFunc(a, func(value string) bool { return slices.Contains(b, value) })
 	}
 	// In one namespace claims are shared that are equal.
-	equal := func(a, b refs.Claims) bool { return a.Gateway == b.Gateway && shares(a.Hosts, b.Hosts) && shares(a.Matches, b.Matches) }
+	equal := func(a, b refs.Claims) bool {
+		return a.Gateway == b.Gateway && shares(a.Hosts, b.Hosts) && shares(a.Matches, b.Matches)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := draw(t, "a"), draw(t, "b")
 		x, y := claimantOf(a, nil), claimantOf(b, nil)

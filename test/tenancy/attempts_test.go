@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -373,6 +374,25 @@ func (o *tenant) mayWriteRoutes() {
 			o.t.Fatal(err)
 		}
 	}
+	o.untilMay("create", "gateway.networking.k8s.io", "grpcroutes")
+	o.untilMay("create", "gateway.networking.k8s.io", "httproutes")
+}
+
+// untilMay waits until the API server knows of a right that was given.
+func (o *tenant) untilMay(verb, group, resource string) {
+	o.t.Helper()
+	eventually(o.t, "the right to "+verb+" "+resource, func() error {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: o.namespace, Verb: verb, Group: group, Resource: resource},
+		}}
+		if err := o.client.Create(o.t.Context(), review); err != nil {
+			return err
+		}
+		if !review.Status.Allowed {
+			return fmt.Errorf("not yet: %s", review.Status.Reason)
+		}
+		return nil
+	})
 }
 
 // ownsNoMore takes the host names away, as the platform may: other writes go on, and the operator says it.
@@ -411,6 +431,7 @@ func (o *tenant) assignsNothing() {
 			o.t.Fatal(err)
 		}
 	}
+	o.untilMay("patch", "", "namespaces")
 	namespace := o.object("{apiVersion: v1, kind: Namespace, metadata: {name: MINE}}")
 	namespace.SetNamespace("")
 	for patch, want := range map[string]string{

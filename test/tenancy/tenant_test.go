@@ -70,6 +70,9 @@ func newTenant(t *testing.T, c *cluster) *tenant {
 		t.Fatal(err)
 	}
 	out := &tenant{cluster: c, t: t, client: client.WithFieldValidation(kube, metav1.FieldValidationStrict), namespace: namespace}
+	// The bindings are all there, in the API server, and a moment later in what it authorizes by.
+	out.untilMay("create", "headgate.dev", "exposedservices")
+	out.untilMay("create", "", "services")
 	for i, name := range []string{shop.Primary, shop.Backup} {
 		for _, object := range []client.Object{shop.Service(namespace, name), shop.Slice(namespace, name, shop.Address(i, 1))} {
 			if err := c.admin.Create(t.Context(), object); err != nil {
