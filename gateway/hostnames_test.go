@@ -52,24 +52,25 @@ func TestHostNamesBelongToNamespaces(t *testing.T) {
 func TestARouteHasOnlyHostNamesOfItsNamespace(t *testing.T) {
 	t.Parallel()
 	const own, foreign = "api.shop.example.com", "bank.example.com"
-	for name, c := range map[string]struct {
+	for _, c := range []struct {
+		name                string
 		hosts, live, others []string
 		// route are the host names that it has; nil: there is none.
 		route []string
 		says  string
 	}{
-		"its own":                                   {hosts: []string{own}, route: []string{own}},
-		"one of two":                                {hosts: []string{own, foreign}, route: []string{own}, says: "host bank.example.com does not belong to namespace shop, which has *.shop.example.com"},
-		"none of it":                                {hosts: []string{foreign}, says: "host bank.example.com does not belong"},
-		"none of two":                               {hosts: []string{foreign, "*"}, says: "hosts bank.example.com, * do not belong"},
-		"without host names":                        {says: "without host names it would have all"},
-		"one that it has and nobody owns":           {hosts: []string{foreign}, live: []string{foreign}, route: []string{foreign}, says: "does not belong"},
-		"one that it has and somebody owns":         {hosts: []string{foreign}, live: []string{foreign}, others: []string{foreign}, says: "does not belong"},
-		"two that it has, of which somebody owns":   {hosts: []string{own, foreign}, live: []string{own, foreign}, others: []string{"*.example.com"}, route: []string{own}, says: "does not belong"},
-		"one more beside one that it has":           {hosts: []string{foreign, "more.example.com"}, live: []string{foreign}, route: []string{foreign}, says: "hosts bank.example.com, more.example.com do not belong"},
-		"its own, though somebody else owns it too": {hosts: []string{own}, others: []string{own}, route: []string{own}},
+		{name: "its own", hosts: []string{own}, route: []string{own}},
+		{name: "one of two", hosts: []string{own, foreign}, route: []string{own}, says: "host bank.example.com does not belong to namespace shop, which has *.shop.example.com"},
+		{name: "none of it", hosts: []string{foreign}, says: "host bank.example.com does not belong"},
+		{name: "none of two", hosts: []string{foreign, "*"}, says: "hosts bank.example.com, * do not belong"},
+		{name: "without host names", says: "without host names it would have all"},
+		{name: "one that it has and nobody owns", hosts: []string{foreign}, live: []string{foreign}, route: []string{foreign}, says: "does not belong"},
+		{name: "one that it has and somebody owns", hosts: []string{foreign}, live: []string{foreign}, others: []string{foreign}, says: "does not belong"},
+		{name: "two that it has, of which somebody owns", hosts: []string{own, foreign}, live: []string{own, foreign}, others: []string{"*.example.com"}, route: []string{own}, says: "does not belong"},
+		{name: "one more beside one that it has", hosts: []string{foreign, "more.example.com"}, live: []string{foreign}, route: []string{foreign}, says: "hosts bank.example.com, more.example.com do not belong"},
+		{name: "its own, though somebody else owns it too", hosts: []string{own}, others: []string{own}, route: []string{own}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			in := readInput(t, "testdata/override-protected.in.yaml")
 			in.ExposedService.Spec.Overrides, in.ExposedService.Spec.Hostnames = nil, nil
