@@ -50,6 +50,11 @@ func (o HostOwnership) Foreign(exs *v1alpha1.ExposedService) []string {
 	return slices.DeleteFunc(hostsOf(exs), func(host string) bool { return hostIsOf(host, o.Own) })
 }
 
+// Taken says whether a host name belongs to another namespace, and not to this one; "" stands for all.
+func (o HostOwnership) Taken(host string) bool {
+	return o.Enforced && !hostIsOf(host, o.Own) && hostIsOf(host, o.Others)
+}
+
 func hostsOf(exs *v1alpha1.ExposedService) []string {
 	if len(exs.Spec.Hostnames) == 0 {
 		return []string{""}
@@ -88,7 +93,7 @@ func (r Resolved) foreignHosts() *Problem {
 func (e *expansion) hostnames() (names []gwapiv1.Hostname, has bool) {
 	foreign := e.facts.Hostnames.Foreign(e.exs)
 	for _, host := range hostsOf(e.exs) {
-		if slices.Contains(foreign, host) && (!e.isLive(host) || hostIsOf(host, e.facts.Hostnames.Others)) {
+		if slices.Contains(foreign, host) && (!e.isLive(host) || e.facts.Hostnames.Taken(host)) {
 			continue
 		}
 		has = true

@@ -169,9 +169,9 @@ func (r *run) claimCalls(ctx context.Context) {
 	if problem == nil {
 		return
 	}
-	if own.route != nil {
+	if keeps := withoutTaken(own.route, r.found.Hostnames); keeps != nil {
 		// It serves already, and goes on with the calls that it has.
-		r.expansion = r.expansion.Claiming(own.route).With(*problem)
+		r.expansion = r.expansion.Claiming(keeps).With(*problem)
 		return
 	}
 	r.expansion = r.expansion.Without(gateway.RouteRef(r.exs), *problem)
@@ -179,6 +179,22 @@ func (r *run) claimCalls(ctx context.Context) {
 		// No call meets the route. If the Gateway took it one day, it would take the calls from whoever has them now.
 		r.exposing.Fail(r.inventory.Remove(ctx, kube.KindRoute, r.live.Route))
 	}
+}
+
+// withoutTaken is a route without the host names that belong to another namespace; nil: it has no others.
+func withoutTaken(route *gwapiv1.GRPCRoute, owned gateway.HostOwnership) *gwapiv1.GRPCRoute {
+	switch {
+	case route == nil, len(route.Spec.Hostnames) == 0 && owned.Taken(""):
+		return nil
+	case len(route.Spec.Hostnames) == 0:
+		return route
+	}
+	out := route.DeepCopy()
+	out.Spec.Hostnames = slices.DeleteFunc(out.Spec.Hostnames, func(host gwapiv1.Hostname) bool { return owned.Taken(string(host)) })
+	if len(out.Spec.Hostnames) == 0 {
+		return nil
+	}
+	return out
 }
 
 // releaseUnused takes back what was given to an ExposedService that could not make use of it.

@@ -213,6 +213,33 @@ func TestWhoKeepsTheCalls(t *testing.T) {
 	}
 }
 
+func TestAConflictBringsNoHostNamesOfOthersBack(t *testing.T) {
+	owned := gateway.HostOwnership{Enforced: true, Own: []string{"a.example.com"}, Others: []string{"b.example.com", "*.bank.example.com"}}
+	for name, c := range map[string]struct{ has, keeps []gwapiv1.Hostname }{
+		"its own":             {[]gwapiv1.Hostname{"a.example.com"}, []gwapiv1.Hostname{"a.example.com"}},
+		"one of another":      {[]gwapiv1.Hostname{"a.example.com", "b.example.com"}, []gwapiv1.Hostname{"a.example.com"}},
+		"one of nobody":       {[]gwapiv1.Hostname{"c.example.com", "x.bank.example.com"}, []gwapiv1.Hostname{"c.example.com"}},
+		"none but of another": {[]gwapiv1.Hostname{"b.example.com"}, nil},
+	} {
+		route := &gwapiv1.GRPCRoute{Spec: gwapiv1.GRPCRouteSpec{Hostnames: c.has}}
+		got := withoutTaken(route, owned)
+		if (got == nil) != (c.keeps == nil) || got != nil && !slices.Equal(got.Spec.Hostnames, c.keeps) {
+			t.Errorf("%s: it keeps %+v", name, got)
+		}
+		if got := withoutTaken(route, gateway.HostOwnership{}); got == nil || !slices.Equal(got.Spec.Hostnames, c.has) {
+			t.Errorf("%s, where nothing is enforced: it keeps %+v", name, got)
+		}
+	}
+	all := &gwapiv1.GRPCRoute{}
+	if withoutTaken(all, owned) == nil {
+		t.Error("a claim to all, which nobody owns, is not kept")
+	}
+	owned.Others = []string{"*"}
+	if withoutTaken(all, owned) != nil || withoutTaken(nil, owned) != nil {
+		t.Error("a claim to all, which another owns, is kept")
+	}
+}
+
 // TestConflictsAreFoundByTheirClaims: two that conflict share a value of each index, so that neither
 // the conflict nor its end can be missed; and of two that conflict exactly one gives way.
 func TestConflictsAreFoundByTheirClaims(t *testing.T) {
