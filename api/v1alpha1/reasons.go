@@ -220,7 +220,7 @@ func Reasons() []ReasonMeaning {
 		{ConditionAccepted, ReasonBackendNotSupported, "the data plane cannot serve a backend of this kind"},
 		{ConditionAccepted, ReasonInvalidOverride, "an override cannot be merged"},
 		{ConditionAccepted, ReasonNameConflict, "an object that Headgate did not make has the name that it needs"},
-		{ConditionAccepted, ReasonRouteConflict, "another ExposedService has the same calls of the same Gateway, or one of another namespace has some of them"},
+		{ConditionAccepted, ReasonRouteConflict, "another ExposedService has the same calls of the same Gateway, or one, or a route, of another namespace has some of them"},
 		{ConditionAccepted, ReasonHostnameNotPermitted, "a host name does not belong to the namespace"},
 		{ConditionAccepted, ReasonRolloutNotSupported, "spec.rollout asks for something that Headgate does not do"},
 		{ConditionAccepted, ReasonXDSDisabled, "spec.xds is set, and Headgate runs without its xDS server"},

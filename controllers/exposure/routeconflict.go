@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -20,6 +21,8 @@ import (
 // claimant is an ExposedService that wants calls of a Gateway, with what it has of them.
 type claimant struct {
 	exs *v1alpha1.ExposedService
+	// kind is that of a route which somebody has written by hand, and which exs stands for; empty: it is an ExposedService.
+	kind string
 	// wants is what its spec claims.
 	wants refs.Claims
 	// route is its live route; nil: it has none, or one that the Gateway's controller refuses.
@@ -120,7 +123,7 @@ func routeConflict(c claimant, rivals []claimant) *gateway.Problem {
 		if !gives {
 			continue
 		}
-		who := fmt.Sprintf("ExposedService %s/%s, %s", rival.exs.Namespace, rival.exs.Name, why)
+		who := fmt.Sprintf("%s %s/%s, %s", cmp.Or(rival.kind, "ExposedService"), rival.exs.Namespace, rival.exs.Name, why)
 		host, match := inWords(contest.Mine)
 		if contest.Mine == contest.Its {
 			return &gateway.Problem{Reason: v1alpha1.ReasonRouteConflict, Message: fmt.Sprintf(
@@ -208,26 +211,25 @@ func (r *run) releaseUnused() {
 	}
 }
 
-// rivals are those who claim some of the same calls, or have routes that do, though their specs do not any more.
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;list;watch
+
+// rivals are those who claim some of the same calls, or have routes that do, though their specs do not any more, and routes that somebody of
+// another namespace has written by hand.
 func (r *run) rivals(ctx context.Context) ([]claimant, error) {
 	found, err := r.Claims.Rivals(ctx, r.Client, r.exs)
 	if err != nil {
 		return nil, err
 	}
-	routes, err := r.Claims.Routes(ctx, r.Client, r.exs)
+	owners, foreign, err := r.takers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, route := range routes {
-		owner, err := r.ownerOf(ctx, route)
-		if err != nil {
-			return nil, err
-		}
-		if owner != nil && !slices.ContainsFunc(found, func(exs *v1alpha1.ExposedService) bool { return exs.UID == owner.UID }) {
+	for _, owner := range owners {
+		if !slices.ContainsFunc(found, func(exs *v1alpha1.ExposedService) bool { return exs.UID == owner.UID }) {
 			found = append(found, owner)
 		}
 	}
-	out := make([]claimant, 0, len(found))
+	out := foreign
 	for _, exs := range found {
 		rival, err := r.readClaimant(ctx, exs)
 		if err != nil {
@@ -243,13 +245,80 @@ func (r *run) rivals(ctx context.Context) ([]claimant, error) {
 	return out, nil
 }
 
-// ownerOf is the ExposedService that a route was made for; nil: this one, or it is gone.
-func (r *run) ownerOf(ctx context.Context, route *gwapiv1.GRPCRoute) (*v1alpha1.ExposedService, error) {
-	key := client.ObjectKeyFromObject(route)
-	if key == client.ObjectKeyFromObject(r.exs) {
-		return nil, nil
+// takers are who has routes that take some of the calls: the ExposedServices that they were made for, and those who have written theirs by hand.
+func (r *run) takers(ctx context.Context) (owners []*v1alpha1.ExposedService, foreign []claimant, err error) {
+	for _, k := range []kube.Kind{kube.KindRoute, kube.KindHTTPRoute} {
+		if !r.Kinds.Has(k) {
+			continue
+		}
+		routes, err := r.Claims.Routes(ctx, r.Client, r.exs, k)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, route := range routes {
+			owner, err := r.ownerOf(ctx, route)
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case owner == nil:
+				foreign = append(foreign, r.byHand(k.GVK.Kind, route)...)
+			case owner.UID != r.exs.UID:
+				owners = append(owners, owner)
+			}
+		}
 	}
-	return kube.Get[v1alpha1.ExposedService](ctx, r.Client, key)
+	return owners, foreign, nil
+}
+
+// ownerOf is the ExposedService that a route was made for; nil: somebody has written it, or its ExposedService is gone. Labels alone prove
+// nothing.
+func (r *run) ownerOf(ctx context.Context, route client.Object) (*v1alpha1.ExposedService, error) {
+	if _, isOne := route.(*gwapiv1.GRPCRoute); !isOne {
+		return nil, nil // Headgate makes no others.
+	}
+	exs, err := kube.Get[v1alpha1.ExposedService](ctx, r.Client, client.ObjectKeyFromObject(route))
+	if err != nil || exs == nil || !isOurs(route, exs) {
+		return nil, err
+	}
+	return exs, nil
+}
+
+func isOurs(route client.Object, exs *v1alpha1.ExposedService) bool {
+	return slices.Contains([]kube.Ownership{kube.Ours, kube.Adoptable}, kube.OwnershipOf(route, exs))
+}
+
+// byHand is who claims calls by a route that somebody has written, unless the Gateway refuses it. In the own namespace that is the
+// business of those who write there.
+func (r *run) byHand(kind string, route client.Object) []claimant {
+	if route.GetNamespace() == r.exs.Namespace {
+		return nil
+	}
+	metadata := metav1.ObjectMeta{Namespace: route.GetNamespace(), Name: route.GetName(), CreationTimestamp: route.GetCreationTimestamp()}
+	var out []claimant
+	for _, claims := range refs.ClaimsOfObject(route) {
+		if claims.Gateway == refs.Gateway(r.exs).String() && !isRefused(route, claims.Gateway) {
+			out = append(out, claimant{
+				kind: kind, exs: &v1alpha1.ExposedService{ObjectMeta: metadata}, route: &gwapiv1.GRPCRoute{ObjectMeta: metadata}, wants: claims, has: claims,
+			})
+		}
+	}
+	return out
+}
+
+// isRefused says whether a Gateway takes no calls for a route as it is now.
+func isRefused(route client.Object, of string) bool {
+	var parents []gwapiv1.RouteParentStatus
+	switch route := route.(type) {
+	case *gwapiv1.GRPCRoute:
+		parents = route.Status.Parents
+	case *gwapiv1.HTTPRoute:
+		parents = route.Status.Parents
+	}
+	return slices.ContainsFunc(parents, func(parent gwapiv1.RouteParentStatus) bool {
+		name := string(ptr.Deref(parent.ParentRef.Namespace, gwapiv1.Namespace(route.GetNamespace()))) + "/" + string(parent.ParentRef.Name)
+		accepted := meta.FindStatusCondition(parent.Conditions, string(gwapiv1.RouteConditionAccepted))
+		return name == of && accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == route.GetGeneration()
+	})
 }
 
 // waits says whether calls that a rival wants are those of somebody else than the one who asks.
@@ -279,7 +348,7 @@ func (r *run) readClaimant(ctx context.Context, exs *v1alpha1.ExposedService) (c
 	if err != nil {
 		return claimant{}, err
 	}
-	if route != nil && !slices.Contains([]kube.Ownership{kube.Ours, kube.Adoptable}, kube.OwnershipOf(route, exs)) {
+	if route != nil && !isOurs(route, exs) {
 		route = nil
 	}
 	return newClaimant(exs, r.Claims.Of(exs), gateway.Live{Controller: r.live.Controller, Route: route}), nil

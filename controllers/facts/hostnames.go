@@ -15,10 +15,14 @@ import (
 // Host names that belong to a namespace may lie under those of another.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
-// hostnames reads which host names belong to a namespace, and which to others.
-func (r Reader) hostnames(ctx context.Context, namespace string) (gateway.HostOwnership, error) {
+// hostnames reads which host names belong to a namespace, and which to others. Where that is not enforced, it matters on Gateways
+// alone, and only what belongs to the namespace.
+func (r Reader) hostnames(ctx context.Context, namespace string, asked Asked) (gateway.HostOwnership, error) {
 	out := gateway.HostOwnership{Enforced: r.Platform.HostOwnership}
 	if !out.Enforced {
+		if !asked.Gateway {
+			return out, nil
+		}
 		own := NewNamespace()
 		err := r.Client.Get(ctx, client.ObjectKey{Name: namespace}, own)
 		out.Own = gateway.ParseHostPatterns(own.Annotations[v1alpha1.AnnotationHostnames])

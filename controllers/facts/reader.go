@@ -79,7 +79,7 @@ func (r Reader) Read(ctx context.Context, exs *v1alpha1.ExposedService, asked As
 	if err := r.readGrants(ctx, exs, &out); err != nil {
 		return out, err
 	}
-	if out.Hostnames, err = r.hostnames(ctx, exs.Namespace); err != nil {
+	if out.Hostnames, err = r.hostnames(ctx, exs.Namespace, asked); err != nil {
 		return out, err
 	}
 	if out.ProxyFamilies, err = r.proxyFamilies(ctx, exs, out.Facts); err != nil {

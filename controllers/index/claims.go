@@ -5,9 +5,10 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
@@ -51,26 +52,27 @@ func (c *Claims) Of(exs *v1alpha1.ExposedService) refs.Claims {
 	return have
 }
 
-// Routes are the routes of Headgate's that have some of the calls which an ExposedService wants, its own among them.
-func (c *Claims) Routes(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*gwapiv1.GRPCRoute, error) {
+// Routes are the routes of a kind that have some of the calls which an ExposedService wants, its own among them. They are only to be read.
+func (c *Claims) Routes(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService, k kube.Kind) ([]client.Object, error) {
 	own := c.Of(exs)
 	seen := map[types.NamespacedName]bool{}
-	var out []*gwapiv1.GRPCRoute
-	err := look(own, func(by string, value string) error {
-		var list gwapiv1.GRPCRouteList
-		if err := reader.List(ctx, &list, client.MatchingFields{by: value}, client.UnsafeDisableDeepCopy); err != nil {
+	var out []client.Object
+	err := look(own, func(by, value string) error {
+		list := k.NewList()
+		if err := reader.List(ctx, list, client.MatchingFields{by: value}, client.UnsafeDisableDeepCopy); err != nil {
 			return err
 		}
-		for i := range list.Items {
-			route := &list.Items[i]
-			if key := client.ObjectKeyFromObject(route); !seen[key] {
-				seen[key] = true
-				if len(own.Contests(refs.ClaimsOfRoute(route))) > 0 {
-					out = append(out, route)
-				}
+		return meta.EachListItem(list, func(item runtime.Object) error {
+			route, isObject := item.(client.Object)
+			if !isObject || seen[client.ObjectKeyFromObject(route)] {
+				return nil
 			}
-		}
-		return nil
+			seen[client.ObjectKeyFromObject(route)] = true
+			if slices.ContainsFunc(refs.ClaimsOfObject(route), func(its refs.Claims) bool { return len(own.Contests(its)) > 0 }) {
+				out = append(out, route)
+			}
+			return nil
+		})
 	})
 	return out, err
 }
@@ -101,15 +103,6 @@ func look(own refs.Claims, list func(by, value string) error) error {
 	return nil
 }
 
-// ofRoute are the claims of a route of Headgate's; others have none here.
-func ofRoute(object client.Object) refs.Claims {
-	route, isRoute := object.(*gwapiv1.GRPCRoute)
-	if !isRoute || len(kube.OwnersOf(route)) == 0 {
-		return refs.Claims{}
-	}
-	return refs.ClaimsOfRoute(route)
-}
-
 // Rivals are the other ExposedServices that claim some of the same calls. They are only to be read.
 func (c *Claims) Rivals(ctx context.Context, reader client.Reader, exs *v1alpha1.ExposedService) ([]*v1alpha1.ExposedService, error) {
 	rivals, err := c.claiming(ctx, reader, c.Of(exs))
@@ -118,9 +111,17 @@ func (c *Claims) Rivals(ctx context.Context, reader client.Reader, exs *v1alpha1
 	}), err
 }
 
-// WantThoseOf are the ExposedServices that claim some of the calls of a route of Headgate's.
+// WantThoseOf are the ExposedServices that claim some of the calls of a route.
 func (c *Claims) WantThoseOf(ctx context.Context, reader client.Reader, route client.Object) ([]*v1alpha1.ExposedService, error) {
-	return c.claiming(ctx, reader, ofRoute(route))
+	var out []*v1alpha1.ExposedService
+	for _, claims := range refs.ClaimsOfObject(route) {
+		found, err := c.claiming(ctx, reader, claims)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
 }
 
 func (c *Claims) claiming(ctx context.Context, reader client.Reader, own refs.Claims) ([]*v1alpha1.ExposedService, error) {

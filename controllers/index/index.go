@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,13 +29,13 @@ const (
 	ByImport = "headgate.import"
 	// ByManaged: objects of others that ship versions, by "namespace/name" of the Deployment that they manage.
 	ByManaged = "headgate.managed"
-	// ByGateway: ExposedServices, and routes of Headgate's, by "namespace/name" of the Gateway that carries them.
+	// ByGateway: ExposedServices and routes, by "namespace/name" of the Gateway that carries them.
 	ByGateway = "headgate.gateway"
 	// ByClass: ExposedServices by spec.gateway.className, and Gateways by their class.
 	ByClass = "headgate.class"
 	// ByNamespace: ExposedServices by the other namespaces that their spec refers to.
 	ByNamespace = "headgate.namespace"
-	// ByRouteHost: ExposedServices, and routes of Headgate's, by the hosts that they claim of a Gateway (refs.Claims).
+	// ByRouteHost: ExposedServices and routes, by the hosts that they claim of a Gateway (refs.Claims).
 	ByRouteHost = "headgate.routehost"
 	// ByRouteCover: both by the wildcards that stand for hosts which they claim of a Gateway (refs.Claims.CoverKeys).
 	ByRouteCover = "headgate.routecover"
@@ -87,15 +88,10 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		indexes[ByManaged] = peers.ManagedDeployment
 	case kube.KindTrafficPolicy.GVK:
 		indexes[ByTargetGateway] = targetGateways
-	case kube.KindRoute.GVK:
-		indexes[ByRouteHost] = func(object client.Object) []string { return ofRoute(object).HostKeys() }
-		indexes[ByGateway] = func(object client.Object) []string {
-			if gw := ofRoute(object).Gateway; gw != "" {
-				return []string{gw}
-			}
-			return nil
-		}
-		indexes[ByRouteCover] = func(object client.Object) []string { return ofRoute(object).CoverKeys() }
+	case kube.KindRoute.GVK, kube.KindHTTPRoute.GVK:
+		indexes[ByRouteHost] = ofRoute(refs.Claims.HostKeys)
+		indexes[ByRouteCover] = ofRoute(refs.Claims.CoverKeys)
+		indexes[ByGateway] = ofRoute(func(c refs.Claims) []string { return []string{c.Gateway} })
 	case kube.KindGateway.GVK:
 		indexes[ByClass] = func(object client.Object) []string {
 			if gw, ok := object.(*gwapiv1.Gateway); ok {
@@ -110,6 +106,18 @@ func AddKind(ctx context.Context, indexer client.FieldIndexer, k kube.Kind) erro
 		}
 	}
 	return nil
+}
+
+// ofRoute are the keys of what a route claims of its Gateways, each once.
+func ofRoute(keys func(refs.Claims) []string) client.IndexerFunc {
+	return func(object client.Object) []string {
+		var out []string
+		for _, claims := range refs.ClaimsOfObject(object) {
+			out = append(out, keys(claims)...)
+		}
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
 }
 
 func byLabel(label string) client.IndexerFunc {

@@ -40,7 +40,7 @@ func (m Mapper) HandlerFor(k kube.Kind) handler.EventHandler {
 		return m.handler(k, m.usersOfImport)
 	case kube.KindGateway.GVK:
 		return m.handler(k, m.usersOfGateway)
-	case kube.KindRoute.GVK:
+	case kube.KindRoute.GVK, kube.KindHTTPRoute.GVK:
 		return m.handler(k, m.rivalsOfRoute)
 	case kube.KindClass.GVK:
 		return m.handler(k, m.usersOfClass)
@@ -149,8 +149,7 @@ func (m Mapper) usersOfClass(ctx context.Context, object client.Object) []types.
 	return names
 }
 
-// rivalsOfRoute are those who want calls that a route of Headgate's has: when it lets them go, or is refused, another may
-// have them.
+// rivalsOfRoute are those who want calls that a route has: when it lets them go, or is refused, another may have them.
 func (m Mapper) rivalsOfRoute(ctx context.Context, object client.Object) []types.NamespacedName {
 	return named(ctx)(m.Claims.WantThoseOf(ctx, m.Cache, object))
 }

@@ -87,6 +87,9 @@ var (
 		schema.GroupVersion(gwapiv1.GroupVersion), "ReferenceGrant", "referencegrants", false)
 	KindGrantBeta = newKind[gwapiv1beta1.ReferenceGrant, gwapiv1beta1.ReferenceGrantList](
 		schema.GroupVersion(gwapiv1beta1.GroupVersion), "ReferenceGrant", "referencegrants", false)
+	// KindHTTPRoute is that of routes of others, on the same Gateways.
+	KindHTTPRoute = newKind[gwapiv1.HTTPRoute, gwapiv1.HTTPRouteList](
+		schema.GroupVersion(gwapiv1.GroupVersion), "HTTPRoute", "httproutes", false)
 	KindImport = newKind[mcsv1alpha1.ServiceImport, mcsv1alpha1.ServiceImportList](
 		schema.GroupVersion(mcsv1alpha1.GroupVersion), gateway.KindServiceImport, mcsv1alpha1.ServiceImportPluralName, false)
 )
@@ -100,7 +103,7 @@ var (
 // AllKinds are all of them.
 var AllKinds = []Kind{
 	KindTrafficPolicy, KindPatchPolicy, KindRoute, KindBackend, KindEndpointSlice, KindService, KindDeployment, KindGateway, KindProxy,
-	KindClass, KindGrant, KindGrantBeta, KindImport, KindFlaggerCanary, KindArgoRollout,
+	KindClass, KindGrant, KindGrantBeta, KindHTTPRoute, KindImport, KindFlaggerCanary, KindArgoRollout,
 }
 
 // RolloutKinds are those that only rollouts of Deployments need.

@@ -73,14 +73,7 @@ func ClaimsOfRoute(route *gwapiv1.GRPCRoute) Claims {
 	for _, hostname := range route.Spec.Hostnames {
 		out.Hosts = append(out.Hosts, string(hostname))
 	}
-	for _, rule := range route.Spec.Rules {
-		if len(rule.Matches) == 0 {
-			out.Matches = append(out.Matches, "")
-		}
-		for _, match := range rule.Matches {
-			out.Matches = append(out.Matches, routeMatchText(match))
-		}
-	}
+	out.Matches = matchesOf(route)
 	return out.ordered()
 }
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1alpha1 "sigs.k8s.io/mcs-api/pkg/apis/v1alpha1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
@@ -26,6 +27,11 @@ func New() *Stripper { return &Stripper{} }
 // Strip is for all kinds that have no function of their own. Who owns which field, and what kubectl applied last,
 // is as long as the object itself.
 func (s *Stripper) Strip(object any) (any, error) {
+	// A cache may have a function of its own only for kinds that every cluster has.
+	if route, ok := object.(*gwapiv1.HTTPRoute); ok {
+		s.stripHTTPRoute(route)
+		return route, nil
+	}
 	accessor, err := meta.Accessor(object)
 	if err != nil {
 		return object, nil //nolint:nilerr // what a cache says of a deleted object that it has lost has no metadata

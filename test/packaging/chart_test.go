@@ -115,7 +115,7 @@ func generatedRoles(t *testing.T) objects {
 func TestWithWatchNamespacesOnlyWhatHasNoNamespaceIsBoundClusterWide(t *testing.T) {
 	rendered := render(t, "--set", "watchNamespaces={shop,bank,headgate-system}")
 	namespaced := []string{
-		"pods", "services", "endpointslices", "gateways", "grpcroutes", "referencegrants",
+		"pods", "services", "endpointslices", "gateways", "grpcroutes", "httproutes", "referencegrants",
 		"backends", "backendtrafficpolicies", "envoypatchpolicies", "envoyproxies",
 		"exposedservices", "exposedservices/status", "exposedservices/finalizers", "serviceimports", "events", "leases",
 		"deployments", "replicasets", "controllerrevisions", "canaries", "rollouts",

@@ -253,6 +253,15 @@ var refusals = []refusal{
 	{"a wildcard over another's host", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
 		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"*.example.com"}
 	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "overlaps with the host *.example.com", "*.example.com"},
+	{"the host of a page of another namespace", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
+		page := o.object(route("HTTPRoute", "[page.example.com]"))
+		page.SetNamespace(o.victim)
+		page.SetName("page-" + o.namespace)
+		if err := o.admin.Create(o.t.Context(), page); err != nil {
+			o.t.Fatal(err)
+		}
+		spec.Gateway, spec.Hostnames = onPublic(o.cluster), []v1alpha1.Hostname{"page.example.com"}
+	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "HTTPRoute", "page.example.com"},
 	{"every host", func(o *tenant, spec *v1alpha1.ExposedServiceSpec) {
 		spec.Gateway, spec.Hostnames = onPublic(o.cluster), nil
 	}, v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteConflict, "overlaps with the claim to every host", "kind: GRPCRoute"},
