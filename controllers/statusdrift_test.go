@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -139,6 +140,16 @@ func TestALateWriteOfAFormerLeaderLoses(t *testing.T) {
 	w.delete(w.service("backup-svc"))
 	o := w.startOperator(withOldServices)
 	w.untilNotAccepted(exs, v1alpha1.ReasonBackendNotFound, "backup-svc")
+	// A switch is written once more when it has settled, which takes seconds.
+	w.eventually("the switch has settled", func() error {
+		if err := w.read(exs); err != nil {
+			return err
+		}
+		if exs.Status.Traffic == nil || exs.Status.Traffic.Settling != "" {
+			return fmt.Errorf("the decision is %+v", exs.Status.Traffic)
+		}
+		return nil
+	})
 	w.untilQuiet(o)
 	writes := statusWrites(o)
 	code, err := former.transport.release()
