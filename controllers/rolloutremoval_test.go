@@ -10,8 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/controllers/deployments"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/rollout/workload"
 	"github.com/headgate/headgate/test/shop"
@@ -266,6 +268,50 @@ func TestARolloutThatIsScaledToZeroAndBackAtOnceProvesNothing(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// What was rolled back, and has all pods of a Deployment that is held, is not adopted by its pods alone, but taken back. So it is after a
+// scaling to zero and back, when Kubernetes has started the newest version that it knew before anybody could act.
+func TestAFailedVersionThatHasAllPodsIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, history := range []int32{10, 0} {
+		t.Run(fmt.Sprintf("with %d old ReplicaSets", history), func(t *testing.T) {
+			inBothModes(t, func(s *shipper) {
+				edit(s.world, s.deployment, func(d *appsv1.Deployment) { d.Spec.Replicas, d.Spec.RevisionHistoryLimit = ptr.To[int32](4), &history })
+				o := s.open()
+				s.expose()
+				stable := s.exs.Status.Rollout.Stable
+				s.ship("app:2")
+				s.untilPhase(v1alpha1.RolloutAwaitingApproval)
+				s.say(v1alpha1.AnnotationAbort, s.exs.Status.Rollout.Revision)
+				s.until("it is rolled back", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle && r.Failed != nil })
+				s.nothingIsLeft()
+				o.stop()
+				s.pause(false)
+				s.untilPods("app:2 4")
+				s.pause(true)
+				s.open()
+				s.untilPods("app:1 4")
+				s.until("it is over", func(r *v1alpha1.RolloutStatus) bool { return r.Phase == v1alpha1.RolloutIdle })
+				s.nothingIsLeft()
+				if r := s.exs.Status.Rollout; r.Stable != stable || r.Failed == nil || !has(s.exs, v1alpha1.DecisionPodsTakenBack) {
+					s.t.Errorf("%+v, after %v", r, messagesOf(s.exs))
+				}
+			}, approvingFirst)
+		})
+	}
+}
+
+// pause has Headgate's own field say whether the Deployment is paused.
+func (s *shipper) pause(paused bool) {
+	s.t.Helper()
+	if err := s.read(s.deployment); err != nil {
+		s.t.Fatal(err)
+	}
+	owned := workload.Own(s.deployment, workload.Owned{Mark: s.exs.Name, Paused: &paused})
+	if err := s.kube.Apply(s.t.Context(), client.ApplyConfigurationFromUnstructured(owned), client.FieldOwner(deployments.FieldManager), client.ForceOwnership); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

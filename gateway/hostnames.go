@@ -8,6 +8,7 @@ import (
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/hostname"
 )
 
 // HostOwnership says which host names are those of a namespace.
@@ -30,16 +31,10 @@ func ParseHostPatterns(annotation string) []string {
 	return out
 }
 
-// hostIsOf says whether a host name of a spec is covered by a pattern. The host "" stands for all.
-func hostIsOf(host string, patterns []string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		suffix, isWildcard := strings.CutPrefix(pattern, "*")
-		return pattern == "*" || host != "" && (host == pattern || isWildcard && strings.HasSuffix(host, suffix))
-	})
+// OwnsHost says whether patterns cover a host name of a spec; "" stands for all.
+func OwnsHost(patterns []string, host string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return hostname.Covers(pattern, host) })
 }
-
-// OwnsHost says whether patterns cover a host name; "" stands for all.
-func OwnsHost(patterns []string, host string) bool { return hostIsOf(host, patterns) }
 
 // Foreign are the host names of the spec that are not the namespace's own, in order; "" stands for a spec without host names, which has all.
 // None where ownership is not enforced.
@@ -47,12 +42,12 @@ func (o HostOwnership) Foreign(exs *v1alpha1.ExposedService) []string {
 	if !o.Enforced {
 		return nil
 	}
-	return slices.DeleteFunc(hostsOf(exs), func(host string) bool { return hostIsOf(host, o.Own) })
+	return slices.DeleteFunc(hostsOf(exs), func(host string) bool { return OwnsHost(o.Own, host) })
 }
 
 // Taken says whether a host name belongs to another namespace, and not to this one; "" stands for all.
 func (o HostOwnership) Taken(host string) bool {
-	return o.Enforced && !hostIsOf(host, o.Own) && hostIsOf(host, o.Others)
+	return o.Enforced && !OwnsHost(o.Own, host) && OwnsHost(o.Others, host)
 }
 
 func hostsOf(exs *v1alpha1.ExposedService) []string {

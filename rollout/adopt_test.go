@@ -28,9 +28,9 @@ func TestWhatRunsAlreadyIsNotShipped(t *testing.T) {
 			s.status.Rollout.Failed = &v1alpha1.FailedRevision{Revision: "v0"}
 			s.template, s.pods = "v2", map[string]int32{"v2": 4}
 		}, "v2"},
-		"it has failed": {func(s *scene) {
+		"it has failed, and was resumed": {func(s *scene) {
 			s.status.Rollout.Failed = &v1alpha1.FailedRevision{Revision: "v2"}
-			s.template, s.pods = "v2", map[string]int32{"v2": 4}
+			s.held, s.template, s.pods = false, "v2", map[string]int32{"v2": 4}
 		}, "v2"},
 		"somebody else pauses it": {func(s *scene) {
 			s.held, s.pausedBy = false, "kubectl"
@@ -104,5 +104,33 @@ func TestPodsThatNobodyHeldInTimeAreTakenBack(t *testing.T) {
 	s.run(time.Minute)
 	if s.pods["v2"] != 0 || s.pods["v1"] != 4 || s.status.Traffic.CanaryHash != "" || s.status.Rollout.Failed == nil {
 		t.Errorf("pods %v, %+v, failed: %+v", s.pods, s.status.Traffic, s.status.Rollout.Failed)
+	}
+}
+
+// TestAFailedRevisionIsNotAdoptedByItsPodsAlone: scaled to zero and back before anybody could act, Kubernetes has started the only version
+// that it knew as the newest. Calls move as stable gets its pods back.
+func TestAFailedRevisionIsNotAdoptedByItsPodsAlone(t *testing.T) {
+	s := newScene(t)
+	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
+	s.ship("v2")
+	s.until(idle, time.Minute)
+	s.run(time.Minute)
+	s.trouble = map[string]*Trouble{}
+	s.pods = map[string]int32{"v1": 0, "v2": 4}
+	s.look()
+	if r := s.status.Rollout; r.Phase != rollingBack || r.Stable != "v1" || r.Weight != allParts {
+		t.Fatalf("%s, %s is stable, weight %d: %s", r.Phase, r.Stable, r.Weight, s.message())
+	}
+	s.run(time.Minute)
+	if r := s.status.Rollout; r.Phase != idle || s.pods["v2"] != 0 || s.pods["v1"] != 4 || s.status.Traffic.CanaryHash != "" || r.Failed == nil || r.Stable != "v1" {
+		t.Errorf("%s: pods %v, %+v, failed: %+v", r.Phase, s.pods, s.status.Traffic, r.Failed)
+	}
+
+	// It has nothing to go back to.
+	seen := s.observe(s.status)
+	seen.Workload.Running, seen.Workload.Others, seen.Workload.Begun, seen.Workload.Stable = "v2", 0, 4, ReplicaSet{}
+	out := Decide(&s.spec, s.status, seen, s.now)
+	if r := out.Rollout; r.Phase != idle || r.Stable != "v1" || !strings.Contains(r.Message, "no ReplicaSet of v1 to go back to") {
+		t.Errorf("%s, %s is stable: %s", r.Phase, r.Stable, r.Message)
 	}
 }

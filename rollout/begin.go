@@ -49,7 +49,10 @@ func (l *look) adopted() string {
 		return w.Running // Somebody, perhaps an earlier Headgate, holds a newer pod template back.
 	case stable != "" && TemplateOf(stable) == TemplateOf(w.Revision) && (ConfigOf(stable) == "") != (ConfigOf(w.Revision) == ""):
 		return w.Revision // trackConfig was turned on or off: the same version has another name now.
-	case l.runsIt() && (w.Held || w.Guarded) && w.complete():
+	case l.runsIt() && l.rejected() && w.Held:
+		// Nobody has resumed it: Kubernetes had no other version to start. It is taken back.
+		return ""
+	case l.runsIt() && (w.Held || w.Guarded || l.rejected() && w.PausedBy == "") && w.complete():
 		return w.Revision
 	}
 	return ""
@@ -110,11 +113,10 @@ func startable(l *look) (string, bool) {
 
 // unstartable says what keeps a new revision from being shipped.
 func (l *look) unstartable() string {
-	failed := l.status.Failed
 	switch {
 	case l.status.Stable == "" && !l.ownCanary():
 		return "waits until " + l.status.Target + " has rolled out what it has"
-	case failed != nil && failed.Revision == l.desired && failed.Retry == l.retry():
+	case l.rejected():
 		return l.desired + " was rolled back and is not tried again; change it, or the annotation " + v1alpha1.AnnotationRetry
 	case l.runsIt() && !l.seen.Workload.Settled:
 		return l.desired + " waits until the controller of " + l.status.Target + " has seen it"
@@ -138,6 +140,12 @@ func (l *look) unstartable() string {
 		return l.desired + " waits until the ReplicaSet of " + l.status.Stable + " is known" + because(l.seen.Canary.Why)
 	}
 	return ""
+}
+
+// rejected: the revision was rolled back and is not tried again.
+func (l *look) rejected() bool {
+	failed := l.status.Failed
+	return failed != nil && failed.Revision == l.desired && failed.Retry == l.retry()
 }
 
 // pausedBySomebody says that somebody else has paused the workload, which is theirs to end, and how.

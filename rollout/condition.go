@@ -88,6 +88,9 @@ func (l *look) idleMessage() string {
 	switch {
 	case l.withdrawn():
 		return s.Target + " is given up" + because(l.seen.Workload.Why)
+	case l.rejected() && l.runsIt() && l.seen.Workload.Stable.Hash == "":
+		return fmt.Sprintf("%s was rolled back and has all pods of %s, and there is no ReplicaSet of %s to go back to; change it, or the annotation %s: %s",
+			s.Failed.Revision, s.Target, s.Stable, v1alpha1.AnnotationRetry, s.Failed.Message)
 	case s.Failed != nil && (l.desired == "" || l.desired == s.Failed.Revision):
 		return fmt.Sprintf("%s was rolled back: %s", s.Failed.Revision, s.Failed.Message)
 	case l.desired == "":

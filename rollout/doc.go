@@ -46,6 +46,7 @@
 //	FailureCleared   | Idle                                                                                                  | Idle             | the stable revision is asked for again after a failed one
 //	RestartReleased  | Idle                                                                                                  | Idle             | the pod template is that of a restart of the stable revision
 //	RolloutStarted   | Idle                                                                                                  | Preparing        | there is a new revision, and nothing keeps it
+//	PodsTakenBack    | Idle                                                                                                  | RollingBack      | there are pods of a revision that is not to run yet, or not again
 //	RolloutResumed   | Suspended                                                                                             | Preparing        | the first backend serves alone again, or has had no ready pod for a while; again from the first step
 //	CanaryRechecked  | Rechecking                                                                                            | Preparing        | it had no calls for a while, and what it did before does not suffice; again from the first step
 //	ProofWaived      | Preparing Stepping AwaitingApproval                                                                   | Promoting        | it was stable before, somebody has promoted it, or there is nothing to compare it with

@@ -123,6 +123,27 @@ func dropped(l *look) (string, bool) {
 // gone: the canary's weight is zero, and its last calls have ended.
 func gone(l *look) (string, bool) { return "the canary's last calls have ended", l.drained() }
 
+// begun: there are pods of a version that is not to run, because somebody has resumed the workload, nobody held it in time, or Kubernetes had
+// no other version to start when it was scaled from zero.
+func begun(l *look) (string, bool) {
+	w, s := l.seen.Workload, &l.status
+	waits := s.Stable != "" && l.desired != "" && l.desired != s.Stable && !l.withdrawn() && l.traffic.CanaryHash == ""
+	if !waits || !w.Held || !w.Settled || w.Begun <= 0 || !l.seen.Canary.Known || !l.distinct() || !l.rejected() && (l.runsIt() || w.Stable.Ready <= 0) {
+		return "", false
+	}
+	return fmt.Sprintf("pods of %s in %s: %d, and it is not to run; they are taken back", l.desired, s.Target, w.Begun), true
+}
+
+// takeBack treats the pods as those of a canary that has failed: it has the calls for which stable has no pods yet.
+func (l *look) takeBack() {
+	s := &l.status
+	known := s.Revision == l.desired && !l.dead()
+	s.Revision, s.Replicas = l.desired, l.seen.Workload.most()
+	if known {
+		l.setWeight(l.uncovered())
+	}
+}
+
 func (l *look) endRollback() {
 	s := &l.status
 	s.Step, s.StepStarted, s.LiveSince, s.Replicas, s.Verdicts, s.Waiver = 0, nil, nil, 0, nil, ""

@@ -151,6 +151,9 @@ func (l *look) canaryIntent(traffic *v1alpha1.TrafficStatus) CanaryIntent {
 	if s.Phase == none || s.Phase == idle || traffic.CanaryHash == "" || s.Replicas <= 0 || w.Known && w.Found && w.Replicas <= 0 {
 		return out
 	}
+	if s.Phase == rollingBack && l.seen.Canary.Known && !l.seen.Canary.Found {
+		return out // It is not made for a rollback.
+	}
 	out.Present, out.Revision, out.Hash, out.Replicas = true, s.Revision, traffic.CanaryHash, s.Replicas
 	// Handed over, the one pod that there is to be is the canary's.
 	out.Apart = w.Known && w.Found && w.Replicas == 1 && s.Phase != releasing

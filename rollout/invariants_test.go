@@ -22,8 +22,11 @@ func brokenInvariants(
 	steps := settingsOf(spec.Rollout, is.Plan).steps
 	own := spec.Rollout != nil && spec.Rollout.Canary != nil
 
+	takenBack := slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionPodsTakenBack })
 	if is.Weight > was.Weight {
 		switch {
+		case takenBack && is.Phase == rollingBack:
+			// They have calls already, and keep those for which stable has no pods.
 		case is.Phase == stepping && is.Step == 1:
 		case is.Phase == stepping && !recorded(was, is.Revision, is.Step-1):
 			breaks("the weight rises to that of step %d, and no verdict on step %d of %s was on record", is.Step, is.Step-1, is.Revision)
@@ -51,7 +54,7 @@ func brokenInvariants(
 		breaks("%s with weight %d", is.Phase, is.Weight)
 	}
 	if w := seen.Workload; slices.Contains(phases(rollingBack, suspended, rechecking), is.Phase) && is.Weight != 0 &&
-		(own || 2*w.carry(w.Stable.Ready) >= allParts || is.Weight > was.Weight) {
+		(own || 2*w.carry(w.Stable.Ready) >= allParts || is.Weight > was.Weight && !takenBack) {
 		breaks("%s with weight %d, and stable has %d pods", is.Phase, is.Weight, w.Stable.Ready)
 	}
 	if is.Revision == was.Revision && is.Step > was.Step+1 {
@@ -124,7 +127,7 @@ func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutS
 	if is.Step < was.Step && is.Phase == preparing && is.Attempt <= was.Attempt && !hasAltered(out) {
 		breaks("back from step %d to %d in the same attempt", was.Step, is.Step)
 	}
-	if is.Weight > was.Weight && is.Phase != promoting && is.Phase != releasing && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
+	if is.Weight > was.Weight && !slices.Contains(phases(promoting, releasing, rollingBack), is.Phase) && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
 		breaks("the weight rises, and no steps were chosen")
 	}
 	return broken

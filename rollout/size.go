@@ -134,5 +134,11 @@ func (l *look) kept() int32 {
 	if l.ownCanary() || !w.Known || !w.Found || w.Stable.Hash == "" || l.traffic.CanaryHash == "" || l.dead() {
 		return 0
 	}
+	return l.uncovered()
+}
+
+// uncovered is the weight for which stable has no pods.
+func (l *look) uncovered() int32 {
+	w := l.seen.Workload
 	return allParts - int32(min(2*int64(w.carry(w.Stable.Ready)), allParts)) //nolint:gosec // at most allParts
 }

@@ -16,23 +16,13 @@ func (l *look) slots(out *v1alpha1.TrafficStatus) {
 		}
 	case l.ownCanary() || l.status.Phase == none || l.status.Phase == idle:
 		// What is marked is looked after while there are hashes.
-		ended := l.seen.Canary.Known && l.seen.Canary.Endpoints == 0 && !w.Stable.Marked
+		ended := l.seen.Canary.Known && l.seen.Canary.Endpoints == 0 && l.seen.Canary.Wants == 0 && !w.Stable.Marked
 		if out.CanaryHash != "" && (!w.Known || w.Found) && ended || w.Known && !w.Found {
 			out.StableHash, out.CanaryHash = "", ""
-		} else if out.CanaryHash == "" && l.begun() {
-			// They get no calls, and are taken back.
-			out.StableHash, out.CanaryHash = w.Stable.Hash, w.Next
 		}
 	case (out.StableHash == "" || out.CanaryHash == "") && l.distinct():
 		out.StableHash, out.CanaryHash = w.Stable.Hash, w.Next
 	}
-}
-
-// begun: there are pods of a version that is not to run, because somebody has resumed the workload, or nobody held it in time.
-func (l *look) begun() bool {
-	w := l.seen.Workload
-	waits := l.status.Phase == idle && l.status.Stable != "" && l.desired != "" && l.desired != l.status.Stable && !l.withdrawn()
-	return waits && w.Held && w.Settled && w.Begun > 0 && w.Stable.Ready > 0 && !l.runsIt() && l.distinct()
 }
 
 // distinct: the pods of both versions can be told apart.

@@ -58,6 +58,7 @@ var transitions = []transition{
 	{v1alpha1.DecisionFailureCleared, phases(idle), idle, putBack, (*look).clearFailure},
 	{v1alpha1.DecisionRestartReleased, phases(idle), idle, restarted, (*look).releaseRestart},
 	{v1alpha1.DecisionRolloutStarted, phases(idle), preparing, startable, (*look).start},
+	{v1alpha1.DecisionPodsTakenBack, phases(idle), rollingBack, begun, (*look).takeBack},
 	{v1alpha1.DecisionRolloutResumed, phases(suspended), preparing, resumable, (*look).restart},
 	{v1alpha1.DecisionCanaryRechecked, phases(rechecking), preparing, rechecked, (*look).restart},
 	{v1alpha1.DecisionProofWaived, phases(preparing, stepping, awaitingApproval), promoting, waived, (*look).waive},

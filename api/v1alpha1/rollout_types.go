@@ -613,6 +613,8 @@ const (
 	DecisionStableAdopted DecisionReason = "StableAdopted"
 	// DecisionStableForgotten: the workload is gone.
 	DecisionStableForgotten DecisionReason = "StableForgotten"
+	// DecisionPodsTakenBack: somebody has resumed the Deployment, or scaled it from zero, and it had pods of a revision that waits or failed.
+	DecisionPodsTakenBack DecisionReason = "PodsTakenBack"
 	// DecisionFailureCleared: the pod template of a revision that failed was put back.
 	DecisionFailureCleared DecisionReason = "FailureCleared"
 	// DecisionRolloutStarted: a new revision is to be shipped.

@@ -18,6 +18,8 @@ type shipping struct {
 	canary         rollout.CanaryIntent
 	// held: the Deployment is to be held, so that the sizes are Headgate's.
 	held bool
+	// ends: Headgate gives the Deployment up, and decides nothing more about it.
+	ends bool
 	// served: the Service of the stable side selects by its hash, so that a canary's pods get no calls of its.
 	served bool
 	// revisionOf are those of the ReplicaSets, by their names, and template that of the Deployment's pod template.
@@ -62,13 +64,14 @@ type change struct {
 func (s *shipping) changes() []change {
 	stable, canary := s.stableSet(), s.canarySet()
 	var out []change
-	out = append(out, s.stableChanges(stable)...)
-	out = append(out, s.canaryChanges(stable, canary)...)
+	// What goes makes room for what comes, in names and in quotas.
 	for i := range s.sets {
 		if set := &s.sets[i]; set != stable && set != canary {
 			out = append(out, s.leftover(set, stable)...)
 		}
 	}
+	out = append(out, s.stableChanges(stable)...)
+	out = append(out, s.canaryChanges(stable, canary)...)
 	if !slices.ContainsFunc(out, isOfOwner) {
 		out = append(out, s.marks(stable, canary)...)
 	}
@@ -174,7 +177,7 @@ func (s *shipping) canaryChanges(stable, canary *version) []change {
 	switch {
 	case !s.canary.Present:
 		return nil
-	case canary == nil && !s.mayCreate(stable):
+	case canary == nil && (s.nameTaken() || !s.mayCreate(stable)):
 		return nil
 	case canary == nil && !s.canary.Apart && s.deploymentsNew() == nil:
 		return []change{{kind: changeStandIn}}
@@ -206,6 +209,13 @@ func (s *shipping) handBack(stable, canary *version) []change {
 		}
 	}
 	return []change{{kind: changeHand, set: canary.ReplicaSet}}
+}
+
+// nameTaken: what stood in for the canary had pods when there was to be one pod, and was taken from the Deployment. It is deleted first.
+func (s *shipping) nameTaken() bool {
+	return slices.ContainsFunc(s.sets, func(set version) bool {
+		return set.apart && set.standsIn() && workload.HashOf(set.ReplicaSet) == s.canary.Hash
+	})
 }
 
 // mayCreate: the pod template is the canary's and is held, the Deployment's controller has seen it, and stable has pods: Kubernetes gives all
@@ -265,7 +275,7 @@ func (s *shipping) resize(set *version, to int32) []change {
 
 // size is the next size of the Deployment's own ReplicaSets; nil: they are as they are to be, or are Kubernetes' own.
 func (s *shipping) size(stable, canary *version) *change {
-	if !s.held || !s.paused() || s.stable == "" || !isSettled(s.deployment) {
+	if !s.held || !s.paused() || s.stable == "" || !isSettled(s.deployment) || s.othersServe(stable, canary) {
 		return nil
 	}
 	surge, _ := workload.Bounds(s.deployment)
@@ -305,6 +315,13 @@ func (s *shipping) size(stable, canary *version) *change {
 		return &change{kind: changeTake, set: canary.ReplicaSet, size: &want.Canary}
 	}
 	return &change{kind: changeScale, set: byName[size.Name], size: &size.Replicas}
+}
+
+// othersServe: while the stable side's Service selects all pods, those of another version take calls, and are not taken away before it is decided.
+func (s *shipping) othersServe(stable, canary *version) bool {
+	return !s.served && !s.ends && slices.ContainsFunc(s.sets, func(set version) bool {
+		return !set.apart && wants(set.ReplicaSet) > 0 && (stable == nil || set.Name != stable.Name) && (canary == nil || set.Name != canary.Name)
+	})
 }
 
 // unmarks are what has to come before Kubernetes rolls out the Deployment's pod template.

@@ -75,6 +75,7 @@ func (f *following) shipping(v *versions) (*shipping, error) {
 	s := &shipping{
 		versions: v, stable: f.exs.Status.Rollout.Stable, config: f.intents.Config, canary: f.intents.Canary,
 		held:   f.holds(v.deployment),
+		ends:   f.intents.Workload == rollout.WorkloadLeftHeld,
 		served: f.served(),
 	}
 	var err error

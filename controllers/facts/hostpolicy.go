@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/dial"
+	"github.com/headgate/headgate/internal/hostname"
 )
 
 // DefaultClusterDomain is the domain of the names of Services.
@@ -57,10 +58,7 @@ func ParseAllowedHosts(entries []string) (AllowedHosts, error) {
 }
 
 func (a AllowedHosts) hasName(name string) bool {
-	return slices.ContainsFunc(a.Names, func(allowed string) bool {
-		suffix, isWildcard := strings.CutPrefix(allowed, "*")
-		return name == allowed || isWildcard && strings.HasSuffix(name, suffix)
-	})
+	return slices.ContainsFunc(a.Names, func(allowed string) bool { return hostname.Covers(allowed, name) })
 }
 
 func (a AllowedHosts) hasAddress(ip netip.Addr) bool {

@@ -92,17 +92,7 @@ func requests(names []types.NamespacedName) []reconcile.Request {
 
 // find looks up ExposedServices by an index.
 func (m Mapper) find(ctx context.Context, index, value string) []types.NamespacedName {
-	var list v1alpha1.ExposedServiceList
-	if err := m.Cache.List(ctx, &list, client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy); err != nil {
-		// Only a cache that has stopped fails.
-		logf.FromContext(ctx).Error(err, "look up ExposedServices", "index", index, "value", value)
-		return nil
-	}
-	names := make([]types.NamespacedName, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, client.ObjectKeyFromObject(&list.Items[i]))
-	}
-	return names
+	return m.list(ctx, client.MatchingFields{index: value})
 }
 
 func (m Mapper) usersOfService(ctx context.Context, object client.Object) []types.NamespacedName {
@@ -170,6 +160,21 @@ func named(ctx context.Context) func([]*v1alpha1.ExposedService, error) []types.
 	}
 }
 
+// list looks up ExposedServices, by whatever options.
+func (m Mapper) list(ctx context.Context, options ...client.ListOption) []types.NamespacedName {
+	var list v1alpha1.ExposedServiceList
+	if err := m.Cache.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		// Only a cache that has stopped fails.
+		logf.FromContext(ctx).Error(err, "look up ExposedServices", "by", options)
+		return nil
+	}
+	names := make([]types.NamespacedName, 0, len(list.Items))
+	for i := range list.Items {
+		names = append(names, client.ObjectKeyFromObject(&list.Items[i]))
+	}
+	return names
+}
+
 // usersOfDeployment are those that roll it out.
 func (m Mapper) usersOfDeployment(ctx context.Context, object client.Object) []types.NamespacedName {
 	return m.find(ctx, ByWorkload, client.ObjectKeyFromObject(object).String())
@@ -197,30 +202,10 @@ func (m Mapper) Rivals() handler.EventHandler {
 
 // InNamespace are the ExposedServices of a Namespace.
 func (m Mapper) InNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
-	var list v1alpha1.ExposedServiceList
-	if err := m.Cache.List(ctx, &list, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
-		logf.FromContext(ctx).Error(err, "list ExposedServices", "namespace", namespace.GetName())
-		return nil
-	}
-	names := make([]types.NamespacedName, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, client.ObjectKeyFromObject(&list.Items[i]))
-	}
-	return requests(names)
+	return requests(m.list(ctx, client.InNamespace(namespace.GetName())))
 }
 
 // All enqueues every ExposedService.
 func (m Mapper) All() handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request {
-		var list v1alpha1.ExposedServiceList
-		if err := m.Cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-			logf.FromContext(ctx).Error(err, "list ExposedServices")
-			return nil
-		}
-		var names []types.NamespacedName
-		for i := range list.Items {
-			names = append(names, client.ObjectKeyFromObject(&list.Items[i]))
-		}
-		return requests(names)
-	})
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request { return requests(m.list(ctx)) })
 }

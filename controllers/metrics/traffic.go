@@ -101,7 +101,7 @@ var decisionReasons = []v1alpha1.DecisionReason{
 	v1alpha1.DecisionSpecChanged, v1alpha1.DecisionSwitchHeld, v1alpha1.DecisionNetChanged,
 
 	v1alpha1.DecisionRolloutAdded, v1alpha1.DecisionRolloutWithdrawn, v1alpha1.DecisionRolloutRemoved,
-	v1alpha1.DecisionStableAdopted, v1alpha1.DecisionStableForgotten, v1alpha1.DecisionFailureCleared,
+	v1alpha1.DecisionStableAdopted, v1alpha1.DecisionStableForgotten, v1alpha1.DecisionFailureCleared, v1alpha1.DecisionPodsTakenBack,
 	v1alpha1.DecisionRolloutStarted, v1alpha1.DecisionStepsChosen, v1alpha1.DecisionStepStarted, v1alpha1.DecisionStepPassed, v1alpha1.DecisionStepAltered,
 	v1alpha1.DecisionStepDoubted, v1alpha1.DecisionStepAdvanced, v1alpha1.DecisionApprovalAwaited, v1alpha1.DecisionCanaryLost,
 	v1alpha1.DecisionCanaryDropped, v1alpha1.DecisionPromotionStarted, v1alpha1.DecisionProofWaived,

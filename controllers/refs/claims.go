@@ -61,20 +61,10 @@ func (c Claims) Without(hosts []string) Claims {
 
 // ClaimsOfRoute are the claims of a live route, of the Gateway that it names first.
 func ClaimsOfRoute(route *gwapiv1.GRPCRoute) Claims {
-	if len(route.Spec.ParentRefs) == 0 {
-		return Claims{}
+	if all := ClaimsOfObject(route); len(all) > 0 {
+		return all[0]
 	}
-	parent := route.Spec.ParentRefs[0]
-	out := Claims{
-		Namespace: route.Namespace,
-		Gateway:   string(ptr.Deref(parent.Namespace, gwapiv1.Namespace(route.Namespace))) + "/" + string(parent.Name),
-		Section:   string(ptr.Deref(parent.SectionName, "")),
-	}
-	for _, hostname := range route.Spec.Hostnames {
-		out.Hosts = append(out.Hosts, string(hostname))
-	}
-	out.Matches = matchesOf(route)
-	return out.ordered()
+	return Claims{}
 }
 
 // ordered sorts hosts and matches, and says that there are none by the claim to all.

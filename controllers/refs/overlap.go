@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/headgate/headgate/api/v1alpha1"
+	"github.com/headgate/headgate/internal/hostname"
 )
 
 // Contest is a claim of one and a claim of another of which there may be a call that meets both.
@@ -73,8 +74,7 @@ func hostsOverlap(a, b string) bool { return a == b || covers(a, b) || covers(b,
 
 // covers says whether a wildcard, or none, stands for a host or for a narrower wildcard.
 func covers(wildcard, host string) bool {
-	suffix, isWildcard := strings.CutPrefix(wildcard, "*")
-	return wildcard == "" || isWildcard && strings.HasSuffix(host, suffix)
+	return wildcard == "" || hostname.Covers(wildcard, host)
 }
 
 // CoverKeys are one value for each wildcard that stands for one of the hosts, and for the claim to all; those of HostKeys are not among them
