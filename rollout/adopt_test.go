@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func TestWhatRunsAlreadyIsNotShipped(t *testing.T) {
 		s.all = nil
 		test.happen(s)
 		s.run(time.Minute)
-		if slices.ContainsFunc(s.all, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionRolloutStarted }) {
+		if decided(s.all, v1alpha1.DecisionRolloutStarted) {
 			t.Errorf("%s: a rollout was begun: %s", name, s.reasons())
 		}
 		if got := s.status.Rollout.Stable; got != test.stable {
@@ -84,13 +83,20 @@ func TestWhatIsThroughButForBeingReadyIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestPodsThatNobodyHeldInTimeAreTakenBack: somebody has resumed a Deployment whose pod template was rolled back.
-func TestPodsThatNobodyHeldInTimeAreTakenBack(t *testing.T) {
+// newRolledBack is a scene in which v2 was rolled back, and its pods have ended.
+func newRolledBack(t *testing.T) *scene {
+	t.Helper()
 	s := newScene(t)
 	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
 	s.ship("v2")
 	s.until(idle, time.Minute)
 	s.run(time.Minute)
+	return s
+}
+
+// TestPodsThatNobodyHeldInTimeAreTakenBack: somebody has resumed a Deployment whose pod template was rolled back.
+func TestPodsThatNobodyHeldInTimeAreTakenBack(t *testing.T) {
+	s := newRolledBack(t)
 	if s.pods["v2"] != 0 || s.status.Traffic.CanaryHash != "" || s.status.Traffic.StableHash != "" {
 		t.Fatalf("pods %v, %+v", s.pods, s.status.Traffic)
 	}
@@ -110,11 +116,7 @@ func TestPodsThatNobodyHeldInTimeAreTakenBack(t *testing.T) {
 // TestAFailedRevisionIsNotAdoptedByItsPodsAlone: scaled to zero and back before anybody could act, Kubernetes has started the only version
 // that it knew as the newest. Calls move as stable gets its pods back.
 func TestAFailedRevisionIsNotAdoptedByItsPodsAlone(t *testing.T) {
-	s := newScene(t)
-	s.trouble["v2"] = &Trouble{Kind: TroubleCrashLoop, Words: "back-off"}
-	s.ship("v2")
-	s.until(idle, time.Minute)
-	s.run(time.Minute)
+	s := newRolledBack(t)
 	s.trouble = map[string]*Trouble{}
 	s.pods = map[string]int32{"v1": 0, "v2": 4}
 	s.look()

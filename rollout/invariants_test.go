@@ -22,7 +22,7 @@ func brokenInvariants(
 	steps := settingsOf(spec.Rollout, is.Plan).steps
 	own := spec.Rollout != nil && spec.Rollout.Canary != nil
 
-	takenBack := slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionPodsTakenBack })
+	takenBack := decided(out.Decisions, v1alpha1.DecisionPodsTakenBack)
 	if is.Weight > was.Weight {
 		switch {
 		case takenBack && is.Phase == rollingBack:
@@ -114,7 +114,7 @@ func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutS
 			breaks("it is looked at again in step %d with %d verdicts", is.Step, len(is.Verdicts))
 		}
 	}
-	suspects := slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionCanarySuspected })
+	suspects := decided(out.Decisions, v1alpha1.DecisionCanarySuspected)
 	if suspects != (is.Suspicions == was.Suspicions+1) || !suspects && is.Suspicions > was.Suspicions {
 		breaks("suspected: %t, and from %d to %d suspicions", suspects, was.Suspicions, is.Suspicions)
 	}
@@ -124,7 +124,7 @@ func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutS
 	if is.Target == was.Target && is.Revision == was.Revision && is.Attempt < was.Attempt {
 		breaks("from attempt %d to %d of %s", was.Attempt, is.Attempt, is.Revision)
 	}
-	if is.Step < was.Step && is.Phase == preparing && is.Attempt <= was.Attempt && !hasAltered(out) {
+	if is.Step < was.Step && is.Phase == preparing && is.Attempt <= was.Attempt && !decided(out.Decisions, v1alpha1.DecisionStepAltered) {
 		breaks("back from step %d to %d in the same attempt", was.Step, is.Step)
 	}
 	if is.Weight > was.Weight && !slices.Contains(phases(promoting, releasing, rollingBack), is.Phase) && spec.Rollout != nil && len(spec.Rollout.Steps) == 0 && (is.Plan == nil || len(is.Plan.Weights) == 0) {
@@ -133,9 +133,9 @@ func brokenAttempts(spec *v1alpha1.ExposedServiceSpec, was, is v1alpha1.RolloutS
 	return broken
 }
 
-// hasAltered says that the spec was edited.
-func hasAltered(out Outcome) bool {
-	return slices.ContainsFunc(out.Decisions, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionStepAltered })
+// decided says whether a decision is among others.
+func decided(all []v1alpha1.Decision, reason v1alpha1.DecisionReason) bool {
+	return slices.ContainsFunc(all, func(d v1alpha1.Decision) bool { return d.Reason == reason })
 }
 
 // brokenPending is about looks that are not written: nothing but the evidence may be new in them.

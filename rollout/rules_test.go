@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,7 +164,7 @@ func TestATemplateThatIsFasterThanTheHoldIsRolledOutBeforeAnythingIsShipped(t *t
 	if r := s.status.Rollout; r.Stable != "v2" || !s.held || s.pods["v1"] != 0 {
 		t.Errorf("stable is %q, held %t, pods %v", r.Stable, s.held, s.pods)
 	}
-	if slices.ContainsFunc(s.all, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionRolloutStarted }) {
+	if decided(s.all, v1alpha1.DecisionRolloutStarted) {
 		t.Errorf("a rollout was begun: %v", s.all)
 	}
 	s.ship("v3")

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -360,7 +359,7 @@ func TestADoubtedStepIsAnotherAttempt(t *testing.T) {
 	s.until(preparing, 5*time.Minute)
 	s.raiseDoubt()
 	s.run(time.Second)
-	if r := s.status.Rollout; !slices.ContainsFunc(s.all, func(d v1alpha1.Decision) bool { return d.Reason == v1alpha1.DecisionStepDoubted }) || r.Step != 1 || r.Attempt != 2 {
+	if r := s.status.Rollout; !decided(s.all, v1alpha1.DecisionStepDoubted) || r.Step != 1 || r.Attempt != 2 {
 		t.Fatalf("step %d, attempt %d: %s", r.Step, r.Attempt, s.reasons())
 	}
 	s.until(awaitingApproval, time.Hour)

@@ -238,10 +238,12 @@ func TestHeadgateKilledAtAnyMomentOfRollouts(t *testing.T) {
 	}
 	for _, trial := range bad {
 		// Five kills in a row may be over before there is a canary.
-		if !spoiled[trial] {
-			trial.whenThereIsACanary("errors", "share", "0.2", "code", "INTERNAL")
-			trial.mark("20 % INTERNAL of the canary")
-		}
+		must(t, scene.UntilWithin(trial.ctx, rolloutPatience, 20*time.Millisecond, "a canary to spoil", func(context.Context) error {
+			if spoiled[trial] || trial.spoil() {
+				return nil
+			}
+			return errUnderWay
+		}))
 	}
 	for _, trial := range good {
 		// Beside the time of a rollout, each kill takes the time until the dead leader's lease runs out.
