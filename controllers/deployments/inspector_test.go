@@ -3,7 +3,6 @@ package deployments
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/headgate/headgate/api/v1alpha1"
 	"github.com/headgate/headgate/controllers/kube"
 	"github.com/headgate/headgate/controllers/queue"
+	"github.com/headgate/headgate/controllers/queue/queuetest"
 	"github.com/headgate/headgate/rollout"
 	"github.com/headgate/headgate/rollout/workload"
 )
@@ -291,6 +291,7 @@ func TestAtRestNothingIsReadTwice(t *testing.T) {
 
 func TestWhatMayNotBeReadIsNamedAndTriedAgain(t *testing.T) {
 	s := newScene(t)
+	untilTimed := queuetest.Timers(s.clock)
 	s.cluster.err = apierrors.NewForbidden(schema.GroupResource{Resource: "replicasets"}, "", errors.New("no right"))
 	s.observe()
 	s.read()
@@ -307,10 +308,7 @@ func TestWhatMayNotBeReadIsNamedAndTriedAgain(t *testing.T) {
 	}
 	s.wakes()
 	s.cluster.err = nil
-	// The queue hears of the time in a goroutine of its own.
-	for !s.clock.HasWaiters() {
-		runtime.Gosched()
-	}
+	untilTimed()
 	s.clock.Step(lastReadRetry)
 	queue.Next(t.Context(), s.Inspector.queue, s.Inspector.inspect)
 	if got := s.wakes(); !slices.Equal(got, []string{"greeter"}) || s.Inspector.failure(user("greeter")) != nil {

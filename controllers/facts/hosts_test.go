@@ -3,7 +3,6 @@ package facts
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/controllers/metrics"
 	"github.com/headgate/headgate/controllers/queue"
+	"github.com/headgate/headgate/controllers/queue/queuetest"
 )
 
 type fakeResolver struct {
@@ -35,6 +35,7 @@ func TestHostAddresses(t *testing.T) {
 	resolver := &fakeResolver{err: errors.New("no such host")}
 	var inside map[string]string
 	hosts := NewHosts(resolver, HostPolicy{Owner: ownedBy(&inside)}, clock, metrics.New())
+	untilTimed := queuetest.Timers(clock)
 	greeter := user{&queue.WakeUps{}, types.NamespacedName{Namespace: "shop", Name: "greeter"}}
 	expect := func(what string, awaited bool, want ...string) {
 		t.Helper()
@@ -45,8 +46,8 @@ func TestHostAddresses(t *testing.T) {
 	// lookUp lets time pass until the host is looked up again, and no sooner.
 	lookUp := func(after time.Duration) {
 		t.Helper()
-		for after > 0 && !clock.HasWaiters() {
-			runtime.Gosched() // the queue hears of the time in a goroutine of its own
+		if after > 0 {
+			untilTimed()
 		}
 		clock.Step(after)
 		queue.Next(t.Context(), hosts.queue, hosts.lookUp)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/headgate/headgate/controllers/queue"
+	"github.com/headgate/headgate/controllers/queue/queuetest"
 	"github.com/headgate/headgate/gateway"
 )
 
@@ -156,6 +156,7 @@ func TestPodsThatCannotBeReadAreToldAndTriedAgain(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Unix(0, 0))
 	reader := &failingReader{}
 	probes := NewProbes(reader, clock)
+	untilTimed := queuetest.Timers(clock)
 	service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}}}
 	slices := []discoveryv1.EndpointSlice{{
 		Ports: []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(443))}},
@@ -169,10 +170,7 @@ func TestPodsThatCannotBeReadAreToldAndTriedAgain(t *testing.T) {
 	if got.awaited || got.err == nil || got.probe != (gateway.Probe{}) || probes.queue.Len() != 0 {
 		t.Errorf("after a failure: %+v, %d to do", got, probes.queue.Len())
 	}
-	// The queue hears of the time in a goroutine of its own.
-	for !clock.HasWaiters() {
-		runtime.Gosched()
-	}
+	untilTimed()
 	clock.Step(firstPodsRetry)
 	queue.Next(t.Context(), probes.queue, probes.readPods)
 	if reader.gets != 2 {
